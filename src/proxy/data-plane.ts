@@ -1,0 +1,65 @@
+// What the rest of the proxy sees of the part that moves bytes. One implementation runs in the main thread; with more than one data
+// thread each thread runs one, and the main thread drives them through the same words.
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import type { SecretStore } from './certs/secret-store.ts'
+import type { AccessLog, ProxyConfig } from './config/proxy-config.ts'
+import type { Outcome, PeerLabels } from './telemetry/outcome.ts'
+
+export interface DataPlaneOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly secrets: SecretStore
+  readonly recorder: OutcomeRecorder
+  /** This workload, as its peers will call it (metadata exchange). */
+  readonly self: PeerLabels
+  /** Envoy: layered_runtime overload.global_downstream_max_connections. */
+  readonly maxDownstreamConnections: number | undefined
+  /** Original destination of an accepted socket; undefined where nothing is redirected. */
+  readonly originalDestination:
+    | ((fd: number, remoteAddress: string) => { readonly host: string; readonly port: number } | undefined)
+    | undefined
+}
+
+/** Consumes each outcome exactly once: access log and metrics. Called on the hot path. */
+export interface OutcomeRecorder {
+  recordHttp(outcome: Outcome, logs: readonly AccessLog[]): void
+  recordTcp(outcome: Outcome, logs: readonly AccessLog[]): void
+}
+
+export interface ListenerProblem {
+  readonly listener: string
+  readonly message: string
+}
+
+export interface DataPlane {
+  /** Swaps the configuration. Unchanged listeners keep their sockets; established connections are never cut. Resolves when new sockets listen. */
+  apply(config: ProxyConfig): Promise<readonly ListenerProblem[]>
+  /** Stops accepting, answers with `connection: close`, resolves when the last exchange is done or after `graceMs`. */
+  drain(graceMs: number): Promise<void>
+  /** Cuts everything. */
+  close(): void
+  readonly config: ProxyConfig
+  /** For the admin port: live state per cluster and listener, JSON-ready. */
+  clusterStatus(): readonly ClusterStatus[]
+  readonly activeConnections: number
+  readonly activeRequests: number
+}
+
+export interface ClusterStatus {
+  readonly name: string
+  readonly activeRequests: number
+  readonly activeConnections: number
+  readonly totalConnections: number
+  readonly fullHandshakes: number
+  readonly resumedHandshakes: number
+  readonly endpoints: readonly {
+    readonly address: string
+    readonly activeRequests: number
+    readonly totalRequests: number
+    readonly connectFailures: number
+    readonly health: string
+  }[]
+}
