@@ -1,0 +1,100 @@
+// The only owner of names on the wire, encode beside decode, in Istio's forms, so that dashboards, `istioctl` habits and a
+// stock Envoy's statistics keep their meaning. Subset names have no `|` and no `_.`: both ends rely on it.
+
+export interface ClusterName {
+  readonly direction: 'outbound' | 'inbound'
+  readonly port: number
+  /** Empty: the whole service. */
+  readonly subset: string
+  /** Empty for inbound. */
+  readonly host: string
+}
+
+/** Traffic to a destination that the mesh does not know goes out as the client addressed it. */
+export const PASSTHROUGH_CLUSTER = 'PassthroughCluster'
+/** No endpoints: traffic that must not leave. */
+export const BLACK_HOLE_CLUSTER = 'BlackHoleCluster'
+export const INBOUND_PASSTHROUGH_CLUSTER = 'InboundPassthroughCluster'
+
+/** The listeners that iptables redirects to: 15001 and 15006. */
+export const VIRTUAL_OUTBOUND = 'virtualOutbound'
+export const VIRTUAL_INBOUND = 'virtualInbound'
+
+/** SDS names of the workload's own certificate and of the trust bundle. */
+export const WORKLOAD_SECRET = 'default'
+export const ROOT_SECRET = 'ROOTCA'
+
+export function outboundClusterName(port: number, subset: string, host: string): string {
+  return `outbound|${port}|${subset}|${host}`
+}
+
+export function inboundClusterName(port: number): string {
+  return `inbound|${port}||`
+}
+
+/** undefined for names of other forms: built-in clusters, a foreign control plane's, a user's static ones. */
+export function parseClusterName(name: string): ClusterName | undefined {
+  const [direction, portText, subset, host, ...rest] = name.split('|')
+  if ((direction !== 'outbound' && direction !== 'inbound') || subset === undefined || host === undefined || rest.length > 0)
+    return undefined
+  const port = parsePort(portText)
+  return port === undefined ? undefined : { direction, port, subset, host }
+}
+
+/** What a client's TLS hello says, so that a passthrough gateway can route without decrypting: `|` is not legal in a DNS name. */
+export function outboundSni(port: number, subset: string, host: string): string {
+  return `outbound_.${port}_.${subset}_.${host}`
+}
+
+export function parseOutboundSni(sni: string): ClusterName | undefined {
+  const [direction, portText, subset, ...host] = sni.split('_.')
+  if (direction !== 'outbound' || subset === undefined || host.length === 0) return undefined
+  const port = parsePort(portText)
+  return port === undefined ? undefined : { direction, port, subset, host: host.join('_.') }
+}
+
+/** `10.0.0.7_9080`, `0.0.0.0_9080`, `2001:db8::1_9080`. */
+export function listenerName(address: string, port: number): string {
+  return `${address}_${port}`
+}
+
+export function parseListenerName(name: string): { readonly address: string; readonly port: number } | undefined {
+  const at = name.lastIndexOf('_')
+  const port = parsePort(name.slice(at + 1))
+  return at <= 0 || port === undefined ? undefined : { address: name.slice(0, at), port }
+}
+
+/** Routes shared by every HTTP service of a port in a sidecar: `9080`. A service with a listener of its own: `host:port`. */
+export function routeConfigName(port: number, host?: string): string {
+  return host === undefined ? String(port) : `${host}:${port}`
+}
+
+export function parseRouteConfigName(name: string): { readonly port: number; readonly host?: string } | undefined {
+  const at = name.lastIndexOf(':')
+  const port = parsePort(name.slice(at + 1))
+  if (port === undefined || at === 0) return undefined
+  return at < 0 ? { port } : { port, host: name.slice(0, at) }
+}
+
+export function inboundRouteConfigName(port: number): string {
+  return inboundClusterName(port)
+}
+
+export function gatewayHttpRouteConfigName(port: number): string {
+  return `http.${port}`
+}
+
+export function gatewayHttpsRouteConfigName(port: number, portName: string, gateway: string, namespace: string): string {
+  return `https.${port}.${portName}.${gateway}.${namespace}`
+}
+
+/** `reviews.default.svc.cluster.local:9080`, the name of the virtual host of one service port. */
+export function virtualHostName(host: string, port: number): string {
+  return `${host}:${port}`
+}
+
+function parsePort(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,5}$/.test(text)) return undefined
+  const port = Number(text)
+  return port <= 65535 ? port : undefined
+}
