@@ -1,0 +1,75 @@
+// Writes ASN.1 in DER (X.690), as far as certificates and certificate requests need it. Used by csr.ts and x509.ts.
+// Invariant: each function returns one complete element, so that nesting calls is nesting elements.
+
+export const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  utf8String: 0x0c,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const
+
+/** One element: tag, definite length in its shortest form (X.690 10.1), contents joined. */
+export function element(tag: number, ...contents: readonly Uint8Array[]): Buffer {
+  let length = 0
+  for (const part of contents) length += part.length
+  return Buffer.concat([header(tag, length), ...contents])
+}
+
+function header(tag: number, length: number): Buffer {
+  if (length < 0x80) return Buffer.from([tag, length])
+  if (length < 0x100) return Buffer.from([tag, 0x81, length])
+  if (length < 0x1_0000) return Buffer.from([tag, 0x82, length >> 8, length & 0xff])
+  return Buffer.from([tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff])
+}
+
+export const sequence = (...contents: readonly Uint8Array[]): Buffer => element(TAG.sequence, ...contents)
+export const set = (...contents: readonly Uint8Array[]): Buffer => element(TAG.set, ...contents)
+export const octetString = (content: Uint8Array): Buffer => element(TAG.octetString, content)
+export const utf8String = (text: string): Buffer => element(TAG.utf8String, Buffer.from(text, 'utf8'))
+export const boolean = (value: boolean): Buffer => element(TAG.boolean, Buffer.from([value ? 0xff : 0]))
+
+/** Context-specific and constructed: `[n]` around whole elements. */
+export const explicit = (number: number, ...contents: readonly Uint8Array[]): Buffer => element(0xa0 | number, ...contents)
+/** Context-specific and primitive: `[n]` in place of a primitive's own tag. */
+export const implicit = (number: number, content: Uint8Array): Buffer => element(0x80 | number, content)
+
+/** A non-negative integer from big-endian bytes: shortest form, a zero byte in front where the top bit would mean 'negative'. */
+export function integer(bytes: Uint8Array): Buffer {
+  let start = 0
+  while (start < bytes.length - 1 && bytes[start] === 0) start++
+  const content = bytes.length === 0 ? Buffer.from([0]) : bytes.subarray(start)
+  return (content[0] ?? 0) >= 0x80 ? element(TAG.integer, Buffer.from([0]), content) : element(TAG.integer, content)
+}
+
+export function bitString(content: Uint8Array, unusedBits = 0): Buffer {
+  return element(TAG.bitString, Buffer.from([unusedBits]), content)
+}
+
+export function oid(dotted: string): Buffer {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number)
+  const bytes = [first * 40 + second]
+  for (const arc of rest) {
+    const groups = [arc & 0x7f]
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) groups.unshift((left & 0x7f) | 0x80)
+    bytes.push(...groups)
+  }
+  return element(TAG.oid, Buffer.from(bytes))
+}
+
+/** UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 4.1.2.5); whole seconds. */
+export function time(atMs: number): Buffer {
+  const digits = new Date(atMs)
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z')
+    .replace(/[-:T]/g, '')
+  return Number(digits.slice(0, 4)) < 2050
+    ? element(TAG.utcTime, Buffer.from(digits.slice(2), 'latin1'))
+    : element(TAG.generalizedTime, Buffer.from(digits, 'latin1'))
+}

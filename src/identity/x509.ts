@@ -1,0 +1,114 @@
+// Issues X.509 v3 certificates (RFC 5280; SPIFFE X.509-SVID): the mesh's root and the workloads' leaves. Called by ca/.
+// Pure: key, serial and times come in. Invariant: every certificate passes `openssl verify -x509_strict`.
+import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { isIPv4 } from 'node:net'
+import { bitString, boolean, explicit, implicit, integer, octetString, sequence, set, time, utf8String } from './der.ts'
+import { DerReader, readBitString } from './der-reader.ts'
+import { OID } from './oids.ts'
+
+export type SubjectAltName = { readonly uri: string } | { readonly dns: string } | { readonly ip: string }
+
+export interface Validity {
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** What signs: the private key, and the two facts of its certificate that go into every leaf. */
+export interface Signer {
+  readonly privateKey: KeyObject
+  /** The signer's subject, DER. */
+  readonly nameDer: Buffer
+  readonly keyId: Buffer
+}
+
+export interface LeafRequest extends Validity {
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKeyDer: Buffer
+  /** At least one; a workload has exactly one, its SPIFFE id. */
+  readonly names: readonly SubjectAltName[]
+  /** 16 random bytes. */
+  readonly serial: Buffer
+}
+
+/** digitalSignature and keyEncipherment, as Istio's; the second matters to RSA keys only. */
+const LEAF_KEY_USAGE = bitString(Buffer.from([0xa0]), 5)
+/** keyCertSign and cRLSign. */
+const CA_KEY_USAGE = bitString(Buffer.from([0x06]), 1)
+const VERSION_3 = explicit(0, integer(Buffer.from([2])))
+
+/** A leaf for TLS on both sides: empty subject, so the alternative name is critical (RFC 5280 4.2.1.6). DER. */
+export function issueLeaf(signer: Signer, request: LeafRequest): Buffer {
+  const extensions = [
+    extension(OID.keyUsage, true, LEAF_KEY_USAGE),
+    extension(OID.extendedKeyUsage, false, sequence(OID.serverAuth, OID.clientAuth)),
+    extension(OID.basicConstraints, true, sequence()),
+    extension(OID.subjectKeyIdentifier, false, octetString(keyIdOf(request.publicKeyDer))),
+    extension(OID.authorityKeyIdentifier, false, sequence(implicit(0, signer.keyId))),
+    extension(OID.subjectAltName, true, sequence(...request.names.map(encodeAltName))),
+  ]
+  return issue(signer, { ...request, subjectDer: sequence(), extensions })
+}
+
+/** A self-signed root: `O=<organization>`, certificate authority, may sign leaves and nothing below them. DER. */
+export function issueRoot(privateKey: KeyObject, organization: string, serial: Buffer, validity: Validity): Buffer {
+  const publicKeyDer = createPublicKey(privateKey).export({ type: 'spki', format: 'der' })
+  const nameDer = sequence(set(sequence(OID.organization, utf8String(organization))))
+  const keyId = keyIdOf(publicKeyDer)
+  const extensions = [
+    extension(OID.keyUsage, true, CA_KEY_USAGE),
+    extension(OID.basicConstraints, true, sequence(boolean(true))),
+    extension(OID.subjectKeyIdentifier, false, octetString(keyId)),
+    extension(OID.authorityKeyIdentifier, false, sequence(implicit(0, keyId))),
+  ]
+  return issue({ privateKey, nameDer, keyId }, { ...validity, publicKeyDer, serial, subjectDer: nameDer, extensions })
+}
+
+interface Unsigned extends Validity {
+  readonly publicKeyDer: Buffer
+  readonly serial: Buffer
+  readonly subjectDer: Buffer
+  readonly extensions: readonly Buffer[]
+}
+
+function issue(signer: Signer, unsigned: Unsigned): Buffer {
+  const algorithm = sequence(OID.ecdsaWithSha256)
+  const body = sequence(
+    VERSION_3,
+    integer(unsigned.serial),
+    algorithm,
+    signer.nameDer,
+    sequence(time(unsigned.notBeforeMs), time(unsigned.notAfterMs)),
+    unsigned.subjectDer,
+    unsigned.publicKeyDer,
+    explicit(3, sequence(...unsigned.extensions)),
+  )
+  return sequence(body, algorithm, bitString(sign('sha256', body, signer.privateKey)))
+}
+
+function extension(id: Buffer, critical: boolean, value: Buffer): Buffer {
+  // FALSE is the default and DER leaves defaults out (X.690 11.5).
+  return critical ? sequence(id, boolean(true), octetString(value)) : sequence(id, octetString(value))
+}
+
+function encodeAltName(name: SubjectAltName): Buffer {
+  if ('uri' in name) return implicit(6, Buffer.from(name.uri, 'latin1'))
+  if ('dns' in name) return implicit(2, Buffer.from(name.dns, 'latin1'))
+  return implicit(7, addressBytes(name.ip))
+}
+
+function addressBytes(address: string): Buffer {
+  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number))
+  const [head = '', tail = ''] = address.split('::')
+  const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)))
+  const left = groups(head)
+  const right = groups(tail)
+  const all = [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right]
+  return Buffer.from(all.flatMap((group) => [group >> 8, group & 0xff]))
+}
+
+/** RFC 5280 4.2.1.2, method 1: SHA-1 of the public key's bits. An identifier, not a security measure. */
+export function keyIdOf(publicKeyDer: Buffer): Buffer {
+  const reader = new DerReader(publicKeyDer).enter(0x30, 'subjectPublicKeyInfo')
+  reader.expect(0x30, 'algorithm')
+  return createHash('sha1').update(readBitString(reader, 'subjectPublicKey')).digest()
+}
