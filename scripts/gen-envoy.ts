@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { emitFullTable, emitProxyTable } from './gen-envoy/emit-table.ts'
 import { emitTypes } from './gen-envoy/emit-types.ts'
 import { loadModel } from './gen-envoy/load.ts'
 import { nameTypes } from './gen-envoy/names.ts'
@@ -11,7 +12,11 @@ import { nameTypes } from './gen-envoy/names.ts'
 export async function generateEnvoy(): Promise<Map<string, string>> {
   const model = loadModel()
   const names = nameTypes([...model.messages, ...model.enums])
-  return new Map([['src/envoy/generated/messages.gen.ts', emitTypes(model, names)]])
+  return new Map([
+    ['src/envoy/generated/messages.gen.ts', emitTypes(model, names)],
+    ['src/envoy/generated/full-table.gen.ts', emitFullTable(model)],
+    ['src/envoy/generated/proxy-table.gen.ts', emitProxyTable(model)],
+  ])
 }
 
 async function main(): Promise<void> {
