@@ -24,8 +24,8 @@ export type Handler = (question: Question) => Answer | Promise<Answer>
 export type Routes = Readonly<Record<string, Handler>>
 
 /** The workload that answers: the mesh sets WORKLOAD_NAME, Kubernetes the host name. */
-export const workload = process.env['WORKLOAD_NAME'] ?? hostname()
-export const version = process.env['SERVICE_VERSION'] ?? 'v1'
+export const workload = process.env.WORKLOAD_NAME ?? hostname()
+export const version = process.env.SERVICE_VERSION ?? 'v1'
 
 export function json(value: unknown, status = 200): Answer {
   return { status, type: 'application/json', body: JSON.stringify(value) }
@@ -44,8 +44,8 @@ export function serve(name: string, routes: Routes): void {
   })
   // Longer than the sidecar keeps an idle connection, so that it is never this side that closes one just as a request arrives.
   server.keepAliveTimeout = 90_000
-  const port = Number(process.env['PORT'] ?? 9080)
-  server.listen(port, process.env['HOST'] ?? '0.0.0.0', () => console.log(`${name} ${version} listens on port ${port}`))
+  const port = Number(process.env.PORT ?? 9080)
+  server.listen(port, process.env.HOST ?? '0.0.0.0', () => console.log(`${name} ${version} listens on port ${port}`))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       server.close(() => process.exit(0))
