@@ -1,0 +1,94 @@
+// A real Envoy is the oracle: the same bootstrap, the same requests, and the same status, headers, body and upstream view from both.
+// A proxy's own words (bodies of local replies) may differ where a case says `status_only`; nothing else may.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { endProcess, findEnvoy, type RunningEnvoy, startEnvoy } from '../harness/envoy.ts'
+import { freePorts } from '../harness/ports.ts'
+import { waitForHttp } from '../harness/wait.ts'
+import { differentialBootstrap, readCases } from './case.ts'
+import { type Observation, observe } from './exchange.ts'
+import { Upstream } from './upstream.ts'
+
+const LATEEN = path.resolve(import.meta.dirname, '../../dist/proxy.js')
+const cases = readCases()
+const envoyBinary = findEnvoy()
+const skip =
+  envoyBinary === undefined && process.env.CI !== 'true' ? "no Envoy here; 'npm run envoy' installs one, or set ENVOY_BINARY" : false
+
+describe('as Envoy does', { skip }, () => {
+  const upstreams = [new Upstream('a'), new Upstream('b')]
+  let envoyPorts: readonly number[] = []
+  let lateenPorts: readonly number[] = []
+  const stops: (() => Promise<void>)[] = []
+
+  before(async () => {
+    if (envoyBinary === undefined) throw new Error("CI must have Envoy: run 'npm run envoy' first")
+    const [a = 0, b = 0, closed = 0, envoyAdmin = 0, lateenAdmin = 0, ...rest] = await freePorts(5 + 2 * cases.length)
+    envoyPorts = rest.slice(0, cases.length)
+    lateenPorts = rest.slice(cases.length)
+    await upstreams[0]?.listen(a)
+    await upstreams[1]?.listen(b)
+    const envoy: RunningEnvoy = await startEnvoy(
+      envoyBinary,
+      differentialBootstrap(cases, { admin: envoyAdmin, listeners: envoyPorts, upstreams: { a, b, closed } }),
+      envoyAdmin,
+    )
+    stops.push(envoy.stop)
+    stops.push(
+      await startLateen(
+        differentialBootstrap(cases, { admin: lateenAdmin, listeners: lateenPorts, upstreams: { a, b, closed } }),
+        lateenAdmin,
+      ),
+    )
+  })
+
+  after(async () => {
+    for (const stop of stops) await stop()
+    for (const upstream of upstreams) await upstream.close()
+  })
+
+  for (const [index, each] of cases.entries()) {
+    test(`${each.name}: ${each.what}`, async () => {
+      for (const request of each.requests) {
+        const expected = await observe(envoyPorts[index] ?? 0, request, upstreams)
+        const actual = await observe(lateenPorts[index] ?? 0, request, upstreams)
+        const label = request.raw ?? `${request.method} ${request.path} (${request.host})`
+        assert.deepEqual(
+          comparable(actual, request.ignore, request.statusOnly),
+          comparable(expected, request.ignore, request.statusOnly),
+          label,
+        )
+      }
+    })
+  }
+})
+
+function comparable(observation: Observation, ignored: readonly string[], statusOnly: boolean): Partial<Observation> {
+  if (statusOnly) return { status: observation.status, upstream: observation.upstream }
+  return { ...observation, headers: Object.fromEntries(Object.entries(observation.headers).filter(([name]) => !ignored.includes(name))) }
+}
+
+async function startLateen(bootstrap: unknown, adminPort: number): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lateen-differential-'))
+  const file = path.join(folder, 'bootstrap.json')
+  writeFileSync(file, JSON.stringify(bootstrap))
+  const child = spawn(process.execPath, [LATEEN, '-c', file, '--concurrency', '1'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const stop = async (): Promise<void> => {
+    await endProcess(child)
+    rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    await waitForHttp(`http://127.0.0.1:${adminPort}/ready`, { what: 'lateen proxy', while: () => child.exitCode === null })
+  } catch (error) {
+    await stop()
+    throw new Error(output, { cause: error })
+  }
+  return stop
+}
