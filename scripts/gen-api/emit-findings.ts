@@ -1,0 +1,32 @@
+// docs/findings.md: the catalogue as a page that a user may search for the code in a message.
+import { type CatalogueEntry, catalogue } from '../../src/api/catalogue.ts'
+
+export function emitFindings(): string {
+  const entries: readonly (readonly [string, CatalogueEntry])[] = Object.entries(catalogue)
+  const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1))
+  return [
+    '# Findings',
+    '',
+    'What `lateen analyze`, the control plane and the console say about configuration, by code. `{words}` stand for names of your objects.',
+    'Generated from `src/api/catalogue/` by `npm run gen`.',
+    '',
+    '| code | severity | what |',
+    '|---|---|---|',
+    ...sorted.map(([code, entry]) => `| [${code}](#${code.toLowerCase()}) | ${entry.severity} | ${entry.title} |`),
+    '',
+    ...sorted.flatMap(([code, entry]) => [
+      `## ${code}`,
+      '',
+      `**${entry.title}** (${entry.severity})`,
+      '',
+      `* Message: ${entry.what}`,
+      `* Why: ${entry.why}`,
+      `* Fix: ${entry.fix}`,
+      '',
+      '```yaml',
+      entry.example.trim(),
+      '```',
+      '',
+    ]),
+  ].join('\n')
+}

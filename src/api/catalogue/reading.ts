@@ -1,0 +1,77 @@
+// LTN0101-0109: reading files and objects, and what this version does not do yet.
+import type { CatalogueEntry } from './entry.ts'
+
+export const readingCatalogue = {
+  LTN0101: {
+    severity: 'error',
+    title: 'The file is not readable YAML',
+    what: 'the YAML cannot be read: {problem}',
+    why: 'Nothing in a document that cannot be read can take effect.',
+    fix: 'Correct the text at this place.',
+    example: 'metadata: {name: reviews',
+  },
+  LTN0102: {
+    severity: 'warning',
+    title: 'A field is not in force yet',
+    what: '{field} is set but not in force in this version',
+    why: 'The field is understood and kept, but nothing in the mesh acts on it yet.',
+    fix: 'Do not rely on it; remove it, or wait for a version that puts it in force.',
+    example: 'spec: {hosts: [reviews], http: [{timeout: 2s, route: [{destination: {host: reviews}}]}]}',
+  },
+  LTN0103: {
+    severity: 'warning',
+    title: 'A kind is not in force yet',
+    what: '{kind} objects are read but not in force in this version',
+    why: 'The object is checked and kept, but nothing in the mesh acts on it yet.',
+    fix: 'Do not rely on it; remove it, or wait for a version that puts it in force.',
+    example: 'apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: default}\nspec: {egress: [{hosts: ["./*"]}]}',
+  },
+  LTN0104: {
+    severity: 'error',
+    title: 'A security kind is not in force yet: the selected workloads deny',
+    what: '{kind} is not in force in this version, so every workload that it selects denies all requests until it is',
+    why: 'A policy that would be ignored would let through what its author forbade; so it denies instead.',
+    fix: 'Remove the object to let requests through, or wait for a version that puts it in force.',
+    example: 'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: allow-productpage}\nspec: {action: ALLOW}',
+  },
+  LTN0105: {
+    severity: 'error',
+    title: 'The kind or version is not known',
+    what: "there is no kind '{kind}' with apiVersion '{apiVersion}'{suggestion}",
+    why: 'The mesh does not know how to read it, so it has no effect.',
+    fix: 'Correct kind and apiVersion; `lateen api-resources` lists what there is.',
+    example: 'apiVersion: networking.istio.io/v1\nkind: VirtualServce\nmetadata: {name: reviews}',
+  },
+  LTN0106: {
+    severity: 'error',
+    title: 'The text is too large',
+    what: 'the text {problem}, which is more than is read',
+    why: 'A bound protects the control plane from texts that grow without end, by size or by aliases.',
+    fix: 'Split the file, or write repeated parts out instead of nesting aliases.',
+    example: 'a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]  # and so on',
+  },
+  LTN0107: {
+    severity: 'error',
+    title: 'The same object is defined twice',
+    what: '{object} is defined here and at {other}; the definition at {other} is in force',
+    why: 'Two definitions cannot both be in force; the first in the order of file names wins.',
+    fix: 'Keep one of them.',
+    example: 'apiVersion: v1\nkind: Service\nmetadata: {name: reviews}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: reviews}',
+  },
+  LTN0108: {
+    severity: 'error',
+    title: 'A broken file: its last good content stays in force',
+    what: 'the file has errors, so {kept}',
+    why: 'A slip in one file must not take routes away from a running mesh.',
+    fix: "Correct the file's errors; it is read again as soon as it changes.",
+    example: 'kind: [',
+  },
+  LTN0109: {
+    severity: 'error',
+    title: "An object's metadata is not valid",
+    what: '{problem}',
+    why: 'Names and namespaces become DNS names and identities.',
+    fix: "Use lower-case letters, digits and '-' (names: also '.').",
+    example: 'apiVersion: v1\nkind: Service\nmetadata: {name: My_Service}',
+  },
+} as const satisfies Readonly<Record<string, CatalogueEntry>>

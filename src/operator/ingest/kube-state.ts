@@ -1,0 +1,56 @@
+// What is wished for, as the rest of the control plane sees it: immutable maps of API objects and one revision number.
+// Made by a source (directory, overlay, later Kubernetes); read by operator/compile and `lateen get`.
+// Invariant: a map that did not change between two states is the same object, so that compile can memoise by identity.
+
+import type { ObjectByKind } from '../../api/generated/kinds.gen.ts'
+import type { KindName } from '../../api/kinds.ts'
+import { type AnyApiObject, kinds } from '../../api/kinds.ts'
+import { keyOf } from '../../api/object-meta.ts'
+
+/** kind -> 'namespace/name' -> object. Every kind has a map, if only an empty one; keys are in the order of their names. */
+export type ObjectMaps = { readonly [Kind in KindName]: ReadonlyMap<string, ObjectByKind[Kind]> }
+
+export interface KubeState {
+  /** Grows with every change. */
+  readonly revision: number
+  readonly objects: ObjectMaps
+}
+
+export const emptyKubeState: KubeState = { revision: 0, objects: buildMaps([], undefined) }
+
+/** The state after `previous` with exactly these objects; `previous` itself when nothing changed. First object of a key wins. */
+export function nextKubeState(previous: KubeState, objects: Iterable<AnyApiObject>): KubeState {
+  const maps = buildMaps(objects, previous.objects)
+  const changed = kinds.some(({ kind }) => maps[kind] !== previous.objects[kind])
+  return changed ? { revision: previous.revision + 1, objects: maps } : previous
+}
+
+/** All objects, kinds in the registry's order. */
+export function* allObjects(state: KubeState): Generator<AnyApiObject> {
+  for (const { kind } of kinds) yield* state.objects[kind].values()
+}
+
+function buildMaps(objects: Iterable<AnyApiObject>, previous: ObjectMaps | undefined): ObjectMaps {
+  const byKind = new Map<string, Map<string, AnyApiObject>>(kinds.map(({ kind }) => [kind, new Map()]))
+  for (const object of objects) {
+    const map = byKind.get(object.kind)
+    if (map !== undefined && !map.has(keyOf(object))) map.set(keyOf(object), object)
+  }
+  const entries = kinds.map(({ kind }) => {
+    const map = sorted(byKind.get(kind) ?? new Map())
+    const before = previous?.[kind]
+    return [kind, before !== undefined && sameEntries(before, map) ? before : map]
+  })
+  // The entries hold every kind of the registry with its own objects only, which fromEntries cannot express in types.
+  return Object.fromEntries(entries) as ObjectMaps
+}
+
+function sorted(map: ReadonlyMap<string, AnyApiObject>): ReadonlyMap<string, AnyApiObject> {
+  return new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function sameEntries(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>): boolean {
+  if (before.size !== after.size) return false
+  for (const [key, value] of after) if (before.get(key) !== value) return false
+  return true
+}
