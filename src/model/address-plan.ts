@@ -1,7 +1,8 @@
 // Where everything of a standalone mesh listens on one machine. Written by standalone/address-plan.ts (pure), persisted in the state
 // folder, read by compile (endpoints, listener addresses), the proxies' bootstrap and the applications' environment.
 // Plain JSON values, so that it goes to disk, over a socket and into a worker as it is.
-// Keys are `<namespace>/<name>` of the LocalWorkload or Service.
+// Keys are `<namespace>/<name>` of the Service, or of the instance: a LocalWorkload with replicas has the instances `reviews-v1`,
+// `reviews-v1-2`, `reviews-v1-3`; `workload` names the LocalWorkload.
 
 export interface HostPort {
   readonly host: string
@@ -14,6 +15,8 @@ export interface AddressPlan {
 }
 
 export interface WorkloadAddresses {
+  /** `<namespace>/<name>` of the LocalWorkload of which this is an instance. */
+  readonly workload: string
   /** The 'pod IP': what peers see as this workload's address. Unique per workload with 'loopback', 127.0.0.1 for all with 'ports'. */
   readonly address: string
   /** The sidecar's own ports. */

@@ -1,0 +1,73 @@
+// One running copy of an application behind its own proxy. Built by compile/workloads.ts from a LocalWorkload (later: a pod).
+// Invariant: `denials` not empty means that nothing reaches the application; a policy that cannot be applied must not be skipped.
+import type { HostPort } from './address-plan.ts'
+import type { FieldOrigin, Origin } from './origin.ts'
+import type { Locality, Protocol } from './service.ts'
+
+export interface Workload {
+  readonly namespace: string
+  readonly name: string
+  readonly serviceAccount: string
+  readonly labels: Readonly<Record<string, string>>
+  /** What peers see as its address. */
+  readonly address: string
+  readonly ports: readonly WorkloadPort[]
+  readonly locality: Locality
+  readonly ready: boolean
+  readonly capture: Capture
+  /** What ports that are not listed above accept. */
+  readonly otherPortsTls: ServerTls
+  readonly denials: readonly Denial[]
+  readonly origin: Origin
+}
+
+export interface WorkloadPort {
+  readonly name: string
+  /** As peers and Services know it. */
+  readonly number: number
+  readonly protocol: Protocol
+  readonly tls: ServerTls
+}
+
+export interface ServerTls {
+  readonly mode: 'strict' | 'permissive' | 'disable'
+  /** The policy that says so; undefined: the default. */
+  readonly because: FieldOrigin | undefined
+}
+
+/** All requests are refused: a security policy selects this workload that the mesh cannot apply. */
+export interface Denial {
+  readonly policy: Origin
+  readonly reason: string
+}
+
+/** How traffic gets into the proxy. */
+export type Capture = RedirectCapture | BindCapture
+
+/** The kernel redirects every connection to two ports of the proxy, which asks for the original destination (iptables). */
+export interface RedirectCapture {
+  readonly kind: 'redirect'
+  readonly outboundPort: number
+  readonly inboundPort: number
+}
+
+/** The proxy listens on an address of its own for each destination (standalone: no root, no iptables). */
+export interface BindCapture {
+  readonly kind: 'bind'
+  readonly inbound: readonly { readonly port: number; readonly listen: HostPort; readonly application: HostPort }[]
+  readonly outbound: readonly BoundServicePort[]
+  /** Absolute-form requests for any service by name (HTTP_PROXY). */
+  readonly httpProxy: HostPort
+}
+
+export interface BoundServicePort {
+  readonly hostname: string
+  readonly port: number
+  readonly listen: HostPort
+}
+
+export const ISTIO_REDIRECT: RedirectCapture = { kind: 'redirect', outboundPort: 15001, inboundPort: 15006 }
+
+export function workloadKey(workload: { readonly namespace: string; readonly name: string }): string {
+  return `${workload.namespace}/${workload.name}`
+}
