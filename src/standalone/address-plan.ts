@@ -7,9 +7,12 @@ import type { AddressPlan, HostPort, InboundAddress, OutboundAddress, WorkloadAd
 
 export type AddressStrategy = AddressPlan['strategy']
 
+/** One instance of a LocalWorkload. */
 export interface PlannedWorkload {
   readonly namespace: string
   readonly name: string
+  /** Name of the LocalWorkload. */
+  readonly workload: string
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[]
   /** Services that this workload's sidecar offers on 127.0.0.1 to people and browsers. */
   readonly publish: readonly { readonly service: string; readonly port: number; readonly hostPort: number }[]
@@ -52,6 +55,11 @@ const MAX_INDEX = 253
 const PORTS_PER_MESH = 500
 /** Below Linux' ephemeral range (32768), so that an outgoing connection does not take a planned port. */
 const FIRST_PORT = 12_000
+/** The last port of each block is never given out: holding it is holding the mesh's number. */
+export function meshLockPort(mesh: number): number {
+  return FIRST_PORT + mesh * PORTS_PER_MESH - 1
+}
+
 const SIDECAR_PORTS = { admin: 15_000, httpProxy: 15_001, health: 15_021, metrics: 15_090 } as const
 
 export function planAddresses(
@@ -109,6 +117,7 @@ function addressesOf(workload: PlannedWorkload, services: readonly PlannedServic
   }
   outbound.push(...publishedOf(workload, services, problems))
   return {
+    workload: `${workload.namespace}/${workload.workload}`,
     address: place.address,
     admin: place.sidecar('admin') ?? nowhere,
     health: place.sidecar('health') ?? nowhere,
@@ -243,10 +252,10 @@ class PortBook {
     const known = this.given[purpose]
     if (known !== undefined) return { host: '127.0.0.1', port: known }
     while (this.#used.has(this.#next) || this.#unavailable.has(this.#next)) this.#next++
-    if (this.#next >= this.#first + PORTS_PER_MESH) {
+    if (this.#next >= this.#first + PORTS_PER_MESH - 1) {
       this.problems.push({
         path: purpose,
-        message: `the mesh's ${PORTS_PER_MESH} ports (${this.#first} and up) are used up; use --addresses loopback`,
+        message: `the mesh's ${PORTS_PER_MESH - 1} ports (${this.#first} and up) are used up; use --addresses loopback`,
       })
       return undefined
     }
