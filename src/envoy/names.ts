@@ -98,3 +98,30 @@ function parsePort(text: string | undefined): number | undefined {
   const port = Number(text)
   return port <= 65535 ? port : undefined
 }
+
+/** Who a proxy says it is: `sidecar~10.0.0.7~reviews-v1.default~default.svc.cluster.local`. */
+export interface NodeId {
+  readonly type: 'sidecar' | 'router'
+  readonly address: string
+  readonly workload: string
+  readonly namespace: string
+  /** What short names of the workload's namespace end in. */
+  readonly domain: string
+}
+
+export function nodeId(node: NodeId): string {
+  return `${node.type}~${node.address}~${node.workload}.${node.namespace}~${node.domain}`
+}
+
+/** The namespace is what follows the last dot: names of workloads may have dots, namespaces may not. */
+export function parseNodeId(id: string): NodeId | undefined {
+  const [type, address, name, domain, ...rest] = id.split('~')
+  if ((type !== 'sidecar' && type !== 'router') || address === undefined || name === undefined || domain === undefined || rest.length > 0)
+    return undefined
+  const at = name.lastIndexOf('.')
+  if (at <= 0 || at === name.length - 1) return undefined
+  return { type, address, workload: name.slice(0, at), namespace: name.slice(at + 1), domain }
+}
+
+/** The route configuration of a proxy's HTTP_PROXY listener. */
+export const HTTP_PROXY_ROUTES = 'http_proxy'

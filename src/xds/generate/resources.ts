@@ -1,0 +1,26 @@
+// What goes out: encoded resources by type and name, each with the hash of its bytes as version. Made by generate, sent by xds/serve.
+// Invariant: equal resources have equal bytes, so an unchanged version is never sent again.
+import type { MessageName } from '../../envoy/any.ts'
+import type { MessageTypes } from '../../envoy/generated/messages.gen.ts'
+
+export interface EncodedResource {
+  readonly version: string
+  /** The message itself, without its Any. */
+  readonly bytes: Uint8Array
+}
+
+/** Type URL -> name -> resource. Every type that the mesh serves is there, if only empty. */
+export type EnvoyResources = ReadonlyMap<string, ReadonlyMap<string, EncodedResource>>
+
+export type ResourceMessageName = Extract<
+  MessageName,
+  | 'envoy.config.cluster.v3.Cluster'
+  | 'envoy.config.endpoint.v3.ClusterLoadAssignment'
+  | 'envoy.config.listener.v3.Listener'
+  | 'envoy.config.route.v3.RouteConfiguration'
+>
+
+/** A message before it is encoded. */
+export type Resource = {
+  readonly [K in ResourceMessageName]: { readonly type: K; readonly name: string; readonly message: MessageTypes[K] }
+}[ResourceMessageName]

@@ -1,0 +1,37 @@
+// Who asks: the node of an xDS stream, read strictly. Called by xds/serve once per stream, which also compares it with the certificate.
+// Invariant: nothing here is trusted beyond choosing what to send; identity is what the certificate says.
+import { fail, type Result, succeed } from '../../base/result.ts'
+import type { JsonObject, JsonValue, Node } from '../../envoy/generated/messages.gen.ts'
+import { parseNodeId } from '../../envoy/names.ts'
+
+export interface ProxyNode {
+  readonly id: string
+  readonly type: 'sidecar' | 'router'
+  readonly address: string
+  /** The workload's name. */
+  readonly workload: string
+  readonly namespace: string
+  readonly domain: string
+  /** From metadata, Istio's keys: SERVICE_ACCOUNT, LABELS. Empty when the proxy does not say. */
+  readonly serviceAccount: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export function parseProxyNode(node: Node): Result<ProxyNode> {
+  const id = node.id ?? ''
+  const parsed = parseNodeId(id)
+  if (parsed === undefined) {
+    return fail('node.id', `'${id}' is not '<sidecar|router>~<address>~<workload>.<namespace>~<domain>'`)
+  }
+  const metadata: JsonObject = node.metadata ?? {}
+  return succeed({ id, ...parsed, serviceAccount: text(metadata.SERVICE_ACCOUNT), labels: texts(metadata.LABELS) })
+}
+
+function text(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function texts(value: JsonValue | undefined): Readonly<Record<string, string>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return {}
+  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
