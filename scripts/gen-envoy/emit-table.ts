@@ -1,7 +1,8 @@
 // Prints the codec tables (format: src/envoy/codec/schema.ts). The proxy's table has only the messages of honoured.ts; a field
 // that is not honoured keeps its number, name and kind, so that a decoder can name it, and loses its reference.
-import { honoured } from '../../src/envoy/honoured.ts'
+
 import { jsonName } from '../../src/envoy/codec/schema.ts'
+import { honoured } from '../../src/envoy/honoured.ts'
 import type { EnumModel, FieldModel, MessageModel, ProtoModel } from './load.ts'
 
 const MAX_FIELD_NUMBER = 300
@@ -33,7 +34,8 @@ function emit(
     if (field.ref === undefined || (field.kind !== 'm' && field.kind !== 'e')) return ''
     if (!isHonoured(message, field)) return field.kind === 'e' ? (zeros.get(field.ref) ?? '') : ''
     const index = (field.kind === 'm' ? messageIndex : enumIndex).get(field.ref)
-    if (index === undefined) throw new Error(`${message.fullName}.${field.name} is honoured, but ${field.ref} is not in src/envoy/honoured.ts`)
+    if (index === undefined)
+      throw new Error(`${message.fullName}.${field.name} is honoured, but ${field.ref} is not in src/envoy/honoured.ts`)
     return index
   }
   const fieldText = (message: MessageModel, field: FieldModel, oneofs: readonly string[]): string => {

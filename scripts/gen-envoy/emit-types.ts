@@ -60,4 +60,3 @@ function singleType({ kind, ref }: FieldModel, nameOf: (fullName: string) => str
   const scalar = kind.startsWith('W') ? kind.slice(1) : kind
   return WELL_KNOWN[kind] ?? SCALARS[scalar] ?? 'number'
 }
-

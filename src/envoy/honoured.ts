@@ -139,7 +139,14 @@ const LISTENERS = {
     'reusePort',
     'drainType',
   ],
-  'envoy.config.listener.v3.FilterChain': ['name', 'filterChainMatch', 'filters', 'transportSocket', 'transportSocketConnectTimeout', 'metadata'],
+  'envoy.config.listener.v3.FilterChain': [
+    'name',
+    'filterChainMatch',
+    'filters',
+    'transportSocket',
+    'transportSocketConnectTimeout',
+    'metadata',
+  ],
   'envoy.config.listener.v3.FilterChainMatch': [
     'destinationPort',
     'prefixRanges',
@@ -201,7 +208,11 @@ const HTTP = {
     'mergeSlashes',
     'internalAddressConfig',
   ],
-  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails': ['subject', 'dns', 'uri'],
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails': [
+    'subject',
+    'dns',
+    'uri',
+  ],
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig': ['upgradeType', 'enabled'],
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig': ['cidrRanges'],
   'envoy.extensions.filters.network.http_connection_manager.v3.Rds': ['configSource', 'routeConfigName'],
@@ -484,7 +495,12 @@ const TLS = {
     'defaultValidationContext',
     'validationContextSdsSecretConfig',
   ],
-  'envoy.extensions.transport_sockets.tls.v3.TlsParameters': ['tlsMinimumProtocolVersion', 'tlsMaximumProtocolVersion', 'cipherSuites', 'ecdhCurves'],
+  'envoy.extensions.transport_sockets.tls.v3.TlsParameters': [
+    'tlsMinimumProtocolVersion',
+    'tlsMaximumProtocolVersion',
+    'cipherSuites',
+    'ecdhCurves',
+  ],
   'envoy.extensions.transport_sockets.tls.v3.TlsCertificate': ['certificateChain', 'privateKey'],
   'envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext': [
     'trustedCa',

@@ -61,6 +61,25 @@ export const FIXED_32 = 5
 /** Wire type by kind. */
 const WIRE_TYPES = [1, 5, 0, 0, 0, 0, 0, 0, 5, 1, 5, 1, 0, 2, 2, 0, 2, 2, 2, 2, 2, 2, 2]
 
+export function wireTypeOf(kind: number): number {
+  return WIRE_TYPES[kind] ?? LENGTH
+}
+
+const RANGES: Readonly<Record<number, readonly [low: number, high: number]>> = {
+  [INT32]: [-0x80000000, 0x7fffffff],
+  [SINT32]: [-0x80000000, 0x7fffffff],
+  [SFIXED32]: [-0x80000000, 0x7fffffff],
+  [UINT32]: [0, 0xffffffff],
+  [FIXED32]: [0, 0xffffffff],
+  [UINT64]: [0, Number.MAX_SAFE_INTEGER],
+  [FIXED64]: [0, Number.MAX_SAFE_INTEGER],
+}
+const SAFE = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const
+
+export function integerRange(kind: number): readonly [low: number, high: number] {
+  return RANGES[kind] ?? SAFE
+}
+
 export interface FieldSchema {
   /** As in the .proto file; paths in errors use it, because users write it. */
   readonly name: string
@@ -95,6 +114,7 @@ export class MessageSchema {
   readonly #schema: Schema
   #byNumber: (FieldSchema | undefined)[] | undefined
   #byName: Map<string, FieldSchema> | undefined
+  #byCamel: Map<string, FieldSchema> | undefined
   #fields: readonly FieldSchema[] | undefined
 
   constructor(schema: Schema, line: string) {
@@ -115,6 +135,11 @@ export class MessageSchema {
     return this.#byNumber[number]
   }
 
+  byCamel(name: string): FieldSchema | undefined {
+    this.#byCamel ??= new Map(this.fields.map((field) => [field.camel, field]))
+    return this.#byCamel.get(name)
+  }
+
   /** By either spelling. */
   byName(name: string): FieldSchema | undefined {
     this.#byName ??= new Map(this.fields.flatMap((field) => [[field.name, field] as const, [field.camel, field] as const]))
@@ -131,7 +156,10 @@ export class Schema {
   /** @param text messages, an empty line, enums. */
   constructor(text: string) {
     const middle = text.indexOf('\n\n')
-    this.#messages = text.slice(0, middle).split('\n').map((line) => new MessageSchema(this, line))
+    this.#messages = text
+      .slice(0, middle)
+      .split('\n')
+      .map((line) => new MessageSchema(this, line))
     this.#byName = new Map(this.#messages.map((message) => [message.fullName, message]))
     this.#enumLines = text.slice(middle + 2).split('\n')
   }
@@ -216,7 +244,7 @@ class Field implements FieldSchema {
     this.camel = jsonName(from.name)
     this.number = from.number
     this.kind = from.kind
-    this.wireType = from.wrapper ? LENGTH : (WIRE_TYPES[from.kind] ?? LENGTH)
+    this.wireType = from.wrapper ? LENGTH : wireTypeOf(from.kind)
     this.wrapper = from.wrapper
     this.repeated = from.repeated
     this.key = from.key
