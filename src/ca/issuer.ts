@@ -1,0 +1,50 @@
+// Turns a public key and names into a certificate signed by the root: for workloads (sign-service.ts) and for the control plane itself.
+// Invariant: no leaf outlives its root or the cap, and every serial is fresh.
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import type { Clock } from '../base/clock.ts'
+import { encodePem } from '../identity/pem.ts'
+import { issueLeaf, type SubjectAltName } from '../identity/x509.ts'
+import type { Root } from './roots.ts'
+
+export const LEAF_VALIDITY_MS = 24 * 3_600_000
+const BACKDATE_MS = 120_000
+
+export interface IssuedCertificate {
+  /** PEM, leaf first, root last. */
+  readonly chain: readonly string[]
+  readonly serial: string
+  readonly notAfterMs: number
+}
+
+export interface Issuer {
+  /** @param validityMs what the caller asked for; 0 or more than the cap gives the cap. */
+  issue(publicKeyDer: Buffer, names: readonly SubjectAltName[], validityMs?: number): IssuedCertificate
+  /** A new P-256 key with a certificate, for the control plane's own server. */
+  issueWithKey(names: readonly SubjectAltName[]): IssuedCertificate & { readonly keyPem: string }
+}
+
+export interface IssuerOptions {
+  readonly root: Root
+  readonly clock: Clock
+  /** The cap, and what is given when nobody asks for less. */
+  readonly maxValidityMs?: number
+}
+
+export function createIssuer({ root, clock, maxValidityMs = LEAF_VALIDITY_MS }: IssuerOptions): Issuer {
+  const issue = (publicKeyDer: Buffer, names: readonly SubjectAltName[], validityMs = 0): IssuedCertificate => {
+    const nowMs = clock.nowMs()
+    const wantedMs = validityMs > 0 ? Math.min(validityMs, maxValidityMs) : maxValidityMs
+    const notAfterMs = Math.floor(Math.min(nowMs + wantedMs, root.notAfterMs) / 1000) * 1000
+    const serial = randomBytes(16)
+    const der = issueLeaf(root.signer, { publicKeyDer, names, serial, notBeforeMs: nowMs - BACKDATE_MS, notAfterMs })
+    return { chain: [encodePem('CERTIFICATE', der), root.certificatePem], serial: serial.toString('hex'), notAfterMs }
+  }
+  return {
+    issue,
+    issueWithKey(names) {
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+      const issued = issue(publicKey.export({ type: 'spki', format: 'der' }), names)
+      return { ...issued, keyPem: String(privateKey.export({ type: 'pkcs8', format: 'pem' })) }
+    },
+  }
+}
