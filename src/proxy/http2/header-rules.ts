@@ -1,0 +1,77 @@
+// What makes a field section malformed (RFC 9113 sections 8.1-8.3). Called by connection.ts for every received block.
+// Invariant: what passes here can be written as HTTP/1.1 without changing meaning: no upper case, no control characters, no
+// connection-specific fields, pseudo-fields once and first. That is what closes the door on request smuggling by downgrade.
+import type { FieldList } from './hpack-decoder.ts'
+
+export type SectionKind = 'request' | 'response' | 'trailers'
+
+const CONNECTION_SPECIFIC = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
+const REQUEST_PSEUDO = new Set([':method', ':scheme', ':path', ':authority', ':protocol'])
+
+/** Undefined when well-formed, else what is wrong. */
+export function malformed(fields: FieldList, kind: SectionKind): string | undefined {
+  const pseudo = new Map<string, string>()
+  let regular = false
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] ?? ''
+    const value = fields[at + 1] ?? ''
+    if (name.charCodeAt(0) === 0x3a) {
+      if (regular) return `${name} after a regular field (8.3)`
+      if (pseudo.has(name)) return `${name} twice (8.3)`
+      pseudo.set(name, value)
+    } else {
+      regular = true
+      const problem = badField(name, value)
+      if (problem !== undefined) return problem
+    }
+    if (!validValue(value)) return `the value of ${name} has a forbidden character (8.2.1)`
+  }
+  if (kind === 'trailers') return pseudo.size > 0 ? 'trailers carry a pseudo-field (8.1)' : undefined
+  return kind === 'response' ? badResponse(pseudo) : badRequest(pseudo)
+}
+
+function badField(name: string, value: string): string | undefined {
+  if (!validName(name)) return `the field name ${JSON.stringify(name.slice(0, 64))} is not lower-case token characters (8.2.1)`
+  if (CONNECTION_SPECIFIC.has(name)) return `${name} is connection-specific (8.2.2)`
+  if (name === 'te' && value !== 'trailers') return 'te is other than trailers (8.2.2)'
+  return undefined
+}
+
+function badResponse(pseudo: ReadonlyMap<string, string>): string | undefined {
+  const status = pseudo.get(':status')
+  if (status === undefined || pseudo.size !== 1) return 'a response has :status and no other pseudo-field (8.3.2)'
+  return /^[1-9]\d\d$/.test(status) && status !== '101'
+    ? undefined
+    : `:status ${JSON.stringify(status.slice(0, 16))} is not a status (8.3.2)`
+}
+
+function badRequest(pseudo: ReadonlyMap<string, string>): string | undefined {
+  for (const name of pseudo.keys()) if (!REQUEST_PSEUDO.has(name)) return `unknown pseudo-field ${name.slice(0, 64)} (8.3)`
+  const method = pseudo.get(':method')
+  if (method === undefined || !/^[!#$%&'*+\-.^_`|~\w]+$/.test(method)) return ':method is missing or no token (8.3.1)'
+  if (method === 'CONNECT' && !pseudo.has(':protocol')) {
+    return pseudo.has(':authority') && pseudo.size === 2 ? undefined : 'CONNECT has :method and :authority only (8.5)'
+  }
+  if (!pseudo.has(':scheme')) return ':scheme is missing (8.3.1)'
+  const path = pseudo.get(':path')
+  const wellFormed = path !== undefined && (path.startsWith('/') || (path === '*' && method === 'OPTIONS')) && !/[\s#]/.test(path)
+  return wellFormed ? undefined : ':path is missing or does not begin with a slash (8.3.1)'
+}
+
+/** Token characters without upper case (RFC 9110 5.6.2). */
+function validName(name: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)
+}
+
+/** No NUL, CR, LF; no white space at either end. */
+function validValue(value: string): boolean {
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at)
+    if (code === 0 || code === 10 || code === 13) return false
+  }
+  return value.length === 0 || (!isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(value.length - 1)))
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
