@@ -59,5 +59,5 @@ export function formatFinding(found: Finding): string {
   const { object } = found
   const name = object === undefined ? '' : ` ${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}:`
   const path = found.path === '' ? '' : ` ${found.path}:`
-  return `${where}${found.severity} ${found.code}:${name}${path} ${found.message}. ${found.hint}`
+  return `${where}${found.severity} ${found.code}:${name}${path} ${found.message}${/[?.]$/.test(found.message) ? '' : '.'} ${found.hint}`
 }

@@ -1,0 +1,9 @@
+// What the caller of a check may choose.
+import type { RegexCompiler } from '../base/string-matcher.ts'
+
+export interface CheckOptions {
+  /** Namespace of an object that names none. */
+  readonly defaultNamespace: string
+  /** Compiles users' patterns; without it they are only measured. */
+  readonly compileRegex?: RegexCompiler
+}

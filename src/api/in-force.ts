@@ -1,0 +1,117 @@
+// What this version acts on. Everything else that is set yields a Finding on its object, every time: nothing is silent.
+// To put a field into force: add its line to `fieldsInForce` (a line covers all below it); to put a kind into force: add the kind.
+// test/house/in-force.test.ts enumerates the schemas against this table.
+import type { FieldPath } from './field-path.ts'
+import type { AnyApiObject, KindInfo, KindName } from './kinds.ts'
+import { isRecord } from './record.ts'
+import type { Report } from './report.ts'
+import { ownProperty } from './schema/check.ts'
+import type { SchemaNode } from './schema/schema-node.ts'
+
+/** Kind -> fields in force below spec; `[]` stands for every entry of a list, `{}` for every entry of a map. */
+export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } = {
+  VirtualService: [
+    'hosts',
+    'http[].name',
+    'http[].match[].name',
+    'http[].match[].uri',
+    'http[].match[].headers',
+    'http[].route[].destination.host',
+    'http[].route[].destination.subset',
+    'http[].route[].destination.port',
+    'http[].route[].weight',
+  ],
+  DestinationRule: ['host', 'subsets[].name', 'subsets[].labels'],
+  PeerAuthentication: ['selector', 'mtls', 'portLevelMtls'],
+  Service: [
+    'type',
+    'selector',
+    'ports[].name',
+    'ports[].protocol',
+    'ports[].appProtocol',
+    'ports[].port',
+    'ports[].targetPort',
+    'clusterIP',
+    'clusterIPs',
+  ],
+  Namespace: [],
+  ServiceAccount: [],
+  LocalWorkload: ['serviceAccount', 'command', 'workingDirectory', 'env', 'ports', 'readinessProbe', 'replicas'],
+}
+
+/** Values that say what is the case anyway, so that a field not in force yet may carry them without a word. */
+export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
+  VirtualService: { gateways: '["mesh"]', exportTo: '["*"]' },
+  DestinationRule: { exportTo: '["*"]' },
+  Service: { publishNotReadyAddresses: 'false', sessionAffinity: '"None"' },
+}
+
+/** Kinds of which a policy that is ignored would let through what its author forbade: until in force, the selected workloads deny. */
+export const denyingKinds: readonly KindName[] = []
+
+/** Fields of core kinds that are none of a mesh's business, and so not worth a word. */
+const SILENT: { readonly [Kind in KindName]?: readonly string[] } = { Service: ['ports[].nodePort'] }
+
+export function reportNotInForce(object: AnyApiObject, info: KindInfo, schema: SchemaNode, report: Report): void {
+  const inForce = fieldsInForce[info.kind]
+  if (inForce === undefined) {
+    const code = denyingKinds.includes(info.kind) ? 'LTN0104' : 'LTN0103'
+    report(code, ['kind'], { kind: info.kind })
+    return
+  }
+  const spec = ownProperty(schema.properties, 'spec')
+  if (spec === undefined) return
+  const table = { inForce: [...inForce, ...(SILENT[info.kind] ?? [])], defaults: defaultsInForce[info.kind] ?? {} }
+  walk(object.spec, spec, ['spec'], '', table, report)
+}
+
+interface InForceTable {
+  readonly inForce: readonly string[]
+  readonly defaults: Readonly<Record<string, string>>
+}
+
+/** Reports the topmost field below which nothing is in force. `pattern` is the path below spec with `[]` and `{}`. */
+function walk(value: unknown, schema: SchemaNode, path: FieldPath, pattern: string, table: InForceTable, report: Report): void {
+  if (table.inForce.includes(pattern)) return
+  if (pattern !== '' && !table.inForce.some((entry) => isBelow(entry, pattern))) {
+    if (table.defaults[pattern] === JSON.stringify(value)) return
+    report('LTN0102', path, { field: `'${path.at(-1)}'` }, 'key')
+    return
+  }
+  if (Array.isArray(value)) {
+    const { items } = schema
+    if (items !== undefined) value.forEach((item, index) => void walk(item, items, [...path, index], `${pattern}[]`, table, report))
+  } else if (isRecord(value)) {
+    for (const [field, inner] of Object.entries(value)) {
+      const known = ownProperty(schema.properties, field)
+      const child = known ?? schema.values
+      const step = known === undefined ? `${pattern}{}` : pattern === '' ? field : `${pattern}.${field}`
+      if (child !== undefined) walk(inner, child, [...path, field], step, table, report)
+    }
+  }
+}
+
+function isBelow(entry: string, pattern: string): boolean {
+  return entry.startsWith(pattern) && /^[.[{]/.test(entry.slice(pattern.length))
+}
+
+/** Every leaf of a kind's spec that is not in force, as patterns: `lateen analyze --fields` prints them. */
+export function fieldsNotInForce(info: KindInfo, schema: SchemaNode): readonly string[] {
+  const inForce = fieldsInForce[info.kind] ?? []
+  const found: string[] = []
+  const visit = (node: SchemaNode, pattern: string): void => {
+    if (inForce.some((entry) => pattern === entry || isBelow(pattern, entry))) return
+    const children = childrenOf(node, pattern)
+    if (children.length === 0) found.push(pattern)
+    for (const [name, child] of children) visit(child, name)
+  }
+  const spec = ownProperty(schema.properties, 'spec')
+  if (spec !== undefined) for (const [name, child] of childrenOf(spec, '')) visit(child, name)
+  return found
+}
+
+function childrenOf(node: SchemaNode, pattern: string): readonly (readonly [string, SchemaNode])[] {
+  if (node.items !== undefined) return [[`${pattern}[]`, node.items]]
+  if (node.values !== undefined) return [[`${pattern}{}`, node.values]]
+  return Object.entries(node.properties ?? {}).map(([name, child]) => [pattern === '' ? name : `${pattern}.${name}`, child])
+}

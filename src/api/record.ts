@@ -1,0 +1,5 @@
+// The one question that every reader of foreign data asks.
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
