@@ -61,14 +61,14 @@ export class ByteReader {
   }
 
   int64(end: number): number {
-    const value = BigInt.asIntN(64, this.#varint64(end))
-    return this.#safe(value)
+    const small = this.#smallVarint(end)
+    return small >= 0 ? small : this.#safe(BigInt.asIntN(64, this.#longVarint(end)))
   }
 
   scalar(kind: number, end: number): unknown {
     switch (kind) {
       case kinds.BOOL:
-        return this.#varint64(end) !== 0n
+        return this.#bool(end)
       case kinds.UINT32:
         return this.varint32(end)
       case kinds.INT32:
@@ -79,10 +79,12 @@ export class ByteReader {
       }
       case kinds.INT64:
         return this.int64(end)
-      case kinds.UINT64:
-        return this.#safe(this.#varint64(end))
+      case kinds.UINT64: {
+        const small = this.#smallVarint(end)
+        return small >= 0 ? small : this.#safe(this.#longVarint(end))
+      }
       case kinds.SINT64: {
-        const value = this.#varint64(end)
+        const value = this.#longVarint(end)
         return this.#safe((value >> 1n) ^ -(value & 1n))
       }
       case kinds.BYTES: {
@@ -173,18 +175,23 @@ export class ByteReader {
     return number
   }
 
-  #varint64(end: number): bigint {
+  #bool(end: number): boolean {
+    const small = this.#smallVarint(end)
+    return small >= 0 ? small !== 0 : this.#longVarint(end) !== 0n
+  }
+
+  /** Nearly every number is below 2^28 and needs no bigint; -1, with nothing read, for the others. */
+  #smallVarint(end: number): number {
     const start = this.pos
-    // Nearly always small: stay with machine integers while they hold it.
     let value = 0
     for (let shift = 0; shift < 28; shift += 7) {
       if (this.pos >= end) throw this.malformed('the message ends inside a number')
       const byte = this.#bytes[this.pos++] ?? 0
       value |= (byte & 0x7f) << shift
-      if (byte < 0x80) return BigInt(value)
+      if (byte < 0x80) return value
     }
     this.pos = start
-    return this.#longVarint(end)
+    return -1
   }
 
   #longVarint(end: number): bigint {

@@ -47,7 +47,8 @@ function randomMessage(type: MessageSchema, random: Random, depth: number): Reco
 function randomField(field: FieldSchema, random: Random, depth: number): unknown {
   const one = (): unknown => randomValue(field, random, depth)
   if (field.key !== undefined) {
-    const keys = field.key.kind === kinds.STRING ? ['a', 'b b', 'ключ'] : field.key.kind === kinds.BOOL ? ['false', 'true'] : ['1', '2', '30']
+    const keys =
+      field.key.kind === kinds.STRING ? ['a', 'b b', 'ключ'] : field.key.kind === kinds.BOOL ? ['false', 'true'] : ['1', '2', '30']
     return Object.fromEntries(keys.slice(0, 1 + Math.floor(random() * 3)).flatMap((key) => (one() === undefined ? [] : [[key, one()]])))
   }
   if (!field.repeated) return one()
@@ -63,7 +64,14 @@ function randomValue(field: FieldSchema, random: Random, depth: number): unknown
       // Aliases of a number print as its first name; take names that survive the way there and back.
       return pick(...(field.enum?.names.values() ?? []))
     case kinds.STRING:
-      return pick('x', '', 'a longer text with more than twenty-four characters', 'é', 'ünïcode 日本語 🚀 and some more text', 'reviews.default.svc')
+      return pick(
+        'x',
+        '',
+        'a longer text with more than twenty-four characters',
+        'é',
+        'ünïcode 日本語 🚀 and some more text',
+        'reviews.default.svc',
+      )
     case kinds.BYTES:
       return pick(new Uint8Array(0), new Uint8Array([0, 255, 128]), new Uint8Array(200).fill(7))
     case kinds.BOOL:
@@ -123,5 +131,8 @@ for (const name of ROOTS) {
 
 test('the oracle notices a wrong field number', () => {
   const wrong = new Schema('envoy.config.core.v3.Locality|region 2 s\n\n')
-  assert.notEqual(wrong.message('envoy.config.core.v3.Locality')?.byName('region')?.number, reflection.lookupType('envoy.config.core.v3.Locality').fields.region?.id)
+  assert.notEqual(
+    wrong.message('envoy.config.core.v3.Locality')?.byName('region')?.number,
+    reflection.lookupType('envoy.config.core.v3.Locality').fields.region?.id,
+  )
 })
