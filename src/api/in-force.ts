@@ -47,7 +47,7 @@ export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<st
 }
 
 /** Kinds of which a policy that is ignored would let through what its author forbade: until in force, the selected workloads deny. */
-export const denyingKinds: readonly KindName[] = []
+export const denyingKinds: readonly KindName[] = ['AuthorizationPolicy', 'RequestAuthentication']
 
 /** Fields of core kinds that are none of a mesh's business, and so not worth a word. */
 const SILENT: { readonly [Kind in KindName]?: readonly string[] } = { Service: ['ports[].nodePort'] }

@@ -5,12 +5,34 @@ import type { ServiceAccount } from './service-account.gen.ts'
 import { serviceAccountSchema } from './service-account.schema.gen.ts'
 import type { Service } from './service.gen.ts'
 import { serviceSchema } from './service.schema.gen.ts'
+import type { AuthorizationPolicy } from './authorization-policy.gen.ts'
+import { authorizationPolicySchema } from './authorization-policy.schema.gen.ts'
 import type { DestinationRule } from './destination-rule.gen.ts'
 import { destinationRuleSchema } from './destination-rule.schema.gen.ts'
+import type { EnvoyFilter } from './envoy-filter.gen.ts'
+import { envoyFilterSchema } from './envoy-filter.schema.gen.ts'
+import type { Gateway } from './gateway.gen.ts'
+import { gatewaySchema } from './gateway.schema.gen.ts'
 import type { PeerAuthentication } from './peer-authentication.gen.ts'
 import { peerAuthenticationSchema } from './peer-authentication.schema.gen.ts'
+import type { ProxyConfig } from './proxy-config.gen.ts'
+import { proxyConfigSchema } from './proxy-config.schema.gen.ts'
+import type { RequestAuthentication } from './request-authentication.gen.ts'
+import { requestAuthenticationSchema } from './request-authentication.schema.gen.ts'
+import type { ServiceEntry } from './service-entry.gen.ts'
+import { serviceEntrySchema } from './service-entry.schema.gen.ts'
+import type { Sidecar } from './sidecar.gen.ts'
+import { sidecarSchema } from './sidecar.schema.gen.ts'
+import type { Telemetry } from './telemetry.gen.ts'
+import { telemetrySchema } from './telemetry.schema.gen.ts'
 import type { VirtualService } from './virtual-service.gen.ts'
 import { virtualServiceSchema } from './virtual-service.schema.gen.ts'
+import type { WasmPlugin } from './wasm-plugin.gen.ts'
+import { wasmPluginSchema } from './wasm-plugin.schema.gen.ts'
+import type { WorkloadEntry } from './workload-entry.gen.ts'
+import { workloadEntrySchema } from './workload-entry.schema.gen.ts'
+import type { WorkloadGroup } from './workload-group.gen.ts'
+import { workloadGroupSchema } from './workload-group.schema.gen.ts'
 import type { LocalWorkload } from './local-workload.gen.ts'
 import { localWorkloadSchema } from './local-workload.schema.gen.ts'
 
@@ -19,9 +41,20 @@ export interface ObjectByKind {
   readonly Namespace: Namespace
   readonly ServiceAccount: ServiceAccount
   readonly Service: Service
+  readonly AuthorizationPolicy: AuthorizationPolicy
   readonly DestinationRule: DestinationRule
+  readonly EnvoyFilter: EnvoyFilter
+  readonly Gateway: Gateway
   readonly PeerAuthentication: PeerAuthentication
+  readonly ProxyConfig: ProxyConfig
+  readonly RequestAuthentication: RequestAuthentication
+  readonly ServiceEntry: ServiceEntry
+  readonly Sidecar: Sidecar
+  readonly Telemetry: Telemetry
   readonly VirtualService: VirtualService
+  readonly WasmPlugin: WasmPlugin
+  readonly WorkloadEntry: WorkloadEntry
+  readonly WorkloadGroup: WorkloadGroup
   readonly LocalWorkload: LocalWorkload
 }
 
@@ -29,8 +62,19 @@ export const kindRows = [
   { kind: 'Namespace', group: '', versions: ["v1"], storage: 'v1', plural: 'namespaces', shortNames: ["ns"], namespaced: false, schema: namespaceSchema },
   { kind: 'ServiceAccount', group: '', versions: ["v1"], storage: 'v1', plural: 'serviceaccounts', shortNames: ["sa"], namespaced: true, schema: serviceAccountSchema },
   { kind: 'Service', group: '', versions: ["v1"], storage: 'v1', plural: 'services', shortNames: ["svc"], namespaced: true, schema: serviceSchema },
+  { kind: 'AuthorizationPolicy', group: 'security.istio.io', versions: ["v1","v1beta1"], storage: 'v1', plural: 'authorizationpolicies', shortNames: ["ap"], namespaced: true, schema: authorizationPolicySchema },
   { kind: 'DestinationRule', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'destinationrules', shortNames: ["dr"], namespaced: true, schema: destinationRuleSchema },
+  { kind: 'EnvoyFilter', group: 'networking.istio.io', versions: ["v1alpha3"], storage: 'v1alpha3', plural: 'envoyfilters', shortNames: [], namespaced: true, schema: envoyFilterSchema },
+  { kind: 'Gateway', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'gateways', shortNames: ["gw"], namespaced: true, schema: gatewaySchema },
   { kind: 'PeerAuthentication', group: 'security.istio.io', versions: ["v1","v1beta1"], storage: 'v1', plural: 'peerauthentications', shortNames: ["pa"], namespaced: true, schema: peerAuthenticationSchema },
+  { kind: 'ProxyConfig', group: 'networking.istio.io', versions: ["v1beta1"], storage: 'v1beta1', plural: 'proxyconfigs', shortNames: [], namespaced: true, schema: proxyConfigSchema },
+  { kind: 'RequestAuthentication', group: 'security.istio.io', versions: ["v1","v1beta1"], storage: 'v1', plural: 'requestauthentications', shortNames: ["ra"], namespaced: true, schema: requestAuthenticationSchema },
+  { kind: 'ServiceEntry', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'serviceentries', shortNames: ["se"], namespaced: true, schema: serviceEntrySchema },
+  { kind: 'Sidecar', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'sidecars', shortNames: [], namespaced: true, schema: sidecarSchema },
+  { kind: 'Telemetry', group: 'telemetry.istio.io', versions: ["v1","v1alpha1"], storage: 'v1alpha1', plural: 'telemetries', shortNames: ["telemetry"], namespaced: true, schema: telemetrySchema },
   { kind: 'VirtualService', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'virtualservices', shortNames: ["vs"], namespaced: true, schema: virtualServiceSchema },
+  { kind: 'WasmPlugin', group: 'extensions.istio.io', versions: ["v1alpha1"], storage: 'v1alpha1', plural: 'wasmplugins', shortNames: [], namespaced: true, schema: wasmPluginSchema },
+  { kind: 'WorkloadEntry', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'workloadentries', shortNames: ["we"], namespaced: true, schema: workloadEntrySchema },
+  { kind: 'WorkloadGroup', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'workloadgroups', shortNames: ["wg"], namespaced: true, schema: workloadGroupSchema },
   { kind: 'LocalWorkload', group: 'lateen.dev', versions: ["v1alpha1"], storage: 'v1alpha1', plural: 'localworkloads', shortNames: ["lw"], namespaced: true, schema: localWorkloadSchema },
 ] as const
