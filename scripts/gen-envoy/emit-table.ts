@@ -40,6 +40,9 @@ function emit(
   }
   const fieldText = (message: MessageModel, field: FieldModel, oneofs: readonly string[]): string => {
     if (field.number > MAX_FIELD_NUMBER) throw new Error(`${message.fullName}.${field.name} has number ${field.number}; the index is dense`)
+    // An Any with bytes in `value` is taken as already encoded (encode-binary.ts), so no message may have such a field.
+    if (field.name === 'value' && field.kind === 'B')
+      throw new Error(`${message.fullName} has bytes called value; encodedAny() needs another key`)
     const flags = `${isHonoured(message, field) ? '' : '~'}${field.presence ? '!' : ''}${field.repeated ? '*' : ''}`
     const map = field.mapKey === undefined ? '' : `{${field.mapKey}`
     const oneof = field.oneof === undefined ? '' : ` ${oneofs.indexOf(field.oneof)}`
