@@ -1,0 +1,188 @@
+// The xDS server: all connected proxies, and whose turn it is. The composition root calls `update()` when there is something new; each
+// client is looked at when it can take it, a bounded number at a time, so that a push to thousands neither fills memory nor blocks the loop.
+// Invariant: a slow client costs one pending flag; it gets the newest configuration when it is ready, never a backlog.
+import type { ServiceDefinition } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
+import type { Clock } from '../../base/clock.ts'
+import { contentHash } from '../../base/content-hash.ts'
+import { errorMessage } from '../../base/errors.ts'
+import type { Logger } from '../../base/log.ts'
+import { fail, type Result } from '../../base/result.ts'
+import { fullCodec } from '../../envoy/full-codec.ts'
+import { DELTA_ADS_PATH, resourceTypeNames, STREAM_ADS_PATH } from '../../envoy/type-urls.ts'
+import type { Trust } from '../../identity/peer.ts'
+import type { SpiffeId } from '../../identity/spiffe-id.ts'
+import type { EnvoyResources } from '../generate/resources.ts'
+import type { ProxyNode } from '../view/proxy-node.ts'
+import { type AdsCall, AdsStream, type Request, type StreamOwner } from './ads-stream.ts'
+import { ClientSession } from './client-session.ts'
+import { type ClientStatus, typeStatuses } from './client-status.ts'
+import type { GrpcService } from './grpc-server.ts'
+import { agreeing, identifyPeer } from './node-identity.ts'
+import { createDeltaRenderer } from './render-delta.ts'
+
+export interface XdsServerOptions {
+  /** Undefined: nothing is known yet (of this node); the client waits. Asked only when the client can take the answer. */
+  readonly resourcesFor: (node: ProxyNode) => EnvoyResources | undefined
+  readonly trust: () => Trust
+  /** Why this identity may not run this node's workload, from what the mesh knows of workloads; undefined when it may. */
+  readonly whyNotAdmitted?: (node: ProxyNode, identity: SpiffeId) => string | undefined
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface XdsMetrics {
+  pushes: number
+  pushedBytes: number
+  rejections: number
+  refusedStreams: number
+}
+
+export interface XdsServer {
+  readonly service: GrpcService
+  readonly metrics: Readonly<XdsMetrics>
+  /** There are new resources (for anybody). */
+  update(): void
+  statuses(): readonly ClientStatus[]
+  /** Ends every stream, so that clients go elsewhere. */
+  close(): void
+}
+
+/** Clients being written to at the same time: bounds memory for messages in flight (ecosystem.md measured waves of 50). */
+const MAX_IN_FLIGHT = 50
+/** Time for one turn of the loop; admission answers and certificates must not wait for a push to thousands. */
+const TURN_MS = 5
+
+export function createXdsServer(options: XdsServerOptions): XdsServer {
+  const { clock, log } = options
+  const renderer = createDeltaRenderer(contentHash)
+  const metrics: XdsMetrics = { pushes: 0, pushedBytes: 0, rejections: 0, refusedStreams: 0 }
+  const streams = new Set<AdsStream>()
+  /** Whoever may have something to get, oldest first. */
+  const waiting = new Set<AdsStream>()
+  let inFlight = 0
+  let scheduled = false
+
+  const schedule = (): void => {
+    if (scheduled || waiting.size === 0 || inFlight >= MAX_IN_FLIGHT) return
+    scheduled = true
+    setImmediate(turn)
+  }
+  const turn = (): void => {
+    scheduled = false
+    const startMs = clock.monotonicMs()
+    for (const stream of waiting) {
+      if (inFlight >= MAX_IN_FLIGHT || clock.monotonicMs() - startMs > TURN_MS) break
+      waiting.delete(stream)
+      // A busy stream comes back by itself: when it is flushed, it is ready again.
+      if (stream.idle) serve(stream)
+    }
+    schedule()
+  }
+  const serve = (stream: AdsStream): void => {
+    if (stream.admitted === undefined) return
+    try {
+      const resources = options.resourcesFor(stream.admitted.node)
+      const messages = resources === undefined ? [] : stream.session.next(resources)
+      if (messages.length === 0) return
+      inFlight++
+      stream.send(messages, () => {
+        inFlight--
+        // Whatever came while the client was busy; and room for the next client.
+        owner.ready(stream)
+        schedule()
+      })
+    } catch (error) {
+      log.error('configuration of a proxy could not be made', { node: stream.admitted.node.id, reason: errorMessage(error) })
+      stream.end(status.INTERNAL, 'the control plane could not make the configuration; its log says why')
+    }
+  }
+
+  const owner: StreamOwner = {
+    admit(call, node) {
+      const identity = agreeing(identifyPeer(call.getAuthContext().sslPeerCertificate?.raw, options.trust(), clock.nowMs()), node)
+      const why = identity.ok ? options.whyNotAdmitted?.(node, identity.value) : undefined
+      return why === undefined ? identity : fail('node', why)
+    },
+    ready(stream) {
+      if (!streams.has(stream)) return
+      waiting.add(stream)
+      schedule()
+    },
+    refused(stream, reason) {
+      metrics.refusedStreams++
+      log.warn('xDS stream refused', { from: stream.from, reason })
+    },
+    rejected(stream, typeUrl, message) {
+      metrics.rejections++
+      log.warn('configuration rejected by a proxy', {
+        node: stream.admitted?.node.id,
+        type: resourceTypeNames[typeUrl] ?? typeUrl,
+        reason: message.slice(0, 1000),
+      })
+    },
+    sent(stream, typeUrl, bytes) {
+      metrics.pushes++
+      metrics.pushedBytes += bytes
+      log.debug('configuration sent', { node: stream.admitted?.node.id, type: resourceTypeNames[typeUrl] ?? typeUrl, bytes })
+    },
+    closed(stream) {
+      streams.delete(stream)
+      waiting.delete(stream)
+      log.debug('xDS stream closed', { node: stream.admitted?.node.id, from: stream.from })
+    },
+  }
+  const open = (protocol: ClientSession['protocol']) => (call: AdsCall) => {
+    streams.add(new AdsStream(call, new ClientSession(protocol, renderer), owner, clock.nowMs()))
+  }
+  return {
+    service: { definition: DEFINITION, implementation: { delta: open('delta'), stateOfTheWorld: open('state-of-the-world') } },
+    metrics,
+    update() {
+      for (const stream of streams) waiting.add(stream)
+      schedule()
+    },
+    statuses: () => [...streams].flatMap(statusOf),
+    close() {
+      for (const stream of [...streams]) stream.end(status.UNAVAILABLE, 'the control plane is stopping')
+    },
+  }
+}
+
+function statusOf({ admitted, session, from, connectedSinceMs }: AdsStream): readonly ClientStatus[] {
+  if (admitted === undefined) return []
+  const { node, identity } = admitted
+  return [
+    {
+      ...{ node: node.id, workload: node.workload, namespace: node.namespace, identity, from, connectedSinceMs },
+      protocol: session.protocol,
+      types: typeStatuses(session.subscriptions),
+    },
+  ]
+}
+
+/** Newer clients may say more than we know; what we do not know we do not need. */
+const LENIENT = { onUnsupported: () => undefined, keepAny: true }
+
+function decodeDelta(bytes: Buffer): Result<Request> {
+  return fullCodec.decode('envoy.service.discovery.v3.DeltaDiscoveryRequest', bytes, LENIENT)
+}
+
+function decodeSotw(bytes: Buffer): Result<Request> {
+  return fullCodec.decode('envoy.service.discovery.v3.DiscoveryRequest', bytes, LENIENT)
+}
+
+/** Responses are bytes already. */
+const sameBytes = (bytes: Buffer): Buffer => bytes
+const bidirectional = {
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: sameBytes,
+  responseSerialize: sameBytes,
+  responseDeserialize: sameBytes,
+}
+
+const DEFINITION: ServiceDefinition = {
+  delta: { path: DELTA_ADS_PATH, requestDeserialize: decodeDelta, ...bidirectional },
+  stateOfTheWorld: { path: STREAM_ADS_PATH, requestDeserialize: decodeSotw, ...bidirectional },
+}

@@ -1,0 +1,94 @@
+// One connected proxy: its subscriptions of all types, and which message may go out next. Pure: no gRPC, no time, no other client.
+// Used by ads-stream.ts.
+// Invariants: types go out in PUSH_ORDER, and a later type never overtakes an earlier one that still has news; clusters and endpoints
+// are taken away only after the listeners and routes that named them are gone and the client has agreed.
+import type { DeltaDiscoveryRequest, DiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../../envoy/type-urls.ts'
+import type { EnvoyResources } from '../generate/resources.ts'
+import { DeltaSubscription } from './delta-subscription.ts'
+import type { DeltaRenderer } from './render-delta.ts'
+import { SotwSubscription } from './sotw-subscription.ts'
+import type { Subscription } from './subscription.ts'
+
+/** CDS, EDS, LDS, RDS, SDS, then the rest: what is named comes before what names it (Envoy's 'eventual consistency considerations'). */
+const PUSH_ORDER: readonly string[] = [CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE]
+const REFERRING_TYPES: readonly string[] = [LISTENER_TYPE, ROUTE_TYPE]
+const REFERRED_TYPES: readonly string[] = [CLUSTER_TYPE, ENDPOINT_TYPE]
+
+/** Bounds on what one client can make us remember. */
+const MAX_TYPES = 32
+const MAX_NAMES = 100_000
+
+export interface OutgoingMessage {
+  readonly typeUrl: string
+  readonly bytes: Buffer
+}
+
+export class ClientSession {
+  readonly protocol: 'delta' | 'state-of-the-world'
+  readonly #renderer: DeltaRenderer
+  readonly #delta = new Map<string, DeltaSubscription>()
+  readonly #sotw = new Map<string, SotwSubscription>()
+
+  constructor(protocol: 'delta' | 'state-of-the-world', renderer: DeltaRenderer) {
+    this.protocol = protocol
+    this.#renderer = renderer
+  }
+
+  /** In push order. */
+  get subscriptions(): readonly Subscription[] {
+    return [...this.#delta.values(), ...this.#sotw.values()].sort((a, b) => rank(a.typeUrl) - rank(b.typeUrl))
+  }
+
+  /** Takes a request. Returns why the client must be cut off, or undefined. */
+  receiveDelta(request: DeltaDiscoveryRequest): string | undefined {
+    const known = this.#delta.get(request.typeUrl ?? '')
+    if (known === undefined) this.#delta.set(request.typeUrl ?? '', new DeltaSubscription(this.#renderer, request))
+    else known.receive(request)
+    return this.#overBounds()
+  }
+
+  receiveSotw(request: DiscoveryRequest): string | undefined {
+    const known = this.#sotw.get(request.typeUrl ?? '')
+    if (known === undefined) this.#sotw.set(request.typeUrl ?? '', new SotwSubscription(this.#renderer, request))
+    else known.receive(request)
+    return this.#overBounds()
+  }
+
+  /** Everything that may go out now, in order. What cannot is looked at again after the next answer or update, and is then the newest. */
+  next(resources: EnvoyResources): readonly OutgoingMessage[] {
+    const messages: OutgoingMessage[] = []
+    const keepRemoved = this.#referrersUnsettled(resources)
+    for (const subscription of this.subscriptions) {
+      const { typeUrl } = subscription
+      const ofType = resources.get(typeUrl)
+      if (subscription.awaiting) {
+        if (subscription.hasNews(ofType)) break
+        continue
+      }
+      const bytes = subscription.next(ofType, keepRemoved && REFERRED_TYPES.includes(typeUrl))
+      if (bytes !== undefined) messages.push({ typeUrl, bytes })
+    }
+    return messages
+  }
+
+  /** While a listener or route is unsent, unanswered or refused, the client may still run one that names what was removed. */
+  #referrersUnsettled(resources: EnvoyResources): boolean {
+    return this.subscriptions.some(
+      (subscription) =>
+        REFERRING_TYPES.includes(subscription.typeUrl) &&
+        (subscription.awaiting || subscription.rejection !== undefined || subscription.hasNews(resources.get(subscription.typeUrl))),
+    )
+  }
+
+  #overBounds(): string | undefined {
+    if (this.#delta.size + this.#sotw.size > MAX_TYPES) return `more than ${MAX_TYPES} resource types on one stream`
+    const names = this.subscriptions.reduce((sum, { subscribedNames }) => sum + subscribedNames, 0)
+    return names > MAX_NAMES ? `more than ${MAX_NAMES} resource names on one stream` : undefined
+  }
+}
+
+function rank(typeUrl: string): number {
+  const at = PUSH_ORDER.indexOf(typeUrl)
+  return at === -1 ? PUSH_ORDER.length : at
+}
