@@ -34,7 +34,3 @@ export const DEFAULT_MESH_SETTINGS: MeshSettings = {
 export function serviceHostname(name: string, namespace: string, settings: Pick<MeshSettings, 'domainSuffix'>): string {
   return `${name}.${namespace}.svc.${settings.domainSuffix}`
 }
-
-export function spiffeId(namespace: string, serviceAccount: string, settings: Pick<MeshSettings, 'trustDomain'>): string {
-  return `spiffe://${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`
-}

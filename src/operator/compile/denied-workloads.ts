@@ -1,0 +1,49 @@
+// Policies that the mesh cannot apply yet close the workloads that they select: a policy that is skipped would let through what its
+// author forbade. After workloads. The Finding on the policy itself comes from validation (LTN0104).
+// Selection errs on the side of closing: a policy without a readable selector selects its whole namespace.
+import type { Finding } from '../../api/finding.ts'
+import type { ApiObject } from '../../api/object-meta.ts'
+import { hasLabels } from '../../model/destination-policy.ts'
+import { describeOrigin } from '../../model/origin.ts'
+import type { Denial, Workload } from '../../model/workload.ts'
+import type { CompileInput } from './compile-input.ts'
+import { type MeshDraft, originOf } from './mesh-draft.ts'
+
+/** Kinds of security.istio.io that protect a workload and are not in force. One that comes into force leaves this list. */
+const KINDS_NOT_IN_FORCE: readonly string[] = ['AuthorizationPolicy', 'RequestAuthentication']
+
+export function deniedWorkloads(draft: MeshDraft, input: CompileInput): readonly Finding[] {
+  const policies = KINDS_NOT_IN_FORCE.flatMap((kind) => objectsOf(input, kind))
+  if (policies.length === 0) return []
+  for (const [key, workload] of draft.workloads) {
+    const denials = policies.filter((policy) => protects(policy, workload, input.settings.rootNamespace)).map(denialOf)
+    if (denials.length > 0) draft.workloads.set(key, { ...workload, denials })
+  }
+  return []
+}
+
+/** By name and not by type, so that a kind that has no generated type yet is not overlooked. */
+function objectsOf(input: CompileInput, kind: string): readonly ApiObject[] {
+  const maps: Readonly<Record<string, ReadonlyMap<string, ApiObject>>> = input.state.objects
+  return [...(maps[kind]?.values() ?? [])]
+}
+
+function protects(policy: ApiObject, workload: Workload, rootNamespace: string): boolean {
+  const { namespace } = policy.metadata
+  if (namespace !== workload.namespace && namespace !== rootNamespace) return false
+  const spec = recordOf(policy.spec)
+  // Policies with targets are for gateways and waypoints (Istio: sidecars ignore them).
+  if (spec?.targetRef !== undefined || spec?.targetRefs !== undefined) return false
+  const labels = recordOf(recordOf(spec?.selector)?.matchLabels)
+  const wanted = Object.entries(labels ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  return hasLabels(workload.labels, Object.fromEntries(wanted))
+}
+
+function denialOf(policy: ApiObject): Denial {
+  const origin = originOf(policy)
+  return { policy: origin, reason: `${describeOrigin(origin)} is not in force in this version, so it denies` }
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : undefined
+}

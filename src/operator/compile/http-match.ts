@@ -1,0 +1,65 @@
+// One match of a VirtualService as conditions of the mesh. Called by http-routes.ts.
+// Invariant: a pattern that RE2 does not take is a problem here, because a proxy would refuse the whole route table for it.
+
+import type { HTTPMatchRequest, StringMatch } from '../../api/generated/virtual-service.gen.ts'
+import { fail, type Problem, type Result, succeed } from '../../base/result.ts'
+import type { RegexCompiler, StringMatchSpec } from '../../base/string-matcher.ts'
+import type { HeaderMatch, HttpMatch } from '../../model/traffic-route.ts'
+import { compareText } from './mesh-draft.ts'
+
+export function compileMatch(request: HTTPMatchRequest, at: string, compileRegex: RegexCompiler): Result<HttpMatch> {
+  const ignoreCase = request.ignoreUriCase === true
+  const path = request.uri === undefined ? undefined : pathSpec(request.uri, ignoreCase)
+  const headers = [...pseudoHeaders(request), ...headersOf(request.headers, false), ...headersOf(request.withoutHeaders, true)]
+  const queryParameters = sortedEntries(request.queryParams).map(([name, match]) => ({ name, value: stringSpec(match) }))
+  const specs = [path, ...headers.map(({ value }) => value), ...queryParameters.map(({ value }) => value)]
+  const problem = patternProblem(specs, compileRegex)
+  if (problem !== undefined) return fail(at, problem.message)
+  return succeed({ path, headers, queryParameters, port: request.port })
+}
+
+/** Istio's catch-all: prefix '/' or regex '.*' and no other condition. */
+export function matchesEverything({ path, headers, queryParameters, port }: HttpMatch): boolean {
+  if (headers.length > 0 || queryParameters.length > 0 || port !== undefined) return false
+  if (path === undefined || path.kind === 'present') return true
+  return (path.kind === 'prefix' && path.value === '/') || (path.kind === 'regex' && path.value === '.*')
+}
+
+function pathSpec(match: StringMatch, ignoreCase: boolean): StringMatchSpec | undefined {
+  const spec = stringSpec(match)
+  if (spec.kind === 'present') return undefined
+  return spec.kind === 'regex' || !ignoreCase ? spec : { ...spec, ignoreCase }
+}
+
+/** An empty match, and the pattern '*', ask for presence. */
+function stringSpec(match: StringMatch): StringMatchSpec {
+  if (match.exact !== undefined) return { kind: 'exact', value: match.exact }
+  if (match.prefix !== undefined) return { kind: 'prefix', value: match.prefix }
+  return match.regex === undefined || match.regex === '*' ? { kind: 'present' } : { kind: 'regex', value: match.regex }
+}
+
+function pseudoHeaders(request: HTTPMatchRequest): readonly HeaderMatch[] {
+  const matches: readonly (readonly [string, StringMatch | undefined])[] = [
+    [':method', request.method],
+    [':authority', request.authority],
+    [':scheme', request.scheme],
+  ]
+  return matches.flatMap(([name, match]) => (match === undefined ? [] : [{ name, value: stringSpec(match), inverted: false }]))
+}
+
+function headersOf(matches: Readonly<Record<string, StringMatch>> | undefined, inverted: boolean): readonly HeaderMatch[] {
+  return sortedEntries(matches).map(([name, match]) => ({ name: name.toLowerCase(), value: stringSpec(match), inverted }))
+}
+
+function sortedEntries<V>(record: Readonly<Record<string, V>> | undefined): readonly (readonly [string, V])[] {
+  return Object.entries(record ?? {}).sort(([a], [b]) => compareText(a, b))
+}
+
+function patternProblem(specs: readonly (StringMatchSpec | undefined)[], compileRegex: RegexCompiler): Problem | undefined {
+  for (const spec of specs) {
+    if (spec?.kind !== 'regex') continue
+    const compiled = compileRegex(spec.value)
+    if (!compiled.ok) return compiled.problems[0]
+  }
+  return undefined
+}

@@ -1,0 +1,55 @@
+// The snapshot while passes fill it in. Lives for one call of compileMesh.
+import type { Finding } from '../../api/finding.ts'
+import type { ApiObject } from '../../api/object-meta.ts'
+import type { DestinationPolicy } from '../../model/destination-policy.ts'
+import type { Origin } from '../../model/origin.ts'
+import type { MeshService, ServiceEndpoints } from '../../model/service.ts'
+import type { TrafficRoute } from '../../model/traffic-route.ts'
+import type { Workload } from '../../model/workload.ts'
+import type { CompileInput } from './compile-input.ts'
+
+export interface MeshDraft {
+  readonly services: Map<string, MeshService>
+  /** By hostname: what a workload must carry; undefined: the Service selects nothing by itself. */
+  readonly selectors: Map<string, Readonly<Record<string, string>>>
+  readonly workloads: Map<string, Workload>
+  readonly endpoints: Map<string, ServiceEndpoints>
+  readonly policies: Map<string, DestinationPolicy>
+  readonly routes: Map<string, TrafficRoute>
+}
+
+/** Reads the input and earlier passes' results, adds its own to the draft, reports what the user got wrong. Never throws for input. */
+export type Pass = (draft: MeshDraft, input: CompileInput) => readonly Finding[]
+
+export function emptyDraft(): MeshDraft {
+  return {
+    services: new Map(),
+    selectors: new Map(),
+    workloads: new Map(),
+    endpoints: new Map(),
+    policies: new Map(),
+    routes: new Map(),
+  }
+}
+
+export function originOf(object: ApiObject): Origin {
+  const { namespace, name } = object.metadata
+  return { apiVersion: object.apiVersion, kind: object.kind, namespace, name }
+}
+
+/** Oldest first, then by name and namespace: who comes first wins (Istio's rule). Without a date, an object counts as oldest. */
+export function byAge(a: ApiObject, b: ApiObject): number {
+  return (
+    compareText(a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? '') ||
+    compareText(a.metadata.name, b.metadata.name) ||
+    compareText(a.metadata.namespace, b.metadata.namespace)
+  )
+}
+
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+export function sortedByKey<V>(map: ReadonlyMap<string, V>): ReadonlyMap<string, V> {
+  return new Map([...map].sort(([a], [b]) => compareText(a, b)))
+}

@@ -1,0 +1,80 @@
+// LocalWorkloads become workloads of the mesh: identity, ports with their protocols, how traffic reaches the sidecar. Second pass.
+// Invariant: until peer-authentication has run, every port is 'permissive'; nothing is generated before that.
+import type { Finding } from '../../api/finding.ts'
+import type { LocalWorkload } from '../../api/generated/local-workload.gen.ts'
+import { keyOf } from '../../api/object-meta.ts'
+import type { WorkloadAddresses } from '../../model/address-plan.ts'
+import { hasLabels } from '../../model/destination-policy.ts'
+import { serviceHostname } from '../../model/mesh-settings.ts'
+import { type MeshService, NO_LOCALITY, type Protocol, type ServicePort } from '../../model/service.ts'
+import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
+import type { CompileInput } from './compile-input.ts'
+import { type MeshDraft, originOf } from './mesh-draft.ts'
+import { protocolOfName } from './protocol.ts'
+
+const UNDECIDED: ServerTls = { mode: 'permissive', because: undefined }
+
+export function workloads(draft: MeshDraft, input: CompileInput): readonly Finding[] {
+  for (const object of input.state.objects.LocalWorkload.values()) {
+    const addresses = input.addresses.workloads[keyOf(object)]
+    if (addresses !== undefined) draft.workloads.set(keyOf(object), workloadOf(object, addresses, draft, input))
+  }
+  return []
+}
+
+function workloadOf(object: LocalWorkload, addresses: WorkloadAddresses, draft: MeshDraft, input: CompileInput): Workload {
+  const { labels, name, namespace } = object.metadata
+  const behind = [...draft.selectors].flatMap(([hostname, selector]) => {
+    const service = draft.services.get(hostname)
+    return service !== undefined && service.namespace === namespace && hasLabels(labels, selector) ? [service] : []
+  })
+  return {
+    namespace,
+    name,
+    serviceAccount: object.spec.serviceAccount ?? 'default',
+    labels,
+    address: addresses.address,
+    ports: portsOf(object, behind),
+    locality: NO_LOCALITY,
+    ready: input.ready.has(keyOf(object)),
+    capture: captureOf(addresses, draft, input),
+    otherPortsTls: UNDECIDED,
+    denials: [],
+    origin: originOf(object),
+  }
+}
+
+function portsOf(object: LocalWorkload, behind: readonly MeshService[]): readonly WorkloadPort[] {
+  const seen = new Set<number>()
+  const ports: WorkloadPort[] = []
+  for (const { name = '', containerPort } of object.spec.ports ?? []) {
+    if (seen.has(containerPort)) continue
+    seen.add(containerPort)
+    const targeting = behind.flatMap((service) => service.ports).filter((port) => targets(port, name, containerPort))
+    ports.push({ name, number: containerPort, protocol: commonProtocol(targeting) ?? protocolOfName(name) ?? 'tcp', tls: UNDECIDED })
+  }
+  return ports.sort((a, b) => a.number - b.number)
+}
+
+export function targets(port: ServicePort, name: string, number: number): boolean {
+  return typeof port.targetPort === 'number' ? port.targetPort === number : port.targetPort === name || port.targetPort === String(number)
+}
+
+/** Services that disagree leave the bytes unread, which suits them all; HTTP/1.1 and HTTP/2 are told apart by their first bytes. */
+function commonProtocol(ports: readonly ServicePort[]): Protocol | undefined {
+  const protocols = new Set(ports.map((port) => port.protocol))
+  if (protocols.size <= 1) return ports[0]?.protocol
+  return protocols.has('tcp') ? 'tcp' : 'http'
+}
+
+function captureOf(addresses: WorkloadAddresses, draft: MeshDraft, input: CompileInput): Capture {
+  if (input.capture === 'redirect') return ISTIO_REDIRECT
+  const outbound = addresses.outbound.flatMap(({ service, port, listen }) => {
+    const [namespace = '', name = ''] = service.split('/')
+    const hostname = serviceHostname(name, namespace, input.settings)
+    const isKnown = draft.services.get(hostname)?.ports.some((each) => each.number === port) === true
+    return isKnown ? [{ hostname, port, listen }] : []
+  })
+  const inbound = addresses.inbound.map(({ containerPort, listen, application }) => ({ port: containerPort, listen, application }))
+  return { kind: 'bind', inbound, outbound, httpProxy: addresses.httpProxy }
+}
