@@ -14,8 +14,8 @@ const CHILD_TIMEOUT_MS = 20_000
 
 export interface BootstrapFileOptions extends DecodeOptions {
   readonly codec: Codec
-  /** Path of yaml-child.ts, or of its bundle in dist. */
-  readonly yamlChild: string
+  /** Path of yaml-to-json.ts, or of its bundle in dist. */
+  readonly yamlToJsonProgram: string
   /** The node to run it with; this process's own by default. */
   readonly nodePath?: string
 }
@@ -53,14 +53,14 @@ function parseJson(file: string, text: string): Result<unknown> {
   }
 }
 
-/** What yaml-child.ts answers. */
+/** What yaml-to-json.ts answers. */
 type ChildAnswer = { readonly value: unknown } | { readonly problems: readonly Problem[] }
 
 function yamlToJson(file: string, text: string, options: BootstrapFileOptions): Promise<Result<unknown>> {
   return new Promise((resolve) => {
     const command = options.nodePath ?? process.execPath
     const limits = { maxBuffer: MAX_JSON_BYTES, timeout: CHILD_TIMEOUT_MS, killSignal: 'SIGKILL' } as const
-    const child = execFile(command, [options.yamlChild], limits, (error, stdout, stderr) => {
+    const child = execFile(command, [options.yamlToJsonProgram], limits, (error, stdout, stderr) => {
       if (error !== null)
         resolve(fail(file, `cannot convert YAML to JSON: ${stderr.trim() || errorMessage(error)}; write the bootstrap as JSON instead`))
       else resolve(readAnswer(file, stdout))
@@ -72,7 +72,7 @@ function yamlToJson(file: string, text: string, options: BootstrapFileOptions): 
 }
 
 function readAnswer(file: string, stdout: string): Result<unknown> {
-  // Written by yaml-child.ts, which is part of this program.
+  // Written by yaml-to-json.ts, which is part of this program.
   const answer = JSON.parse(stdout) as ChildAnswer
   if ('value' in answer) return succeed(answer.value)
   return { ok: false, problems: answer.problems.map(({ path, message }) => ({ path: inFile(file, path), message })) }

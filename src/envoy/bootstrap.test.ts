@@ -68,8 +68,8 @@ async function read(t: TestContext, name: string, content: string, onUnsupported
   const folder = await mkdtemp(join(tmpdir(), 'lateen-bootstrap-'))
   t.after(() => rm(folder, { recursive: true }))
   await writeFile(join(folder, name), content)
-  const yamlChild = fileURLToPath(new URL('yaml-child.ts', import.meta.url))
-  const result = await readBootstrapFile(join(folder, name), { codec: proxyCodec, yamlChild, onUnsupported })
+  const yamlToJsonProgram = fileURLToPath(new URL('yaml-to-json.ts', import.meta.url))
+  const result = await readBootstrapFile(join(folder, name), { codec: proxyCodec, yamlToJsonProgram, onUnsupported })
   // The folder's name changes from run to run.
   const shorten = (problem: Problem): Problem => ({ ...problem, path: problem.path.replace(`${folder}/`, '') })
   return result.ok ? result : { ok: false, problems: result.problems.map(shorten) }
@@ -119,12 +119,21 @@ test('unsupported fields are told with the file when they are allowed', async (t
   assert.match(told[0] ?? '', /b\.json: hds_config$/)
 })
 
+test('a YAML bootstrap larger than any pipe buffer is read whole', async (t) => {
+  const clusters = Array.from(
+    { length: 5000 },
+    (_, index) => `  - {name: cluster-with-a-longer-name-${index}, connect_timeout: 1s, alt_stat_name: ${'x'.repeat(60)}}\n`,
+  )
+  const result = await read(t, 'big.yaml', `static_resources:\n  clusters:\n${clusters.join('')}`)
+  assert.equal(result.ok && result.value.staticResources?.clusters?.length, 5000)
+})
+
 test('broken YAML, broken JSON and a missing file each say what and where', async (t) => {
   const yaml = await read(t, 'a.yaml', 'node: {id: a\nadmin: b')
   assert.match(JSON.stringify(yaml), /a\.yaml: line \d+, column \d+.*not valid YAML/)
   const json = await read(t, 'a.json', '{"node": ')
   assert.match(JSON.stringify(json), /a\.json.*not valid JSON/)
-  const missing = await readBootstrapFile('/nonexistent/bootstrap.yaml', { codec: proxyCodec, yamlChild: '' })
+  const missing = await readBootstrapFile('/nonexistent/bootstrap.yaml', { codec: proxyCodec, yamlToJsonProgram: '' })
   assert.match(JSON.stringify(missing), /nonexistent\/bootstrap\.yaml.*no such file/)
 })
 
@@ -132,6 +141,6 @@ test('a child that cannot run is a problem with a way out', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'lateen-bootstrap-'))
   t.after(() => rm(folder, { recursive: true }))
   await writeFile(join(folder, 'a.yaml'), 'node: {}')
-  const result = await readBootstrapFile(join(folder, 'a.yaml'), { codec: proxyCodec, yamlChild: '/nonexistent/child.js' })
+  const result = await readBootstrapFile(join(folder, 'a.yaml'), { codec: proxyCodec, yamlToJsonProgram: '/nonexistent/child.js' })
   assert.match(JSON.stringify(result), /cannot convert YAML to JSON.*as JSON instead/s)
 })
