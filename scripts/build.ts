@@ -1,0 +1,82 @@
+// npm run build (and npm's `prepare`): src/bin -> dist.
+//   dist/lateen.js  a thin dispatcher; everything else in dist/chunks, loaded by the word on the command line. Packages are bundled:
+//                   one file per command loads faster than a hundred from node_modules.
+//   dist/proxy.js   the sidecar in one file with no package inside: koffi and re2js stay outside and are loaded when something needs them.
+// Fails when a package got into the proxy: it would be paid for by every workload of every mesh.
+import { existsSync } from 'node:fs'
+import { chmod, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { build, type Metafile, type Plugin } from 'esbuild'
+import { PROXY_EXTERNALS, packagesIn } from './proxy-bundle.ts'
+
+const root = path.resolve(import.meta.dirname, '..')
+const bin = (name: string): string => path.join(root, 'src/bin', name)
+
+/** The dispatcher loads the proxy's own bundle and not a second copy in chunks. */
+const proxyStaysApart: Plugin = {
+  name: 'proxy-stays-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/proxy\.ts$/ }, ({ importer }) =>
+      importer.endsWith(path.join('src', 'bin', 'lateen.ts')) ? { path: './proxy.js', external: true } : undefined,
+    )
+  },
+}
+
+/** CommonJS packages inside call require(); the name is unusual so that it meets none of theirs. */
+const REQUIRE = "import { createRequire as lateenCreateRequire } from 'node:module'; const require = lateenCreateRequire(import.meta.url);"
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  sourcemap: true,
+  metafile: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  absWorkingDir: root,
+} as const
+
+async function buildLateen(): Promise<void> {
+  await build({
+    ...common,
+    entryPoints: { lateen: bin('lateen.ts') },
+    outdir: path.join(root, 'dist'),
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    banner: { js: REQUIRE },
+    external: [...PROXY_EXTERNALS],
+    plugins: [proxyStaysApart],
+    minifySyntax: true,
+  })
+  await chmod(path.join(root, 'dist/lateen.js'), 0o755)
+}
+
+async function buildProxy(): Promise<Metafile> {
+  const { metafile } = await build({
+    ...common,
+    entryPoints: { proxy: bin('proxy.ts') },
+    outdir: path.join(root, 'dist'),
+    external: [...PROXY_EXTERNALS],
+    minifySyntax: true,
+  })
+  return metafile
+}
+
+const startedMs = performance.now()
+await rm(path.join(root, 'dist'), { recursive: true, force: true })
+const missing = ['lateen.ts', 'proxy.ts', 'control-plane.ts'].filter((name) => !existsSync(bin(name)))
+if (missing.length > 0) throw new Error(`src/bin has no ${missing.join(', ')}`)
+const [metafile] = await Promise.all([buildProxy(), buildLateen()])
+const packages = packagesIn(metafile)
+if (packages.length > 0) {
+  console.error(
+    `dist/proxy.js must not contain a package, and contains ${packages.join(', ')}. Import it dynamically and name it in PROXY_EXTERNALS, or not at all.`,
+  )
+  process.exitCode = 1
+} else {
+  const bytes = Object.values(metafile.outputs).reduce((sum, output) => Math.max(sum, output.inputs === undefined ? 0 : output.bytes), 0)
+  console.log(
+    `built dist/lateen.js and dist/proxy.js (${Math.round(bytes / 1024)} KB with maps at most per file) in ${Math.round(performance.now() - startedMs)} ms`,
+  )
+}
