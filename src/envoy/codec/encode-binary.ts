@@ -103,7 +103,9 @@ export class BinaryEncoder {
 
   #map(field: FieldSchema, keyField: FieldSchema, value: unknown): void {
     const map = record(value) ?? this.#refuse('expected an object')
-    for (const key of Object.keys(map).sort().reverse()) {
+    const keys = sortedKeys(map)
+    for (let index = keys.length - 1; index >= 0; index--) {
+      const key = keys[index] ?? ''
       this.#path.push(key)
       const before = this.#writer.written
       this.#value(field, map[key])
@@ -201,7 +203,9 @@ export class BinaryEncoder {
 
   #struct(source: Source): void {
     if (++this.#depth > MAX_DEPTH) this.#refuse(`nested deeper than ${MAX_DEPTH} values`)
-    for (const key of Object.keys(source).sort().reverse()) {
+    const keys = sortedKeys(source)
+    for (let index = keys.length - 1; index >= 0; index--) {
+      const key = keys[index] ?? ''
       const item = source[key]
       if (item === undefined) continue
       this.#path.push(key)
@@ -289,6 +293,13 @@ export class BinaryEncoder {
 function record(value: unknown): Source | undefined {
   // Any object may be read by name; what is in it is checked field by field.
   return typeof value === 'object' && value !== null ? (value as Source) : undefined
+}
+
+/** Most maps have one key, or were built in order. */
+function sortedKeys(source: Source): string[] {
+  const keys = Object.keys(source)
+  for (let index = 1; index < keys.length; index++) if ((keys[index - 1] ?? '') > (keys[index] ?? '')) return keys.sort()
+  return keys
 }
 
 function isZero(field: FieldSchema, value: unknown): boolean {
