@@ -82,6 +82,10 @@ export class Instance {
     }
     const spec = (): ProcessSpec => this.#applicationSpec(workload.spec.command ?? [])
     this.#application = new ManagedProcess({ label: this.#name, spec, clock, random, guardian, output })
+    // At once, not at the next probe: a quick restart would go unnoticed, and its requests would be refused meanwhile.
+    this.#application.state.watch((state) => {
+      if (state.kind !== 'running') this.ready.set(false)
+    })
     await this.#watchReadiness(workload.spec.readinessProbe)
   }
 

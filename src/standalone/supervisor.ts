@@ -46,6 +46,8 @@ export class Supervisor {
   #announced = new Set<string>()
   #publishedChecked = new Set<number>()
   #xds: HostPort | undefined
+  /** Ends the pause between two rounds: readiness is passed on at once. */
+  #wake = new AbortController()
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -67,7 +69,8 @@ export class Supervisor {
       await this.#untilControlPlaneAnswers(controlPlane)
       while (!signal.aborted) {
         await this.#reconcile()
-        await delay(clock, POLL_MS, signal)
+        this.#wake = new AbortController()
+        await delay(clock, POLL_MS, AbortSignal.any([signal, this.#wake.signal]))
       }
     } finally {
       if (this.#instances.size > 0) output.say('stopping: applications, then sidecars, then the control plane')
@@ -158,6 +161,7 @@ export class Supervisor {
       guardian,
       output,
     })
+    instance.ready.watch(() => this.#wake.abort())
     this.#instances.set(key, { instance, fingerprint: instanceFingerprint(workload, addresses) })
   }
 
