@@ -1,6 +1,8 @@
 // From a parsed value to an API object: envelope, metadata, schema, the kind's own checks, what is not in force.
 // Called by read-yaml.ts (with positions) and by the Kubernetes source and the webhook (without).
-// Invariant: an object comes back only when it has no error that would make its meaning unclear; 'not in force' never takes it away.
+// Invariant: an object with errors does not come back, so nobody acts on a guess; but a security object with errors comes back as
+// `unreadable`, so that compile denies where it selects instead of letting through what its author forbade.
+// 'Not in force yet' never takes an object away.
 import { suggest } from '../base/suggest.ts'
 import type { CheckOptions } from './check-options.ts'
 import type { Finding } from './finding.ts'
@@ -16,19 +18,21 @@ import type { SchemaNode } from './schema/schema-node.ts'
 import { checkSemantics } from './validate/semantics.ts'
 
 export interface Checked {
-  /** Absent when the object has errors. */
+  /** Absent when the object has errors, or `unreadable`. */
   readonly object?: AnyApiObject
   readonly findings: readonly Finding[]
+  /** Whether errors stand in the way of the object; 'not in force yet' is none. */
+  readonly refused: boolean
 }
 
 export function checkApiObject(value: unknown, locate: Locate, source: ObjectSource | undefined, options: CheckOptions): Checked {
   const nameless = collector(undefined, locate)
   if (!isRecord(value)) {
     nameless.report('LTN0112', [], { expected: 'a mapping', found: 'something else' })
-    return { findings: nameless.findings }
+    return { findings: nameless.findings, refused: true }
   }
   const info = knownKind(value, nameless.report)
-  if (info === undefined) return { findings: nameless.findings }
+  if (info === undefined) return { findings: nameless.findings, refused: true }
   const metadata = readMetadata(value.metadata, info.namespaced, options.defaultNamespace, nameless.report)
   const ref = { kind: info.kind, namespace: metadata.namespace, name: metadata.name }
   const { report, findings } = collector(ref, locate)
@@ -47,7 +51,20 @@ export function checkApiObject(value: unknown, locate: Locate, source: ObjectSou
   if (!hasErrors(findings)) checkSemantics(object, report, options)
   const refused = hasErrors(findings)
   reportNotInForce(object, info, schemaOf(info), report)
-  return refused ? { findings } : { object, findings }
+  if (!refused) return { object, findings, refused }
+  const denying = info.group === SECURITY_GROUP && metadata.name !== '' ? unreadable(candidate) : undefined
+  return { ...(denying === undefined ? {} : { object: denying }), findings, refused }
+}
+
+const SECURITY_GROUP = 'security.istio.io'
+
+/** Keeps the selector when that much is readable; without it the object selects its whole namespace, which denies more, not less. */
+function unreadable(candidate: ApiObject): AnyApiObject {
+  const selector = isRecord(candidate.spec) ? candidate.spec.selector : undefined
+  const labels = isRecord(selector) ? selector.matchLabels : undefined
+  const readable = isRecord(labels) && Object.values(labels).every((value) => typeof value === 'string')
+  // A spec with a selector and nothing else is a valid spec of every kind of the security group.
+  return { ...candidate, spec: readable ? { selector: { matchLabels: labels } } : {}, unreadable: true } as AnyApiObject
 }
 
 function knownKind(value: Readonly<Record<string, unknown>>, report: Report): KindInfo | undefined {

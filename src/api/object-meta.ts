@@ -45,6 +45,8 @@ export interface ApiObject<Kind extends string = string, Spec = unknown> {
   readonly spec: Spec
   readonly status?: unknown
   readonly source?: ObjectSource
+  /** A security object with errors: its spec is at most a selector, and the workloads that it selects must deny. */
+  readonly unreadable?: true
 }
 
 /** What a message needs in order to name an object. */

@@ -3,6 +3,7 @@
 // sizes, nesting and aliases are bounded, because the text may come from anybody.
 import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
 import { errorMessage } from '../base/errors.ts'
+import { type Result, succeed } from '../base/result.ts'
 import { checkApiObject } from './check-object.ts'
 import type { CheckOptions } from './check-options.ts'
 import type { FieldPath } from './field-path.ts'
@@ -18,33 +19,34 @@ const MAX_ALIASES = 100
 export interface ReadText {
   readonly objects: readonly AnyApiObject[]
   readonly findings: readonly Finding[]
+  /** Whether something in the text could not be taken as it is. */
+  readonly broken: boolean
 }
 
 export function readYaml(text: string, file: string, options: CheckOptions): ReadText {
   const start: Position = { file, line: 1, column: 1 }
   if (text.length > MAX_TEXT_LENGTH) {
     const problem = `has ${text.length} characters; the limit is ${MAX_TEXT_LENGTH}`
-    return { objects: [], findings: [findingAt('LTN0106', start, '', { problem })] }
+    return { objects: [], findings: [findingAt('LTN0106', start, '', { problem })], broken: true }
   }
   const lines = new LineCounter()
-  const objects: AnyApiObject[] = []
-  const findings: Finding[] = []
-  for (const [index, document] of parse(text, lines, start, findings).entries()) {
-    const read = readDocument(document, lines, file, index, options)
-    objects.push(...read.objects)
-    findings.push(...read.findings)
+  const parsed = parse(text, lines, start)
+  if (!parsed.ok) return { objects: [], findings: parsed.problems, broken: true }
+  const read = parsed.value.map((document, index) => readDocument(document, lines, file, index, options))
+  return {
+    objects: read.flatMap(({ objects }) => objects),
+    findings: read.flatMap(({ findings }) => findings),
+    broken: read.some(({ broken }) => broken),
   }
-  return { objects, findings }
 }
 
-function parse(text: string, lines: LineCounter, start: Position, findings: Finding[]): readonly Document[] {
+function parse(text: string, lines: LineCounter, start: Position): Result<readonly Document[], Finding> {
   try {
     const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true, strict: true })
-    return Array.isArray(parsed) ? parsed.filter((document) => document.contents !== null || document.errors.length > 0) : []
+    return succeed(Array.isArray(parsed) ? parsed.filter((document) => document.contents !== null || document.errors.length > 0) : [])
   } catch (error) {
     // The parser recurses: only a text that is nested thousands deep gets here.
-    findings.push(findingAt('LTN0106', start, '', { problem: `is nested too deeply (${errorMessage(error)})` }))
-    return []
+    return { ok: false, problems: [findingAt('LTN0106', start, '', { problem: `is nested too deeply (${errorMessage(error)})` })] }
   }
 }
 
@@ -53,16 +55,17 @@ function readDocument(document: Document, lines: LineCounter, file: string, inde
     const findings = document.errors.map((error) =>
       findingAt('LTN0101', positionOf(error.pos[0], lines, file), '', { problem: yamlProblem(error) }),
     )
-    return { objects: [], findings }
+    return { objects: [], findings, broken: true }
   }
   const start = positionOf(firstOffset(document), lines, file)
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES })
   } catch (error) {
-    return { objects: [], findings: [findingAt('LTN0106', start, '', { problem: `uses too many aliases (${errorMessage(error)})` })] }
+    const problem = `uses too many aliases (${errorMessage(error)})`
+    return { objects: [], findings: [findingAt('LTN0106', start, '', { problem })], broken: true }
   }
-  if (value === null) return { objects: [], findings: [] }
+  if (value === null) return { objects: [], findings: [], broken: false }
   const locate = locator(document, lines, file)
   if (isList(value)) return readList(value.items, locate, start, index, options)
   return collect([checkApiObject(value, locate, { ...start, document: index }, options)])
@@ -82,6 +85,7 @@ function collect(checked: readonly ReturnType<typeof checkApiObject>[]): ReadTex
   return {
     objects: checked.flatMap(({ object }) => (object === undefined ? [] : [object])),
     findings: checked.flatMap(({ findings }) => findings),
+    broken: checked.some(({ refused }) => refused),
   }
 }
 

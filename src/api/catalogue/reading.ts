@@ -1,7 +1,15 @@
-// LTN0101-0109: reading files and objects, and what this version does not do yet.
+// LTN0100-0109: reading files and objects, and what this version does not do yet.
 import type { CatalogueEntry } from './entry.ts'
 
 export const readingCatalogue = {
+  LTN0100: {
+    severity: 'info',
+    title: "An applied object stands in front of a file's",
+    what: '{object} was applied after {file} was last changed; the applied one is in force',
+    why: 'Of two definitions the newer is in force: an edit of the file takes it back.',
+    fix: 'Write the change into the file to keep it.',
+    example: '# lateen apply -f reviews.yaml, where the directory also defines VirtualService reviews',
+  },
   LTN0101: {
     severity: 'error',
     title: 'The file is not readable YAML',
