@@ -27,6 +27,8 @@ export interface Listener {
   /** False: reached only through a listener with useOriginalDestination (Envoy: bind_to_port). */
   readonly bindToPort: boolean
   readonly useOriginalDestination: boolean
+  /** Listener filter original_dst, or useOriginalDestination: ask the kernel where the client meant to go. */
+  readonly restoresOriginalDestination?: boolean
   /** Listener filter tls_inspector: read the first bytes to learn the transport protocol, SNI and ALPN before a chain is chosen. */
   readonly inspectsTls: boolean
   readonly filterChains: readonly FilterChain[]
@@ -84,6 +86,8 @@ export interface HttpConnectionManager {
   /** Zero and undefined: no limit. */
   readonly streamIdleTimeoutMs: number | undefined
   readonly requestTimeoutMs: number | undefined
+  /** For the head alone. */
+  readonly requestHeadersTimeoutMs?: number | undefined
   readonly normalizePath: boolean
   readonly mergeSlashes: boolean
   /** HTTP RBAC filters in order; the router is last by contract and is not listed. */
@@ -169,6 +173,8 @@ export interface ForwardAction {
   /** At least one; weights are relative. A single entry takes everything. */
   readonly clusters: readonly WeightedCluster[]
   readonly totalWeight: number
+  /** Envoy: cluster_not_found_response_code; undefined: 503. */
+  readonly clusterNotFoundStatus?: number | undefined
   /** Undefined: none (Envoy's own default of 15 s has been applied by the decoder). */
   readonly timeoutMs: number | undefined
   readonly idleTimeoutMs: number | undefined
@@ -258,6 +264,8 @@ export interface Cluster {
   readonly endpoints: readonly Endpoint[]
   readonly connectTimeoutMs: number
   readonly balancer: 'round-robin' | 'least-request' | 'random' | 'passthrough'
+  /** Below this share of healthy endpoints all are used (Envoy: healthy_panic_threshold); undefined: 50. */
+  readonly panicThresholdPercent?: number | undefined
   /** Power of N choices for least request. */
   readonly choiceCount: number
   readonly circuitBreaker: CircuitBreaker
@@ -317,6 +325,8 @@ export interface DownstreamTls {
   readonly validation: PeerValidation
   readonly requiresClientCertificate: boolean
   readonly alpn: readonly string[]
+  /** For TLS 1.2, OpenSSL names; undefined: Node's own choice. */
+  readonly cipherSuites?: readonly string[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 
@@ -325,6 +335,7 @@ export interface UpstreamTls {
   readonly validation: PeerValidation
   readonly sni: string | undefined
   readonly alpn: readonly string[]
+  readonly cipherSuites?: readonly string[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 

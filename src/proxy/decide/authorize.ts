@@ -81,7 +81,8 @@ export function authorize(sets: readonly AuthorizationRules[], facts: Authorizat
     if (set.kind === 'invalid') return { allowed: false, policy: undefined, because: 'policy-invalid', rulesIndex: index }
     // Shadow rules only observe (Istio's dry run); 'log' marks requests and refuses none.
     if (set.shadow || set.action === 'log') continue
-    const policy = matchedPolicy(set.policies, facts)
+    const policy = judge(set.policies, facts)
+    if (policy === UNJUDGEABLE) return { allowed: false, policy: undefined, because: 'policy-invalid', rulesIndex: index }
     if (set.action === 'deny' && policy !== undefined) {
       return { allowed: false, policy: policy.name, because: 'denied-by-policy', rulesIndex: index }
     }
@@ -90,6 +91,17 @@ export function authorize(sets: readonly AuthorizationRules[], facts: Authorizat
     }
   }
   return ALLOWED
+}
+
+const UNJUDGEABLE = Symbol('unjudgeable')
+
+/** A matcher throws when it cannot answer (base/regex.ts: a value too long for a pattern); both answers would be a guess. */
+function judge(policies: readonly AuthorizationPolicy[], facts: AuthorizationFacts): AuthorizationPolicy | undefined | typeof UNJUDGEABLE {
+  try {
+    return matchedPolicy(policies, facts)
+  } catch {
+    return UNJUDGEABLE
+  }
 }
 
 /** The first policy that matches: any of its permissions and any of its principals. */

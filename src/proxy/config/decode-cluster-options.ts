@@ -1,0 +1,72 @@
+// How a cluster balances and which HTTP version it speaks: both can be said in an old and a new way, and the new one wins.
+import { unpack } from '../../envoy/any.ts'
+import type * as envoy from '../../envoy/generated/messages.gen.ts'
+import type { DecodeContext } from './decode-context.ts'
+import type { Cluster } from './proxy-config.ts'
+
+interface Balancer {
+  readonly kind: Cluster['balancer']
+  readonly choiceCount: number
+}
+
+const LB = 'envoy.extensions.load_balancing_policies'
+
+export function decodeBalancer(
+  message: envoy.Cluster,
+  discovery: Cluster['discovery'],
+  at: string,
+  context: DecodeContext,
+): Balancer | undefined {
+  if (discovery === 'original-destination') return { kind: 'passthrough', choiceCount: 2 }
+  if (message.loadBalancingPolicy !== undefined) return fromPolicy(message.loadBalancingPolicy, `${at}load_balancing_policy`, context)
+  switch (message.lbPolicy ?? 'ROUND_ROBIN') {
+    case 'ROUND_ROBIN':
+      return { kind: 'round-robin', choiceCount: 2 }
+    case 'LEAST_REQUEST':
+      return { kind: 'least-request', choiceCount: message.leastRequestLbConfig?.choiceCount ?? 2 }
+    case 'RANDOM':
+      return { kind: 'random', choiceCount: 2 }
+    default:
+      context.unsupported(`${at}lb_policy`, `${message.lbPolicy} is not supported`)
+      return context.settings.allowUnsupported ? { kind: 'least-request', choiceCount: 2 } : undefined
+  }
+}
+
+/** The first policy that is known, as Envoy. */
+function fromPolicy(policy: envoy.LoadBalancingPolicy, at: string, context: DecodeContext): Balancer | undefined {
+  for (const { typedExtensionConfig } of policy.policies ?? []) {
+    const config = typedExtensionConfig?.typedConfig
+    if (unpack(config, `${LB}.round_robin.v3.RoundRobin`) !== undefined) return { kind: 'round-robin', choiceCount: 2 }
+    const least = unpack(config, `${LB}.least_request.v3.LeastRequest`)
+    if (least !== undefined) return { kind: 'least-request', choiceCount: least.choiceCount ?? 2 }
+    if (unpack(config, `${LB}.random.v3.Random`) !== undefined) return { kind: 'random', choiceCount: 2 }
+    if (unpack(config, `${LB}.cluster_provided.v3.ClusterProvided`) !== undefined) return { kind: 'passthrough', choiceCount: 2 }
+  }
+  context.unsupported(`${at}.policies`, 'none of the policies is supported')
+  return context.settings.allowUnsupported ? { kind: 'least-request', choiceCount: 2 } : undefined
+}
+
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+
+export function decodeUpstreamProtocol(
+  message: envoy.Cluster,
+  at: string,
+  context: DecodeContext,
+): { readonly protocol: Cluster['upstreamProtocol']; readonly common: envoy.CoreHttpProtocolOptions | undefined } {
+  for (const [name, config] of Object.entries(message.typedExtensionProtocolOptions ?? {})) {
+    const options = unpack(config, HTTP_OPTIONS)
+    if (options === undefined) {
+      context.unsupported(`${at}typed_extension_protocol_options["${name}"]`, `'${config['@type']}' is not supported`)
+      continue
+    }
+    const common = options.commonHttpProtocolOptions
+    if (options.useDownstreamProtocolConfig !== undefined) return { protocol: 'downstream', common }
+    if (options.explicitHttpConfig?.http2ProtocolOptions !== undefined) return { protocol: 'http2', common }
+    // auto_config picks by ALPN; without a way to offer both, HTTP/1.1 is what every server of such a cluster speaks.
+    return { protocol: 'http1', common }
+  }
+  return {
+    protocol: message.http2ProtocolOptions === undefined ? 'http1' : 'http2',
+    common: message.commonHttpProtocolOptions,
+  }
+}
