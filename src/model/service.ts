@@ -15,6 +15,9 @@ export interface MeshService {
   readonly origin: Origin
 }
 
+/** What a service is called, without what it is. */
+export type ServiceName = Pick<MeshService, 'hostname' | 'name' | 'namespace'>
+
 export interface ServicePort {
   readonly name: string
   readonly number: number

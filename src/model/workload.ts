@@ -2,7 +2,7 @@
 // Invariant: `denials` not empty means that nothing reaches the application; a policy that cannot be applied must not be skipped.
 import type { HostPort } from './address-plan.ts'
 import type { FieldOrigin, Origin } from './origin.ts'
-import type { Locality, Protocol } from './service.ts'
+import type { Locality, Protocol, ServiceName } from './service.ts'
 
 export interface Workload {
   readonly namespace: string
@@ -27,6 +27,8 @@ export interface WorkloadPort {
   readonly number: number
   readonly protocol: Protocol
   readonly tls: ServerTls
+  /** The services whose requests arrive here, sorted by hostname. */
+  readonly services: readonly ServiceName[]
 }
 
 export interface ServerTls {

@@ -9,7 +9,7 @@ import { serviceHostname } from '../../model/mesh-settings.ts'
 import { type MeshService, NO_LOCALITY, type Protocol, type ServicePort } from '../../model/service.ts'
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
-import { type MeshDraft, originOf } from './mesh-draft.ts'
+import { type MeshDraft, originOf, sortedByKey } from './mesh-draft.ts'
 import { protocolOfName } from './protocol.ts'
 
 const UNDECIDED: ServerTls = { mode: 'permissive', because: undefined }
@@ -24,7 +24,7 @@ export function workloads(draft: MeshDraft, input: CompileInput): readonly Findi
 
 function workloadOf(object: LocalWorkload, addresses: WorkloadAddresses, draft: MeshDraft, input: CompileInput): Workload {
   const { labels, name, namespace } = object.metadata
-  const behind = [...draft.selectors].flatMap(([hostname, selector]) => {
+  const behind = [...sortedByKey(draft.selectors)].flatMap(([hostname, selector]) => {
     const service = draft.services.get(hostname)
     return service !== undefined && service.namespace === namespace && hasLabels(labels, selector) ? [service] : []
   })
@@ -50,8 +50,15 @@ function portsOf(object: LocalWorkload, behind: readonly MeshService[]): readonl
   for (const { name = '', containerPort } of object.spec.ports ?? []) {
     if (seen.has(containerPort)) continue
     seen.add(containerPort)
-    const targeting = behind.flatMap((service) => service.ports).filter((port) => targets(port, name, containerPort))
-    ports.push({ name, number: containerPort, protocol: commonProtocol(targeting) ?? protocolOfName(name) ?? 'tcp', tls: UNDECIDED })
+    const here = behind.filter((service) => service.ports.some((port) => targets(port, name, containerPort)))
+    const targeting = here.flatMap((service) => service.ports.filter((port) => targets(port, name, containerPort)))
+    ports.push({
+      name,
+      number: containerPort,
+      protocol: commonProtocol(targeting) ?? protocolOfName(name) ?? 'tcp',
+      tls: UNDECIDED,
+      services: here.map(({ hostname, name, namespace }) => ({ hostname, name, namespace })),
+    })
   }
   return ports.sort((a, b) => a.number - b.number)
 }

@@ -6,7 +6,7 @@ import type { DestinationPolicy } from '../../model/destination-policy.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { MeshService, ServiceEndpoints } from '../../model/service.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
-import type { Workload } from '../../model/workload.ts'
+import type { Capture, Workload } from '../../model/workload.ts'
 
 export interface ProxyView {
   readonly scope: ScopeView
@@ -17,17 +17,19 @@ export interface ProxyView {
 export interface ScopeView {
   /** Content hash of everything below but `endpoints`: what clusters and routes depend on. */
   readonly key: string
-  /** Content hash of all endpoints. */
+  /** Content hash of `services` and `endpoints`: what load assignments depend on. */
   readonly endpointsKey: string
   /** Whose short names (`reviews`) resolve. */
   readonly namespace: string
+  /** Redirected proxies route by port, bound ones by the listener that was called. */
+  readonly capture: Capture['kind']
   readonly settings: MeshSettings
   /** By hostname, sorted. */
   readonly services: readonly ServiceView[]
-  /** Routes for hosts that are no service of the mesh. */
+  /** Routes for hosts that are no service of the mesh, sorted by host. */
   readonly foreignRoutes: readonly TrafficRoute[]
-  /** One entry per service of `services`, in the same order. */
-  readonly endpoints: readonly ServiceEndpointsView[]
+  /** By hostname. */
+  readonly endpoints: ReadonlyMap<string, ServiceEndpoints>
 }
 
 export interface ServiceView {
@@ -39,16 +41,9 @@ export interface ServiceView {
   readonly route: TrafficRoute | undefined
 }
 
-export interface ServiceEndpointsView {
-  readonly endpoints: ServiceEndpoints
-  readonly policy: DestinationPolicy | undefined
-}
-
 /** What is this proxy's alone. */
 export interface InstanceView {
   readonly key: string
   readonly workload: Workload
   readonly settings: MeshSettings
-  /** Ports of services that need a listener of this proxy. */
-  readonly bound: readonly { readonly service: MeshService; readonly port: number; readonly host: string; readonly listenPort: number }[]
 }

@@ -1,0 +1,27 @@
+// What all clusters have in common: limits and defaults of Istio.
+import { any } from '../../envoy/any.ts'
+import type { AnyMessage, CircuitBreakers, Cluster } from '../../envoy/generated/messages.gen.ts'
+import type { Protocol } from '../../model/service.ts'
+
+export const CONNECT_TIMEOUT_MS = 10_000
+const UNLIMITED = 0xffff_ffff
+
+const CIRCUIT_BREAKERS: CircuitBreakers = {
+  thresholds: [{ maxConnections: UNLIMITED, maxPendingRequests: UNLIMITED, maxRequests: UNLIMITED, maxRetries: UNLIMITED }],
+}
+
+/** No panic: when no endpoint is healthy, requests fail instead of going to unhealthy ones. */
+export const COMMON: Pick<Cluster, 'connectTimeout' | 'circuitBreakers' | 'commonLbConfig'> = {
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  circuitBreakers: CIRCUIT_BREAKERS,
+  commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+}
+
+/** HTTP/1.1 is the default and needs no words. */
+export function protocolOptions(protocol: Protocol): Pick<Cluster, 'typedExtensionProtocolOptions'> {
+  if (protocol !== 'http2') return {}
+  const options: AnyMessage = any('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', {
+    explicitHttpConfig: { http2ProtocolOptions: {} },
+  })
+  return { typedExtensionProtocolOptions: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': options } }
+}

@@ -1,0 +1,35 @@
+// Under which Host names a service is found. Called by outbound-routes.ts.
+// Invariant: a name stands in one virtual host of a table only; Envoy refuses a whole table for a repeated one.
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { MeshService } from '../../model/service.ts'
+
+/** FQDN, FQDN with the final dot, the short forms that the proxy's own search domains allow, and virtual addresses (Istio's list). */
+export function domainsOf(service: MeshService, namespace: string, settings: MeshSettings): readonly string[] {
+  const { hostname, name } = service
+  const qualified = `${name}.${service.namespace}`
+  const short = service.namespace === namespace ? [name] : []
+  return [
+    hostname,
+    `${hostname}.`,
+    ...short,
+    qualified,
+    `${qualified}.svc`,
+    ...service.addresses.map((address) => (address.includes(':') ? `[${address}]` : address)),
+  ].filter((domain, index, all) => all.indexOf(domain) === index && domain !== settings.domainSuffix)
+}
+
+/** With the port; also without it when it is the default of http. */
+export function withPort(domains: readonly string[], port: number): readonly string[] {
+  return domains.flatMap((domain) => (port === 80 ? [domain, `${domain}:80`] : [`${domain}:${port}`]))
+}
+
+/** The names nobody took before; what is returned counts as taken. */
+export class DomainBook {
+  readonly #taken = new Set<string>()
+
+  take(domains: readonly string[]): readonly string[] {
+    const free = domains.filter((domain) => !this.#taken.has(domain))
+    for (const domain of free) this.#taken.add(domain)
+    return free
+  }
+}

@@ -1,0 +1,93 @@
+// A view in, everything that is sent to that proxy out. Called by the control plane after every compile, by the CLI and by tests.
+// Invariants: pure and deterministic (equal views, equal bytes); resources of one type are sorted by name.
+import { contentHash } from '../../base/content-hash.ts'
+import { fullCodec } from '../../envoy/full-codec.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../envoy/type-urls.ts'
+import type { ProxyView, ScopeView } from '../view/proxy-view.ts'
+import { endpointContributors, instanceContributors, scopeContributors } from './contributors.ts'
+import type { EncodedResource, EnvoyResources, Resource, ResourceMessageName } from './resources.ts'
+
+const TYPE_URLS: Readonly<Record<ResourceMessageName, string>> = {
+  'envoy.config.cluster.v3.Cluster': CLUSTER_TYPE,
+  'envoy.config.endpoint.v3.ClusterLoadAssignment': ENDPOINT_TYPE,
+  'envoy.config.listener.v3.Listener': LISTENER_TYPE,
+  'envoy.config.route.v3.RouteConfiguration': ROUTE_TYPE,
+}
+
+/** Encoded resources of one part of a view, ready to be put together with others. */
+type EncodedPart = readonly { readonly typeUrl: string; readonly name: string; readonly resource: EncodedResource }[]
+
+export type Generate = (view: ProxyView) => EnvoyResources
+
+export const generate: Generate = (view) => join([scopePart(view.scope), endpointPart(view.scope), instancePart(view)])
+
+/** As `generate`, but remembers the shared parts of each scope while their keys hold, so that they are made and encoded once for all
+ *  proxies of the scope. One per control plane; it keeps one rendering per scope. */
+export function createGenerator(): Generate {
+  const scopeParts = new Map<string, Remembered>()
+  const endpointParts = new Map<string, Remembered>()
+  return (view) => {
+    const { scope } = view
+    const name = `${scope.capture} ${scope.namespace}`
+    return join([
+      remembered(scopeParts, name, scope.key, () => scopePart(scope)),
+      remembered(endpointParts, name, scope.endpointsKey, () => endpointPart(scope)),
+      instancePart(view),
+    ])
+  }
+}
+
+interface Remembered {
+  readonly key: string
+  readonly part: EncodedPart
+}
+
+function remembered(parts: Map<string, Remembered>, name: string, key: string, make: () => EncodedPart): EncodedPart {
+  const known = parts.get(name)
+  if (known?.key === key) return known.part
+  const part = make()
+  parts.set(name, { key, part })
+  return part
+}
+
+function scopePart(scope: ScopeView): EncodedPart {
+  return scopeContributors.flatMap((contribute) => contribute(scope)).map(encode)
+}
+
+function endpointPart(scope: ScopeView): EncodedPart {
+  return endpointContributors.flatMap((contribute) => contribute(scope)).map(encode)
+}
+
+function instancePart(view: ProxyView): EncodedPart {
+  return instanceContributors.flatMap((contribute) => contribute(view)).map(encode)
+}
+
+/** The messages themselves, for people and tests: what `generate` encodes. */
+export function generateMessages(view: ProxyView): readonly Resource[] {
+  const { scope } = view
+  return [
+    ...scopeContributors.flatMap((contribute) => contribute(scope)),
+    ...endpointContributors.flatMap((contribute) => contribute(scope)),
+    ...instanceContributors.flatMap((contribute) => contribute(view)),
+  ].sort(byTypeAndName)
+}
+
+function byTypeAndName(a: Resource, b: Resource): number {
+  return compare(a.type, b.type) || compare(a.name, b.name)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function encode(resource: Resource): EncodedPart[number] {
+  const bytes = fullCodec.encode(resource.type, resource.message)
+  return { typeUrl: TYPE_URLS[resource.type], name: resource.name, resource: { version: contentHash(bytes), bytes } }
+}
+
+function join(parts: readonly EncodedPart[]): EnvoyResources {
+  const byType = new Map<string, Map<string, EncodedResource>>(Object.values(TYPE_URLS).map((typeUrl) => [typeUrl, new Map()]))
+  const all = parts.flat().sort((a, b) => compare(a.name, b.name))
+  for (const { typeUrl, name, resource } of all) byType.get(typeUrl)?.set(name, resource)
+  return byType
+}

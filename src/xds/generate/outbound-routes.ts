@@ -1,0 +1,87 @@
+// The route tables of outbound listeners, shared by all proxies of a scope. Redirected proxies have one table per port and tell services
+// apart by Host; bound ones have one table per service port, whose listener says what is meant, and one of everything for HTTP_PROXY.
+import type { RouteConfiguration, VirtualHost } from '../../envoy/generated/messages.gen.ts'
+import { HTTP_PROXY_ROUTES, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
+import { isHttp, type ServicePort } from '../../model/service.ts'
+import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
+import { DomainBook, domainsOf, withPort } from './domains.ts'
+import type { Resource } from './resources.ts'
+import { foreignVirtualHost, serviceVirtualHost } from './virtual-hosts.ts'
+
+/** Hosts that are no service are routed on this port only (Istio's rule for sidecars). */
+const FOREIGN_PORT = 80
+
+interface HttpPort {
+  readonly view: ServiceView
+  readonly port: ServicePort
+}
+
+export function outboundRoutes(scope: ScopeView): readonly Resource[] {
+  const httpPorts = scope.services.flatMap((view) =>
+    view.service.ports.filter((port) => isHttp(port.protocol)).map((port) => ({ view, port })),
+  )
+  const tables =
+    scope.capture === 'redirect' ? tablesByPort(scope, httpPorts) : [...tablesByService(httpPorts), proxyTable(scope, httpPorts)]
+  return tables.map((message) => ({ type: 'envoy.config.route.v3.RouteConfiguration', name: message.name, message }))
+}
+
+type Table = RouteConfiguration & { readonly name: string }
+
+function table(name: string, virtualHosts: readonly VirtualHost[], ignorePort: boolean): Table {
+  // A route to a cluster that is not there is a user's mistake with a Finding, not a reason to refuse the table.
+  return { name, virtualHosts, validateClusters: false, ...(ignorePort ? { ignorePortInHostMatching: true } : {}) }
+}
+
+function tablesByPort(scope: ScopeView, httpPorts: readonly HttpPort[]): readonly Table[] {
+  const groups = Map.groupBy(httpPorts, ({ port }) => port.number)
+  if (!groups.has(FOREIGN_PORT) && scope.foreignRoutes.length > 0) groups.set(FOREIGN_PORT, [])
+  return [...groups]
+    .sort(([a], [b]) => a - b)
+    .map(([number, members]) => {
+      const book = new DomainBook()
+      const own = members.map(({ view, port }) =>
+        serviceVirtualHost(view, port, book.take(domainsOf(view.service, scope.namespace, scope.settings))),
+      )
+      const foreign = number === FOREIGN_PORT ? foreignHosts(scope, book, (host) => [host]) : []
+      return table(routeConfigName(number), [...named([...own, ...foreign]), ...catchAll(scope, book)], true)
+    })
+}
+
+function tablesByService(httpPorts: readonly HttpPort[]): readonly Table[] {
+  return httpPorts.map(({ view, port }) =>
+    table(routeConfigName(port.number, view.service.hostname), [serviceVirtualHost(view, port, ['*'])], false),
+  )
+}
+
+function proxyTable(scope: ScopeView, httpPorts: readonly HttpPort[]): Table {
+  const book = new DomainBook()
+  const own = httpPorts.map(({ view, port }) =>
+    serviceVirtualHost(view, port, book.take(withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number))),
+  )
+  const foreign = foreignHosts(scope, book, (host) => withPort([host], FOREIGN_PORT))
+  return table(HTTP_PROXY_ROUTES, [...named([...own, ...foreign]), ...catchAll(scope, book)], false)
+}
+
+function foreignHosts(scope: ScopeView, book: DomainBook, domains: (host: string) => readonly string[]): readonly VirtualHost[] {
+  return scope.foreignRoutes
+    .filter(({ http }) => http.length > 0)
+    .map((route) => foreignVirtualHost(route, FOREIGN_PORT, book.take(route.host === '*' ? ['*'] : domains(route.host))))
+}
+
+/** A virtual host all of whose names another has already could never be reached, and Envoy refuses one without names. */
+function named(virtualHosts: readonly VirtualHost[]): readonly VirtualHost[] {
+  return virtualHosts.filter(({ domains = [] }) => domains.length > 0)
+}
+
+/** Everything else: out to where the client wanted, where that is allowed and possible, else 502 (Istio's names and status). */
+function catchAll(scope: ScopeView, book: DomainBook): readonly VirtualHost[] {
+  const domains = book.take(['*'])
+  if (domains.length === 0) return []
+  if (scope.settings.outboundTraffic === 'allow-any' && scope.capture === 'redirect') {
+    const route = { name: 'allow_any', match: { prefix: '/' }, route: { cluster: PASSTHROUGH_CLUSTER, timeout: 0 } }
+    return [{ name: 'allow_any', domains, routes: [route], includeRequestAttemptCount: true }]
+  }
+  const body = { inlineString: 'no service of the mesh has this host and port\n' }
+  const route = { name: 'block_all', match: { prefix: '/' }, directResponse: { status: 502, body } }
+  return [{ name: 'block_all', domains, routes: [route], includeRequestAttemptCount: true }]
+}

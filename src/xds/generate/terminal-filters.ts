@@ -1,0 +1,48 @@
+// What stands at the end of a filter chain: an HTTP connection manager or a TCP proxy, with Istio's defaults.
+import { any } from '../../envoy/any.ts'
+import type { Filter, HttpConnectionManager, HttpFilter } from '../../envoy/generated/messages.gen.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import { accessLogs } from './access-log.ts'
+
+const ROUTER: HttpFilter = { name: 'envoy.filters.http.router', typedConfig: any('envoy.extensions.filters.http.router.v3.Router', {}) }
+
+/** Only what differs between managers; `filters` come before the router. */
+export type ManagerParts = Pick<
+  HttpConnectionManager,
+  'statPrefix' | 'rds' | 'routeConfig' | 'forwardClientCertDetails' | 'setCurrentClientCertDetails'
+> & {
+  readonly filters?: readonly HttpFilter[]
+}
+
+export function httpManager({ filters = [], ...parts }: ManagerParts, settings: MeshSettings): Filter {
+  const logs = accessLogs(settings)
+  return {
+    name: 'envoy.filters.network.http_connection_manager',
+    typedConfig: any('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
+      ...parts,
+      httpFilters: [...filters, ROUTER],
+      ...(logs.length === 0 ? {} : { accessLog: logs }),
+      // The sidecar is not the edge: what stands in x-forwarded-for is the application's and the gateway's business.
+      useRemoteAddress: false,
+      // The application's own header passes; the sidecar is not a server that a client should see.
+      serverHeaderTransformation: 'PASS_THROUGH',
+      generateRequestId: true,
+      upgradeConfigs: [{ upgradeType: 'websocket' }],
+      // What is authorized must be what is routed (Istio's path normalization BASE).
+      normalizePath: true,
+      streamIdleTimeout: 0,
+    }),
+  }
+}
+
+export function tcpProxy(cluster: string, settings: MeshSettings): Filter {
+  const logs = accessLogs(settings)
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typedConfig: any('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
+      statPrefix: cluster,
+      cluster,
+      ...(logs.length === 0 ? {} : { accessLog: logs }),
+    }),
+  }
+}

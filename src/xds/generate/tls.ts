@@ -1,0 +1,78 @@
+// Mutual TLS between sidecars, both ends. Certificates are named, not configured ('default', 'ROOTCA'): our proxy keeps them fresh by
+// itself, a stock Envoy takes the static secrets of its bootstrap.
+// Invariant: a client's context always names the identities that it accepts; an empty list would accept the whole mesh.
+import { any } from '../../envoy/any.ts'
+import type { CommonTlsContext, SubjectAltNameMatcher, TlsParameters, TransportSocket } from '../../envoy/generated/messages.gen.ts'
+import { outboundSni, ROOT_SECRET, WORKLOAD_SECRET } from '../../envoy/names.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { MeshService, Protocol, ServicePort } from '../../model/service.ts'
+
+/** Spoken between two proxies of this mesh: HTTP/1.1, and peers know each other. */
+export const LATEEN_ALPN = 'lateen/1'
+
+/** What says 'this is a sidecar' in a hello: ours and Istio's. Tells mesh TLS from an application's own. */
+export const MESH_ALPN: readonly string[] = [LATEEN_ALPN, 'istio-http/1.0', 'istio-http/1.1', 'istio-h2', 'istio', 'istio-peer-exchange']
+
+const OFFERED: Readonly<Record<Protocol, readonly string[]>> = {
+  http: [LATEEN_ALPN, 'istio-http/1.1', 'istio'],
+  http2: ['istio-h2', 'h2', 'istio'],
+  tcp: ['istio'],
+}
+
+/** Never 'istio-peer-exchange': who selects it must go on with Istio's own exchange of metadata. */
+const ACCEPTED: Readonly<Record<Protocol, readonly string[]>> = {
+  http: [LATEEN_ALPN, 'istio-http/1.1', 'istio', 'http/1.1'],
+  http2: ['istio-h2', 'h2', 'istio', LATEEN_ALPN, 'istio-http/1.1', 'http/1.1'],
+  tcp: ['istio'],
+}
+
+/** Ceiling named because a client's default was 1.2 in older Envoys. */
+const VERSIONS: TlsParameters = { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' }
+
+export const RAW_TRANSPORT: TransportSocket = {
+  name: 'envoy.transport_sockets.raw_buffer',
+  typedConfig: any('envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', {}),
+}
+
+export function clientTransport(
+  service: MeshService,
+  port: ServicePort,
+  subset: string,
+  identities: readonly string[],
+  settings: MeshSettings,
+): TransportSocket {
+  // Nobody has this identity (a service account has a name): without endpoints there is nobody to accept.
+  const accepted = identities.length > 0 ? identities : [`spiffe://${settings.trustDomain}/ns/${service.namespace}/sa/`]
+  const names = accepted.map((uri): SubjectAltNameMatcher => ({ sanType: 'URI', matcher: { exact: uri } }))
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typedConfig: any('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
+      commonTlsContext: commonContext(OFFERED[port.protocol], names),
+      sni: outboundSni(port.number, subset, service.hostname),
+    }),
+  }
+}
+
+/** Clients must show a certificate of this mesh's trust domain; who may call what is a matter of policies. */
+export function serverTransport(protocol: Protocol, settings: MeshSettings): TransportSocket {
+  const names: readonly SubjectAltNameMatcher[] = [{ sanType: 'URI', matcher: { prefix: `spiffe://${settings.trustDomain}/` } }]
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typedConfig: any('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
+      commonTlsContext: commonContext(ACCEPTED[protocol], names),
+      requireClientCertificate: true,
+    }),
+  }
+}
+
+function commonContext(alpnProtocols: readonly string[], names: readonly SubjectAltNameMatcher[]): CommonTlsContext {
+  return {
+    tlsParams: VERSIONS,
+    alpnProtocols,
+    tlsCertificateSdsSecretConfigs: [{ name: WORKLOAD_SECRET }],
+    combinedValidationContext: {
+      defaultValidationContext: { matchTypedSubjectAltNames: names },
+      validationContextSdsSecretConfig: { name: ROOT_SECRET },
+    },
+  }
+}
