@@ -91,7 +91,7 @@ export function instanceName(workload: string, index: number): string {
   return index === 0 ? workload : `${workload}-${index + 1}`
 }
 
-function plannedService({ metadata, spec }: AddressedService): PlannedService {
+export function plannedService({ metadata, spec }: AddressedService): PlannedService {
   return { namespace: metadata.namespace ?? 'default', name: metadata.name, ports: (spec.ports ?? []).map(({ port }) => ({ port })) }
 }
 

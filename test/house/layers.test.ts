@@ -45,7 +45,7 @@ test('every folder imports only what its level allows', () => {
     if (allowed.includes('*')) continue
     for (const target of file.imports.filter(isFile)) {
       if (folderOf(target) === own || target.startsWith('..')) continue
-      if (!allowed.some((folder) => target.startsWith(`${folder}/`))) {
+      if (!allowed.some((place) => target === place || target.startsWith(`${place}/`))) {
         wrong.push(`src/${file.name} imports src/${target}; ${own} may import ${allowed.length === 0 ? 'nothing' : allowed.join(', ')}`)
       }
     }
