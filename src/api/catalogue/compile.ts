@@ -44,21 +44,13 @@ export const compileCatalogue = {
   },
   LTN0206: {
     severity: 'warning',
-    title: 'The protocol of a port is not declared',
-    what: 'port {port} does not say which protocol it speaks, so it is forwarded as TCP',
-    why: 'Routes, retries and HTTP metrics apply to HTTP only; protocols are not guessed from the traffic in this version.',
-    fix: "Set appProtocol, or name the port 'http', 'http2', 'grpc' or 'tcp' (a suffix after a dash may follow).",
-    example: 'spec: {ports: [{port: 8080}]}',
-  },
-  LTN0207: {
-    severity: 'warning',
     title: 'A PeerAuthentication of the root namespace has a selector',
     what: "a PeerAuthentication with a selector in the root namespace '{namespace}' applies to nothing",
     why: 'In the root namespace a PeerAuthentication speaks for the whole mesh, and only without a selector.',
     fix: "Remove the selector, or move the object into the workloads' namespace.",
     example: 'metadata: {name: legacy, namespace: istio-system}\nspec: {selector: {matchLabels: {app: legacy}}, mtls: {mode: PERMISSIVE}}',
   },
-  LTN0208: {
+  LTN0207: {
     severity: 'warning',
     title: 'A DestinationRule is for a host that does not exist',
     what: "no service '{host}' is known{suggestion}",
@@ -66,7 +58,7 @@ export const compileCatalogue = {
     fix: 'Correct the host, or create the Service.',
     example: 'spec: {host: reviws, subsets: [{name: v1, labels: {version: v1}}]}',
   },
-  LTN0209: {
+  LTN0208: {
     severity: 'warning',
     title: 'A VirtualService is for a host that does not exist',
     what: "no service '{host}' is known{suggestion}",
@@ -74,24 +66,7 @@ export const compileCatalogue = {
     fix: 'Correct the host, or create the Service.',
     example: 'spec: {hosts: [reviws], http: [{route: [{destination: {host: reviews}}]}]}',
   },
-  LTN0210: {
-    severity: 'warning',
-    title: 'A route can never be reached',
-    what: 'an earlier route matches every request, so this one is never reached',
-    why: 'Routes are tried in order, and the first that matches is taken.',
-    fix: 'Move it before the route without conditions, or remove it.',
-    example:
-      'spec: {hosts: [reviews], http: [{route: [{destination: {host: reviews}}]}, {match: [{uri: {prefix: /new}}], route: [{destination: {host: reviews}}]}]}',
-  },
-  LTN0211: {
-    severity: 'error',
-    title: 'A match cannot be used',
-    what: '{problem}',
-    why: 'The match is left out, because a proxy would refuse the whole route table for it.',
-    fix: 'Write an RE2 pattern (no look-around, no back-references), or an exact or prefix match.',
-    example: "spec: {hosts: [reviews], http: [{match: [{uri: {regex: '(?=a)'}}], route: [{destination: {host: reviews}}]}]}",
-  },
-  LTN0212: {
+  LTN0209: {
     severity: 'error',
     title: 'A destination names a port that the service does not have',
     what: "'{host}' has no port {port}; it has {ports}",

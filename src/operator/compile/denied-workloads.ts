@@ -2,6 +2,7 @@
 // author forbade. After workloads. The Finding on the policy itself comes from validation (LTN0104).
 // Selection errs on the side of closing: a policy without a readable selector selects its whole namespace.
 import type { Finding } from '../../api/finding.ts'
+import { denyingKinds } from '../../api/in-force.ts'
 import type { ApiObject } from '../../api/object-meta.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import { describeOrigin } from '../../model/origin.ts'
@@ -9,23 +10,14 @@ import type { Denial, Workload } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
 import { type MeshDraft, originOf } from './mesh-draft.ts'
 
-/** Kinds of security.istio.io that protect a workload and are not in force. One that comes into force leaves this list. */
-const KINDS_NOT_IN_FORCE: readonly string[] = ['AuthorizationPolicy', 'RequestAuthentication']
-
 export function deniedWorkloads(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const policies = KINDS_NOT_IN_FORCE.flatMap((kind) => objectsOf(input, kind))
+  const policies = denyingKinds.flatMap((kind): readonly ApiObject[] => [...input.state.objects[kind].values()])
   if (policies.length === 0) return []
   for (const [key, workload] of draft.workloads) {
     const denials = policies.filter((policy) => protects(policy, workload, input.settings.rootNamespace)).map(denialOf)
     if (denials.length > 0) draft.workloads.set(key, { ...workload, denials })
   }
   return []
-}
-
-/** By name and not by type, so that a kind that has no generated type yet is not overlooked. */
-function objectsOf(input: CompileInput, kind: string): readonly ApiObject[] {
-  const maps: Readonly<Record<string, ReadonlyMap<string, ApiObject>>> = input.state.objects
-  return [...(maps[kind]?.values() ?? [])]
 }
 
 function protects(policy: ApiObject, workload: Workload, rootNamespace: string): boolean {

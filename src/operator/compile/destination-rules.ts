@@ -18,7 +18,7 @@ function addRule(rule: DestinationRule, draft: MeshDraft, input: CompileInput): 
   const host = resolveHost(rule.spec.host, rule.metadata.namespace, input.settings)
   if (!draft.services.has(host)) {
     const suggestion = didYouMean(rule.spec.host, host, draft.services.keys())
-    return [finding('LTN0208', rule, 'spec.host', { host: rule.spec.host, suggestion })]
+    return [finding('LTN0207', rule, 'spec.host', { host: rule.spec.host, suggestion })]
   }
   const winner = draft.policies.get(host)
   if (winner !== undefined)

@@ -62,7 +62,7 @@ function portFindings(object: VirtualService, destination: Destination, service:
     return service.ports.length > 1 ? [finding('LTN0203', object, path, { host: destination.host, ports })] : []
   }
   if (service.ports.some(({ number }) => number === port)) return []
-  return [finding('LTN0212', object, `${path}.port.number`, { host: destination.host, port, ports })]
+  return [finding('LTN0209', object, `${path}.port.number`, { host: destination.host, port, ports })]
 }
 
 function subsetFindings(

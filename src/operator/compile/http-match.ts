@@ -7,15 +7,15 @@ import type { RegexCompiler, StringMatchSpec } from '../../base/string-matcher.t
 import type { HeaderMatch, HttpMatch } from '../../model/traffic-route.ts'
 import { compareText } from './mesh-draft.ts'
 
-export function compileMatch(request: HTTPMatchRequest, at: string, compileRegex: RegexCompiler): Result<HttpMatch> {
+/** Undefined: a pattern is none (validation says so), so nothing can match. */
+export function compileMatch(request: HTTPMatchRequest, compileRegex: RegexCompiler): HttpMatch | undefined {
   const ignoreCase = request.ignoreUriCase === true
   const path = request.uri === undefined ? undefined : pathSpec(request.uri, ignoreCase)
   const headers = [...pseudoHeaders(request), ...headersOf(request.headers, false), ...headersOf(request.withoutHeaders, true)]
   const queryParameters = sortedEntries(request.queryParams).map(([name, match]) => ({ name, value: stringSpec(match) }))
   const specs = [path, ...headers.map(({ value }) => value), ...queryParameters.map(({ value }) => value)]
-  const problem = patternProblem(specs, compileRegex)
-  if (problem !== undefined) return fail(at, problem.message)
-  return succeed({ path, headers, queryParameters, port: request.port })
+  if (!specs.every((spec) => isPattern(spec, compileRegex))) return undefined
+  return { path, headers, queryParameters, port: request.port }
 }
 
 /** Istio's catch-all: prefix '/' or regex '.*' and no other condition. */
@@ -55,11 +55,6 @@ function sortedEntries<V>(record: Readonly<Record<string, V>> | undefined): read
   return Object.entries(record ?? {}).sort(([a], [b]) => compareText(a, b))
 }
 
-function patternProblem(specs: readonly (StringMatchSpec | undefined)[], compileRegex: RegexCompiler): Problem | undefined {
-  for (const spec of specs) {
-    if (spec?.kind !== 'regex') continue
-    const compiled = compileRegex(spec.value)
-    if (!compiled.ok) return compiled.problems[0]
-  }
-  return undefined
+function isPattern(spec: StringMatchSpec | undefined, compileRegex: RegexCompiler): boolean {
+  return spec?.kind !== 'regex' || compileRegex(spec.value).ok
 }

@@ -2,7 +2,7 @@
 // Called by virtual-services.ts once per object, whatever the number of its hosts.
 // Invariant: an entry whose action is not in force keeps its place and answers 501 (no destinations), so that its requests do not
 // fall through to a later entry that was not meant for them.
-import { type Finding, finding } from '../../api/finding.ts'
+import type { Finding } from '../../api/finding.ts'
 import type { HTTPMatchRequest, HTTPRoute, VirtualService } from '../../api/generated/virtual-service.gen.ts'
 import type { HttpMatch, HttpRoute } from '../../model/traffic-route.ts'
 import type { CompileInput } from './compile-input.ts'
@@ -20,49 +20,37 @@ export interface CompiledRoutes {
 export function httpRoutes(object: VirtualService, draft: MeshDraft, input: CompileInput): CompiledRoutes {
   const routes: HttpRoute[] = []
   const findings: Finding[] = []
-  let isCovered = false
   for (const [index, entry] of (object.spec.http ?? []).entries()) {
     const field = `spec.http[${index}]`
     const { destinations, findings: ofDestinations } = destinationsOf(object, entry, field, draft, input)
     findings.push(...ofDestinations)
-    for (const { match, name, at, problem } of matchesOf(entry, field, input)) {
-      if (problem !== undefined) findings.push(finding('LTN0211', object, problem.path, { problem: problem.message }))
-      if (match === undefined) continue
-      if (isCovered) {
-        findings.push(finding('LTN0210', object, at, {}))
-        continue
-      }
-      routes.push({ name, match, destinations, field: at })
-      isCovered = matchesEverything(match)
-    }
+    for (const { match, name, at } of matchesOf(entry, field, input)) routes.push({ name, match, destinations, field: at })
   }
-  return { routes, findings }
+  const last = routes.findIndex(({ match }) => matchesEverything(match))
+  return { routes: last === -1 ? routes : routes.slice(0, last + 1), findings }
 }
 
 interface NamedMatch {
-  /** Undefined: nothing can match it here. */
-  readonly match: HttpMatch | undefined
+  readonly match: HttpMatch
   readonly name: string
   readonly at: string
-  readonly problem: { readonly path: string; readonly message: string } | undefined
 }
 
+/** Without those that nothing can match here, and without patterns that are none; validation has said so. */
 function matchesOf(entry: HTTPRoute, field: string, input: CompileInput): readonly NamedMatch[] {
   const matches = entry.match ?? []
   const routeName = entry.name ?? ''
-  if (matches.length === 0) return [{ match: EVERYTHING, name: routeName, at: field, problem: undefined }]
-  return matches.map((request, index) => {
+  if (matches.length === 0) return [{ match: EVERYTHING, name: routeName, at: field }]
+  return matches.flatMap((request, index) => {
     const at = `${field}.match[${index}]`
     const name = [routeName, request.name ?? ''].filter((part) => part !== '').join('.')
-    if (!canMatchHere(request)) return { match: undefined, name, at, problem: undefined }
-    const compiled = compileMatch(request, at, input.compileRegex)
-    if (compiled.ok) return { match: compiled.value, name, at, problem: undefined }
-    return { match: undefined, name, at, problem: compiled.problems[0] }
+    const match = canMatchHere(request) ? compileMatch(request, input.compileRegex) : undefined
+    return match === undefined ? [] : [{ match, name, at }]
   })
 }
 
-/** A condition on the client that is not in force must not widen the match, so such a match is left out (validation says so), and
- *  one for gateways only is not for sidecars. */
+/** A condition on the client that is not in force must not widen the match, so such a match is left out; one for gateways only is not
+ *  for sidecars. */
 function canMatchHere(request: HTTPMatchRequest): boolean {
   const { sourceLabels, sourceNamespace, gateways } = request
   if (sourceLabels !== undefined || sourceNamespace !== undefined) return false

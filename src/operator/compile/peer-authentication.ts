@@ -39,7 +39,7 @@ function sortPolicies(
     const { namespace } = policy.metadata
     if (selects(policy)) {
       // Istio ignores these: a selector of the root namespace could only mean the root namespace's own pods.
-      if (namespace === rootNamespace) findings.push(finding('LTN0207', policy, 'spec.selector', { namespace }))
+      if (namespace === rootNamespace) findings.push(finding('LTN0206', policy, 'spec.selector', { namespace }))
       else selecting.push(policy)
       continue
     }

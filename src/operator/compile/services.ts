@@ -1,6 +1,6 @@
 // Service objects become names that clients can call. First pass of compile.
 // A port whose protocol is not declared is forwarded as TCP: guessing HTTP would break a database, forwarding HTTP unread only
-// leaves its routes out of force, and the Finding says so.
+// leaves its routes out of force, and validation says so (LTN0148).
 import { type Finding, finding } from '../../api/finding.ts'
 import type { Service, ServicePort as ServicePortSpec } from '../../api/generated/service.gen.ts'
 import { serviceHostname } from '../../model/mesh-settings.ts'
@@ -52,7 +52,6 @@ function portsOf(service: Service): { readonly ports: readonly ServicePort[]; re
       continue
     }
     const protocol = protocolOf({ name: port.name ?? '', appProtocol: port.appProtocol, number: port.port })
-    if (protocol === undefined) findings.push(finding('LTN0206', service, path, { port: port.port }))
     ports.push({ name: port.name ?? '', number: port.port, targetPort: targetPortOf(port), protocol: protocol ?? 'tcp' })
   }
   return { ports, findings }

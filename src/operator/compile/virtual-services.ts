@@ -36,7 +36,7 @@ function addVirtualService(object: VirtualService, draft: MeshDraft, input: Comp
       continue
     }
     if (isMissingService(host, draft, input)) {
-      findings.push(finding('LTN0209', object, path, { host: written, suggestion: didYouMean(written, host, draft.services.keys()) }))
+      findings.push(finding('LTN0208', object, path, { host: written, suggestion: didYouMean(written, host, draft.services.keys()) }))
     }
     draft.routes.set(host, { host, http, origin: originOf(object) })
   }

@@ -2,7 +2,6 @@
 // Invariant: until peer-authentication has run, every port is 'permissive'; nothing is generated before that.
 import type { Finding } from '../../api/finding.ts'
 import type { LocalWorkload } from '../../api/generated/local-workload.gen.ts'
-import { keyOf } from '../../api/object-meta.ts'
 import type { WorkloadAddresses } from '../../model/address-plan.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import { serviceHostname } from '../../model/mesh-settings.ts'
@@ -15,28 +14,29 @@ import { protocolOfName } from './protocol.ts'
 const UNDECIDED: ServerTls = { mode: 'permissive', because: undefined }
 
 export function workloads(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  for (const object of input.state.objects.LocalWorkload.values()) {
-    const addresses = input.addresses.workloads[keyOf(object)]
-    if (addresses !== undefined) draft.workloads.set(keyOf(object), workloadOf(object, addresses, draft, input))
+  for (const [key, addresses] of Object.entries(input.addresses.workloads)) {
+    const object = input.state.objects.LocalWorkload.get(addresses.workload)
+    if (object !== undefined) draft.workloads.set(key, workloadOf(object, key, addresses, draft, input))
   }
   return []
 }
 
-function workloadOf(object: LocalWorkload, addresses: WorkloadAddresses, draft: MeshDraft, input: CompileInput): Workload {
-  const { labels, name, namespace } = object.metadata
+/** @param key `namespace/name` of the instance: a LocalWorkload with replicas has several. */
+function workloadOf(object: LocalWorkload, key: string, addresses: WorkloadAddresses, draft: MeshDraft, input: CompileInput): Workload {
+  const { labels, namespace } = object.metadata
   const behind = [...sortedByKey(draft.selectors)].flatMap(([hostname, selector]) => {
     const service = draft.services.get(hostname)
     return service !== undefined && service.namespace === namespace && hasLabels(labels, selector) ? [service] : []
   })
   return {
     namespace,
-    name,
+    name: key.slice(namespace.length + 1),
     serviceAccount: object.spec.serviceAccount ?? 'default',
     labels,
     address: addresses.address,
     ports: portsOf(object, behind),
     locality: NO_LOCALITY,
-    ready: input.ready.has(keyOf(object)),
+    ready: input.ready.has(key),
     capture: captureOf(addresses, draft, input),
     otherPortsTls: UNDECIDED,
     denials: [],
