@@ -29,6 +29,16 @@ export class TestCa {
 
   issue(name: string | SubjectAltName, validity: { readonly notBeforeMs?: number; readonly notAfterMs?: number } = {}): TestCertificate {
     const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const chainPem = this.certify(leaf.publicKey.export({ type: 'spki', format: 'der' }), name, validity)
+    return { chainPem, keyPem: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
+  }
+
+  /** A leaf for somebody else's key, as a CA makes it of a request. PEM. */
+  certify(
+    publicKeyDer: Buffer,
+    name: string | SubjectAltName,
+    validity: { readonly notBeforeMs?: number; readonly notAfterMs?: number } = {},
+  ): string {
     const nowMs = Date.now()
     const signer = {
       privateKey: this.#key,
@@ -36,13 +46,13 @@ export class TestCa {
       keyId: keyIdOf(createPublicKey(this.#key).export({ type: 'spki', format: 'der' })),
     }
     const der = issueLeaf(signer, {
-      publicKeyDer: leaf.publicKey.export({ type: 'spki', format: 'der' }),
+      publicKeyDer,
       names: [typeof name === 'string' ? { uri: name } : name],
       serial: randomBytes(16),
       notBeforeMs: validity.notBeforeMs ?? nowMs - 60_000,
       notAfterMs: validity.notAfterMs ?? nowMs + HOUR_MS,
     })
-    return { chainPem: encodePem('CERTIFICATE', der), keyPem: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
+    return encodePem('CERTIFICATE', der)
   }
 }
 

@@ -1,6 +1,7 @@
 // A control plane that a test drives by hand: it records what a proxy asks over delta ADS and sends what the test says. On grpc-js, so
 // that our client meets another implementation. Stops and comes back on the same port.
 import {
+  experimental,
   type handleBidiStreamingCall,
   type handleUnaryCall,
   Server,
@@ -31,6 +32,19 @@ export type SignCertificate = (
 export interface FakeControlPlaneOptions {
   readonly credentials?: ServerCredentials
   readonly sign?: SignCertificate
+}
+
+/** TLS that asks for a client certificate and does not demand one: whoever joins has none yet. */
+export function joinableTls(server: { readonly chainPem: string; readonly keyPem: string }, rootsPem: string): ServerCredentials {
+  const provider: experimental.CertificateProvider = {
+    // Later, not at once: grpc-js adds its own watcher only after this returns.
+    addCaCertificateListener: (listener) => queueMicrotask(() => listener({ caCertificate: Buffer.from(rootsPem) })),
+    removeCaCertificateListener: () => undefined,
+    addIdentityCertificateListener: (listener) =>
+      queueMicrotask(() => listener({ certificate: Buffer.from(server.chainPem), privateKey: Buffer.from(server.keyPem) })),
+    removeIdentityCertificateListener: () => undefined,
+  }
+  return experimental.createCertificateProviderServerCredentials(provider, provider, false)
 }
 
 export class FakeControlPlane {
