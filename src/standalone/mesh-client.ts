@@ -43,7 +43,7 @@ function exchange(socket: string, method: string, path: string, body: unknown): 
   return new Promise((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body)
     const headers = payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }
-    const outgoing = request({ socketPath: socket, method, path, headers, agent: false }, (response) => {
+    const outgoing = request({ socketPath: socket, method, path, headers, agent: false, timeout: TIMEOUT_MS }, (response) => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {
@@ -52,7 +52,7 @@ function exchange(socket: string, method: string, path: string, body: unknown): 
       response.on('error', reject)
       response.on('end', () => resolve({ status: response.statusCode ?? 0, body: parseJson(text) }))
     })
-    outgoing.setTimeout(TIMEOUT_MS, () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)))
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)))
     outgoing.on('error', (error) => {
       const message = `No mesh answers at ${socket} (${error.message}). Start one with: npx lateen run DIR`
       reject(new LateenError('MESH_NOT_RUNNING', message, { cause: error }))

@@ -16,14 +16,14 @@ export function probeOnce(probe: Probe): Promise<string | undefined> {
 function probeHttp({ at, path, timeoutMs }: Extract<Probe, { kind: 'http' }>): Promise<string | undefined> {
   return new Promise((resolve) => {
     const outgoing = request(
-      { host: at.host, port: at.port, path, agent: false, headers: { 'user-agent': 'lateen-probe' } },
+      { host: at.host, port: at.port, path, agent: false, timeout: timeoutMs, headers: { 'user-agent': 'lateen-probe' } },
       (response) => {
         const status = response.statusCode ?? 0
         response.resume()
         resolve(status >= 200 && status < 400 ? undefined : `it answers ${status}`)
       },
     )
-    outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)))
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)))
     outgoing.on('error', (error) => resolve(error.message))
     outgoing.end()
   })
@@ -31,12 +31,12 @@ function probeHttp({ at, path, timeoutMs }: Extract<Probe, { kind: 'http' }>): P
 
 function probeTcp({ at, timeoutMs }: Extract<Probe, { kind: 'tcp' }>): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ host: at.host, port: at.port })
+    const socket = connect({ host: at.host, port: at.port, timeout: timeoutMs })
     const done = (why: string | undefined): void => {
       socket.destroy()
       resolve(why)
     }
-    socket.setTimeout(timeoutMs, () => done(`no connection within ${timeoutMs} ms`))
+    socket.on('timeout', () => done(`no connection within ${timeoutMs} ms`))
     socket.on('connect', () => done(undefined))
     socket.on('error', (error) => done(error.message))
   })

@@ -8,14 +8,16 @@ export type LocalWorkload = ApiObject<'LocalWorkload', LocalWorkloadSpec>
 export interface LocalWorkloadSpec {
   /** Identity of the workload. Default: 'default'. */
   readonly serviceAccount?: string
-  /** Program and arguments, without a shell. */
-  readonly command: readonly string[]
+  /** Program and arguments, without a shell. Without it there is only the sidecar: a way into the mesh, with publish. */
+  readonly command?: readonly string[]
   /** Where the process starts, relative to the file that declares it. */
   readonly workingDirectory?: string
   /** Environment of the process. */
   readonly env?: readonly EnvVar[]
   /** Ports on which the application listens. */
   readonly ports?: readonly LocalPort[]
+  /** Services that this workload's sidecar offers on 127.0.0.1, for browsers and people outside the mesh. */
+  readonly publish?: readonly LocalPublish[]
   /** Asked before the workload receives requests. */
   readonly readinessProbe?: LocalProbe
   /** How many of it run. Default: 1. */
@@ -48,6 +50,15 @@ export interface LocalHttpGet {
   readonly path?: string
   /** Number or name of a port. */
   readonly port: IntOrString
+}
+
+export interface LocalPublish {
+  /** Name of the Service, or namespace/name. */
+  readonly service: string
+  /** Port of the Service. */
+  readonly port: number
+  /** Port on 127.0.0.1. */
+  readonly hostPort: number
 }
 
 export interface LocalPort {
