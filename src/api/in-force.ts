@@ -43,7 +43,7 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
   ],
   Namespace: [],
   ServiceAccount: [],
-  LocalWorkload: ['serviceAccount', 'command', 'workingDirectory', 'env', 'ports', 'readinessProbe', 'replicas'],
+  LocalWorkload: ['serviceAccount', 'command', 'workingDirectory', 'env', 'ports', 'publish', 'readinessProbe', 'replicas'],
 }
 
 /** Values that say what is the case anyway, so that a field not in force yet may carry them without a word. */
