@@ -1,0 +1,99 @@
+// Consumes each outcome exactly once: its access log lines and its metrics. The only OutcomeRecorder of the proxy.
+// Invariant: recording never throws and never waits; a log that cannot be written costs lines, not requests.
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/log.ts'
+import type { AccessLog } from '../config/proxy-config.ts'
+import type { OutcomeRecorder } from '../data-plane.ts'
+import { compileAccessLog, type LineWriter } from './access-log-format.ts'
+import { AccessLogWriter } from './access-log-writer.ts'
+import type { IstioMetrics } from './istio-metrics.ts'
+import type { MetricRegistry } from './metrics.ts'
+import type { Outcome } from './outcome.ts'
+
+interface OpenLog {
+  readonly line: LineWriter
+  readonly writer: AccessLogWriter
+}
+
+export class Recorder implements OutcomeRecorder {
+  readonly #metrics: IstioMetrics
+  readonly #clock: Clock
+  readonly #log: Logger
+  /** One writer per target, however many logs write to it. */
+  readonly #writers = new Map<string, AccessLogWriter>()
+  readonly #open = new WeakMap<AccessLog, OpenLog>()
+
+  constructor(metrics: IstioMetrics, clock: Clock, log: Logger) {
+    this.#metrics = metrics
+    this.#clock = clock
+    this.#log = log
+  }
+
+  recordHttp(outcome: Outcome, logs: readonly AccessLog[]): void {
+    this.#metrics.recordHttp(outcome)
+    this.#write(outcome, logs)
+  }
+
+  recordTcp(outcome: Outcome, logs: readonly AccessLog[]): void {
+    this.#metrics.recordTcp(outcome)
+    this.#write(outcome, logs)
+  }
+
+  #write(outcome: Outcome, logs: readonly AccessLog[]): void {
+    for (let index = 0; index < logs.length; index++) {
+      const log = logs[index]
+      if (log === undefined) continue
+      const open = this.#open.get(log) ?? this.#openLog(log)
+      open.writer.write(open.line(outcome))
+    }
+  }
+
+  #openLog(log: AccessLog): OpenLog {
+    const { target } = log
+    const key = target.kind === 'file' ? `file ${target.path}` : target.kind
+    let writer = this.#writers.get(key)
+    if (writer === undefined) {
+      writer = new AccessLogWriter(target, this.#clock, this.#log)
+      this.#writers.set(key, writer)
+    }
+    const open = { line: compileAccessLog(log), writer }
+    this.#open.set(log, open)
+    return open
+  }
+
+  register(registry: MetricRegistry): void {
+    const each = (value: (writer: AccessLogWriter) => number) => () =>
+      [...this.#writers].map(([target, writer]) => ({ labels: { target }, value: value(writer) }))
+    registry.observe(
+      'counter',
+      'lateen_proxy_access_log_lines_total',
+      'Access log lines taken.',
+      each(({ status }) => status.lines),
+    )
+    registry.observe(
+      'counter',
+      'lateen_proxy_access_log_dropped_total',
+      'Access log lines dropped because the buffer was full.',
+      each(({ status }) => status.dropped),
+    )
+    registry.observe(
+      'counter',
+      'lateen_proxy_access_log_failed_writes_total',
+      'Writes of access logs that failed.',
+      each(({ status }) => status.failedWrites),
+    )
+  }
+
+  /** After log rotation. */
+  reopen(): void {
+    for (const writer of this.#writers.values()) writer.reopen()
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all([...this.#writers.values()].map((writer) => writer.flush()))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#writers.values()].map((writer) => writer.close()))
+  }
+}
