@@ -84,6 +84,11 @@ export class AdsState<T> {
     return this.#type(typeUrl)?.held ?? new Map()
   }
 
+  /** Names that were asked for and do not exist. */
+  absent(typeUrl: string): ReadonlySet<string> {
+    return this.#type(typeUrl)?.absent ?? new Set()
+  }
+
   /** Whether the control plane has answered for it: held, or known not to exist. Warming ends with this. */
   isSettled({ typeUrl, name }: ResourceRef): boolean {
     const type = this.#type(typeUrl)

@@ -8,7 +8,7 @@ import type { Codec } from '../../envoy/codec/codec.ts'
 import { CREATE_CERTIFICATE_PATH } from '../../envoy/type-urls.ts'
 import { GrpcChannel } from '../grpc/channel.ts'
 import { formatStatus } from '../grpc/status.ts'
-import { peerNameCheck } from './peer-name.ts'
+import { peerNameCheck, peerNameOf } from './peer-name.ts'
 import type { KeyPair } from './secret-store.ts'
 
 /** By what the caller proves who it is. */
@@ -46,7 +46,7 @@ export function grpcCaClient(options: GrpcCaClientOptions): CaClient {
           rootsPem,
           chainPem: pair?.chainPem,
           keyPem: pair?.keyPem,
-          serverName: options.serverName?.includes('/') === false ? options.serverName : '',
+          serverName: peerNameOf(options.serverName),
           verifyPeer: options.serverName === undefined ? undefined : peerNameCheck(options.serverName),
         }),
         connectTimeoutMs: CALL_TIMEOUT_MS,

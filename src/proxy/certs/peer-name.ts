@@ -1,5 +1,6 @@
 // Checks of a server's certificate by the names in it, for connections that the proxy itself makes (control plane, CA).
 // The chain has been verified before; this compares names only. Names come from our own DER reader, not from node's text form.
+import { isIP } from 'node:net'
 import type { PeerCertificate } from 'node:tls'
 import { readCertificate } from '../../identity/certificate.ts'
 import type { PeerValidation } from '../config/proxy-config.ts'
@@ -22,4 +23,9 @@ export function sanCheck(matchers: PeerValidation['subjectAltNames']): (certific
     })
     return matched ? undefined : `the server is ${[...uris, ...dnsNames].join(', ') || 'nameless'}, which is not the expected identity`
   }
+}
+
+/** What goes into SNI: DNS names only (RFC 6066 3); '' for an address, a URI or nothing. */
+export function peerNameOf(name: string | undefined): string {
+  return name === undefined || name.includes('/') || isIP(name) !== 0 ? '' : name
 }

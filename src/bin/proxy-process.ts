@@ -1,0 +1,226 @@
+// One running proxy: secrets, certificates, control plane, configuration, data plane and admin port, wired in the order of their needs.
+// Made by proxy.ts, which meets the process; here is nothing of signals or exit codes.
+// Invariant: after `start` nothing but `stop` or `close` ends it: a lost control plane or CA is a log line and a metric.
+import { readFileSync } from 'node:fs'
+import type { Clock } from '../base/clock.ts'
+import { errorMessage } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import { Redacted } from '../base/redacted.ts'
+import { formatProblems, type Problem } from '../base/result.ts'
+import type { Codec } from '../envoy/codec/codec.ts'
+import type { Bootstrap } from '../envoy/generated/messages.gen.ts'
+import { WORKLOAD_SECRET } from '../envoy/names.ts'
+import { CLUSTER_TYPE, LISTENER_TYPE } from '../envoy/type-urls.ts'
+import { readCertificate } from '../identity/certificate.ts'
+import { AdsClient } from '../proxy/ads/ads-client.ts'
+import { AdsState } from '../proxy/ads/ads-state.ts'
+import { LiveConfig } from '../proxy/ads/live-config.ts'
+import { collectResources, type ReceivedResource, resourceReader } from '../proxy/ads/resource-reader.ts'
+import { findXdsTarget, openXdsChannel, type XdsTarget } from '../proxy/ads/xds-channel.ts'
+import { grpcCaClient } from '../proxy/certs/ca-client.ts'
+import { CertificateManager } from '../proxy/certs/certificate-manager.ts'
+import { LocalSecretStore } from '../proxy/certs/local-secret-store.ts'
+import { Assembler } from '../proxy/config/assemble.ts'
+import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
+import type { DataPlane } from '../proxy/data-plane.ts'
+import { LocalDataPlane } from '../proxy/local-data-plane.ts'
+import { registerDataPlane } from '../proxy/telemetry/data-plane-metrics.ts'
+import { IstioMetrics } from '../proxy/telemetry/istio-metrics.ts'
+import { MetricRegistry } from '../proxy/telemetry/metrics.ts'
+import { Recorder } from '../proxy/telemetry/recorder.ts'
+import { selfLabels, workloadIdentity } from './proxy-identity.ts'
+import { registerControl } from './proxy-metrics.ts'
+import type { CaOptions, ProxyOptions } from './proxy-options.ts'
+
+export interface LoadedBootstrap {
+  readonly bootstrap: Bootstrap
+  readonly fixed: StaticConfiguration
+  readonly warnings: readonly Problem[]
+}
+
+export interface ProxyParts {
+  readonly options: ProxyOptions
+  readonly loaded: LoadedBootstrap
+  readonly log: Logger
+  readonly version: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly codec: Codec
+}
+
+/** Istio's agents ask for this; the CA decides. */
+const CERTIFICATE_LIFETIME_MS = 24 * 3_600_000
+
+export class ProxyProcess {
+  readonly #parts: ProxyParts
+  readonly #secrets: LocalSecretStore
+  readonly #registry = new MetricRegistry()
+  readonly #recorder: Recorder
+  readonly #dataPlane: DataPlane
+  readonly #assembler: Assembler
+  readonly #state: AdsState<ReceivedResource>
+  readonly #live: LiveConfig
+  #usesAds = false
+  #draining = false
+  #ads: AdsClient<ReceivedResource> | undefined
+  #certificates: CertificateManager | undefined
+
+  constructor(parts: ProxyParts) {
+    this.#parts = parts
+    const { clock, random, log, loaded, codec } = parts
+    const { node } = loaded.bootstrap
+    this.#secrets = new LocalSecretStore(clock, log)
+    const labels = selfLabels(node)
+    const metrics = new IstioMetrics({ labels, principal: () => this.#principal() })
+    metrics.register(this.#registry)
+    this.#recorder = new Recorder(metrics, clock, log)
+    this.#recorder.register(this.#registry)
+    this.#dataPlane = new LocalDataPlane({
+      clock,
+      random,
+      log,
+      secrets: this.#secrets,
+      recorder: this.#recorder,
+      self: labels,
+      maxDownstreamConnections: loaded.fixed.maxDownstreamConnections,
+      originalDestination: undefined,
+    })
+    registerDataPlane(this.#registry, this.#dataPlane)
+    this.#assembler = new Assembler(loaded.fixed.settings)
+    this.#state = new AdsState(
+      { userAgentName: 'lateen', userAgentVersion: parts.version, ...node },
+      rootsOf(loaded.bootstrap),
+      resourceReader(codec, this.#assembler),
+    )
+    const collect = collectResources(loaded.fixed.resources)
+    this.#live = new LiveConfig({
+      assembler: this.#assembler,
+      resources: () => collect(this.#state),
+      isComplete: () => !this.#usesAds || this.#state.isComplete,
+      dataPlane: this.#dataPlane,
+      clock,
+      log,
+    })
+  }
+
+  get ready(): boolean {
+    return this.#live.status.value.ready && !this.#draining
+  }
+
+  /** A sentence when it cannot start. Resolves when the static configuration runs and everything else is under way. */
+  async start(): Promise<string | undefined> {
+    const { loaded, log, version } = this.#parts
+    const target = findXdsTarget(loaded.bootstrap, loaded.fixed.config)
+    if (!target.ok) return formatProblems(target.problems)
+    const admin = loaded.fixed.admin
+    log.info('lateen proxy starts', {
+      version,
+      node: loaded.bootstrap.node?.id ?? '',
+      admin: admin === undefined ? 'none' : `${admin.host}:${admin.port}`,
+      controlPlane: target.value === undefined ? 'none' : `${target.value.host}:${target.value.port}`,
+    })
+    const problem = this.#startCertificates(target.value)
+    if (problem !== undefined) return problem
+    this.#usesAds = target.value !== undefined
+    if (target.value !== undefined) this.#startAds(target.value)
+    registerControl(this.#registry, { ads: this.#ads, certificates: this.#certificates, live: this.#live, clock: this.#parts.clock })
+    this.#live.status.watch(({ ready }) => (ready ? this.#sayReady() : undefined))
+    this.#live.refresh()
+    return undefined
+  }
+
+  /** Not ready any more, lets requests finish for `graceMs`, then closes. */
+  async stop(graceMs: number): Promise<void> {
+    this.#draining = true
+    this.#parts.log.info('draining', { graceMs, activeRequests: this.#dataPlane.activeRequests })
+    this.#ads?.stop()
+    this.#live.stop()
+    await this.#dataPlane.drain(graceMs)
+    this.close()
+    await this.#recorder.close()
+    this.#parts.log.info('stopped')
+  }
+
+  close(): void {
+    this.#ads?.stop()
+    this.#live.stop()
+    this.#certificates?.stop()
+    this.#dataPlane.close()
+  }
+
+  #startCertificates(target: XdsTarget | undefined): string | undefined {
+    const { ca } = this.#parts.options
+    if (ca === undefined) return undefined
+    const { clock, random, log, codec, loaded } = this.#parts
+    const id = workloadIdentity(loaded.bootstrap.node, ca.trustDomain)
+    if (!id.ok) return `the node's identity: ${formatProblems(id.problems)}`
+    const token = readToken(ca, log)
+    const serverName = ca.name ?? (target?.host === ca.host && target.port === ca.port ? target.cluster.tls?.sni : undefined)
+    this.#certificates = new CertificateManager({
+      id: id.value,
+      ca: grpcCaClient({ host: ca.host, port: ca.port, serverName, lifetimeMs: CERTIFICATE_LIFETIME_MS, codec, clock }),
+      joinToken: token,
+      roots: this.#secrets.roots({ kind: 'file', path: ca.rootPath }),
+      store: this.#secrets,
+      stateFolder: ca.stateFolder,
+      clock,
+      random,
+      log,
+    })
+    void this.#certificates.start()
+    return undefined
+  }
+
+  #startAds(target: XdsTarget): void {
+    const { clock, random, log, codec } = this.#parts
+    const channel = openXdsChannel(target, this.#secrets, clock)
+    const ads = new AdsClient({ channel, state: this.#state, codec, clock, random, log, onChange: () => this.#live.refresh() })
+    this.#ads = ads
+    const source = target.cluster.tls?.certificate
+    const pair = source === undefined ? undefined : this.#secrets.keyPair(source)
+    // Without a certificate the first attempt would only fail and wait: start when it is there.
+    if (pair === undefined || pair.value !== undefined) return ads.start()
+    const stop = pair.watch(() => {
+      stop()
+      ads.start()
+    })
+  }
+
+  #sayReady(): void {
+    const { listeners, clusters } = this.#dataPlane.config
+    this.#parts.log.info('ready', {
+      listeners: listeners.size,
+      clusters: clusters.size,
+      sinceStartMs: Math.round(this.#parts.clock.monotonicMs()),
+    })
+  }
+
+  /** For metrics; '' until there is a certificate. */
+  #principal(): string {
+    const pair = this.#secrets.keyPair({ kind: 'secret', name: WORKLOAD_SECRET }).value
+    if (pair === undefined) return ''
+    const facts = readCertificate(pair.chainPem)
+    return facts.ok ? (facts.value.uris[0] ?? '') : ''
+  }
+}
+
+/** Envoy: lds_config and cds_config over ADS mean everything that the control plane has for this node. */
+function rootsOf(bootstrap: Bootstrap): { readonly typeUrl: string; readonly wildcard: boolean; readonly names: readonly string[] }[] {
+  const dynamic = bootstrap.dynamicResources
+  return [
+    ...(dynamic?.cdsConfig?.ads === undefined ? [] : [{ typeUrl: CLUSTER_TYPE, wildcard: true, names: [] }]),
+    ...(dynamic?.ldsConfig?.ads === undefined ? [] : [{ typeUrl: LISTENER_TYPE, wildcard: true, names: [] }]),
+  ]
+}
+
+function readToken(ca: CaOptions, log: Logger): Redacted<string> | undefined {
+  if (ca.joinTokenPath === undefined) return undefined
+  try {
+    return new Redacted(readFileSync(ca.joinTokenPath, 'utf8').trim())
+  } catch (error) {
+    // A restart with a saved certificate needs none; the certificate manager says so if it does.
+    log.warn('cannot read the join token', { file: ca.joinTokenPath, problem: errorMessage(error) })
+    return undefined
+  }
+}

@@ -1,0 +1,120 @@
+// `lateen proxy`: reads options and bootstrap, then validates or serves; meets the process (signals, streams, exit code).
+// Called by the dispatcher lateen.ts, and by whoever starts the proxy bundle. proxy-process.ts puts the parts together.
+// Invariant: losing the control plane or the CA never ends the process; only a bootstrap that cannot be used does, at the start.
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { systemClock } from '../base/clock.ts'
+import { createLogger, type Logger } from '../base/log.ts'
+import { systemRandom } from '../base/random.ts'
+import { compileRegex, compileRegexRewrite, compileStrictRegex } from '../base/regex.ts'
+import { formatProblems, type Problem, type Result } from '../base/result.ts'
+import { readBootstrapFile } from '../envoy/bootstrap-file.ts'
+import { proxyCodec } from '../envoy/proxy-codec.ts'
+import { decodeBootstrap } from '../proxy/config/decode-bootstrap.ts'
+import { type ProxyOptions, parseProxyOptions, proxyHelp } from './proxy-options.ts'
+import { type LoadedBootstrap, ProxyProcess } from './proxy-process.ts'
+
+/** For whoever starts the proxy (supervisor, image): a small young generation keeps resident memory low, and garbage of the hot path
+ *  dies there anyway. Figures: docs/decisions/proxy-memory.md. */
+export const PROXY_EXEC_ARGV: readonly string[] = ['--max-semi-space-size=4', '--max-old-space-size=256']
+
+/** @returns the exit code: 0 after a clean stop, 1 when the bootstrap cannot be used, 2 for wrong options. */
+export async function runProxy(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
+  const options = parseProxyOptions(argv, env)
+  if (!options.ok) {
+    process.stderr.write(`lateen proxy: ${formatProblems(options.problems)}\n`)
+    return 2
+  }
+  if (options.value === 'help') {
+    process.stdout.write(proxyHelp())
+    return 0
+  }
+  if (options.value.concurrency > 1) {
+    process.stderr.write('lateen proxy: --concurrency above 1 is not in force yet: data threads are missing. Use 1, or several proxies.\n')
+    return 2
+  }
+  const log = createLogger({
+    level: options.value.logLevel,
+    format: options.value.logFormat,
+    write: (line) => void process.stderr.write(line),
+    nowMs: systemClock.nowMs,
+  })
+  const loaded = await loadBootstrap(options.value)
+  if (options.value.mode === 'validate') return report(options.value.configPath, loaded)
+  if (!loaded.ok) {
+    log.error('the bootstrap cannot be used', { file: options.value.configPath, problem: formatProblems(loaded.problems) })
+    return 1
+  }
+  return serve(options.value, loaded.value, log)
+}
+
+async function serve(options: ProxyOptions, loaded: LoadedBootstrap, log: Logger): Promise<number> {
+  for (const { path: at, message } of loaded.warnings) log.warn('not in force', { field: at, reason: message })
+  const version = ownVersion()
+  const parts = { options, loaded, log, version, clock: systemClock, random: systemRandom, codec: proxyCodec }
+  const running = new ProxyProcess(parts)
+  const problem = await running.start()
+  if (problem !== undefined) {
+    log.error('cannot start', { problem })
+    running.close()
+    return 1
+  }
+  await stopSignal(() => running.close())
+  await running.stop(options.drainMs)
+  return 0
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second one cuts everything. */
+function stopSignal(cut: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (asked) cut()
+        asked = true
+        resolve()
+      })
+    }
+    // Whoever read our log is gone: that is no reason to stop carrying traffic.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+  })
+}
+
+async function loadBootstrap(options: ProxyOptions): Promise<Result<LoadedBootstrap>> {
+  const dropped: Problem[] = []
+  const file = await readBootstrapFile(options.configPath, {
+    codec: proxyCodec,
+    yamlChild: yamlChild(),
+    // The decoder judges them: what touches security is refused or denies even when unsupported fields are allowed.
+    onUnsupported: (at, message) => void dropped.push({ path: at.replace(`${options.configPath}: `, ''), message }),
+  })
+  if (!file.ok) return file
+  const regex = { compile: compileRegex, compileStrict: compileStrictRegex, rewriter: compileRegexRewrite }
+  const decoded = decodeBootstrap(file.value, { regex, allowUnsupported: options.allowUnsupported }, dropped)
+  if (!decoded.ok) return decoded
+  return { ok: true, value: { bootstrap: file.value, fixed: decoded.value, warnings: decoded.value.warnings } }
+}
+
+function report(file: string, loaded: Result<LoadedBootstrap>): number {
+  const problems = loaded.ok ? [] : loaded.problems
+  const warnings = loaded.ok ? loaded.value.warnings : []
+  for (const { path: at, message } of problems) process.stdout.write(`error: ${at === '' ? file : at}: ${message}\n`)
+  for (const { path: at, message } of warnings) process.stdout.write(`warning: ${at}: ${message}\n`)
+  if (loaded.ok) process.stdout.write(`${file}: configuration is usable${warnings.length === 0 ? '' : `, ${warnings.length} warnings`}\n`)
+  else process.stdout.write(`${file}: ${problems.length} problems\n`)
+  return loaded.ok ? 0 : 1
+}
+
+/** Beside the bundle in dist, or the source. */
+function yamlChild(): string {
+  const candidates = ['yaml-to-json.js', '../envoy/yaml-to-json.ts']
+  const found = candidates.map((name) => path.join(import.meta.dirname, name)).find((file) => existsSync(file))
+  return found ?? path.join(import.meta.dirname, 'yaml-to-json.js')
+}
+
+function ownVersion(): string {
+  const file = ['..', '../..'].map((up) => path.join(import.meta.dirname, up, 'package.json')).find((candidate) => existsSync(candidate))
+  if (file === undefined) return 'unknown'
+  const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  return typeof value === 'object' && value !== null && 'version' in value ? String(value.version) : 'unknown'
+}

@@ -1,0 +1,103 @@
+// Reads what the control plane sends: bytes to messages, checked as far as a resource can be checked alone, so that a NACK names the
+// field. Between ads-state.ts, which knows no resource, and config/assemble.ts, which knows no protocol.
+import type { Problem, Result } from '../../base/result.ts'
+import type { MessageName } from '../../envoy/any.ts'
+import { nameInTypeUrl } from '../../envoy/any.ts'
+import type { Codec } from '../../envoy/codec/codec.ts'
+import type { Cluster, ClusterLoadAssignment, Listener, MessageTypes, RouteConfiguration } from '../../envoy/generated/messages.gen.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../envoy/type-urls.ts'
+import type { Assembler, Decoded, Received, ReceivedByName, Resources } from '../config/assemble.ts'
+import type { AdsState, ResourceReader, ResourceRef } from './ads-state.ts'
+
+export type ReceivedResource =
+  | ({ readonly kind: 'listener' } & Received<Listener>)
+  | ({ readonly kind: 'cluster' } & Received<Cluster>)
+  | ({ readonly kind: 'route' } & Received<RouteConfiguration>)
+  | ({ readonly kind: 'endpoints' } & Received<ClusterLoadAssignment>)
+
+export function resourceReader(codec: Codec, assembler: Assembler): ResourceReader<ReceivedResource> {
+  return {
+    decode(typeUrl, _name, bytes) {
+      switch (typeUrl) {
+        case LISTENER_TYPE: {
+          const message = wire(codec, 'envoy.config.listener.v3.Listener', bytes)
+          return message.ok ? checked({ kind: 'listener', ...message.value }, assembler.readListener(message.value)) : message
+        }
+        case CLUSTER_TYPE: {
+          const message = wire(codec, 'envoy.config.cluster.v3.Cluster', bytes)
+          return message.ok ? checked({ kind: 'cluster', ...message.value }, assembler.readCluster(message.value)) : message
+        }
+        case ROUTE_TYPE: {
+          const message = wire(codec, 'envoy.config.route.v3.RouteConfiguration', bytes)
+          return message.ok ? checked({ kind: 'route', ...message.value }, assembler.readRouteTable(message.value)) : message
+        }
+        case ENDPOINT_TYPE: {
+          const message = wire(codec, 'envoy.config.endpoint.v3.ClusterLoadAssignment', bytes)
+          return message.ok ? checked({ kind: 'endpoints', ...message.value }, assembler.readEndpoints(message.value)) : message
+        }
+        default:
+          return { ok: false, problems: [{ path: '', message: `resources of type ${nameInTypeUrl(typeUrl)} are not supported` }] }
+      }
+    },
+    references(_typeUrl, resource) {
+      if (resource.kind === 'cluster') {
+        const edsName = assembler.readCluster(resource).value?.edsName
+        return edsName === undefined ? [] : [{ typeUrl: ENDPOINT_TYPE, name: edsName }]
+      }
+      return resource.kind === 'listener' ? routesOf(assembler, resource) : []
+    },
+  }
+}
+
+function routesOf(assembler: Assembler, listener: Received<Listener>): readonly ResourceRef[] {
+  const decoded = assembler.readListener(listener).value
+  if (decoded === undefined) return []
+  const chains = decoded.defaultChain === undefined ? decoded.chains : [...decoded.chains, decoded.defaultChain]
+  return chains.flatMap(({ terminal }) =>
+    'routes' in terminal && 'rdsName' in terminal.routes ? [{ typeUrl: ROUTE_TYPE, name: terminal.routes.rdsName }] : [],
+  )
+}
+
+function wire<K extends MessageName>(codec: Codec, name: K, bytes: Uint8Array): Result<Received<MessageTypes[K]>> {
+  const dropped: Problem[] = []
+  const result = codec.decode(name, bytes, { onUnsupported: (path, message) => void dropped.push({ path, message }) })
+  return result.ok ? { ok: true, value: { message: result.value, dropped } } : result
+}
+
+function checked(resource: ReceivedResource, decoded: Decoded<unknown>): Result<ReceivedResource> {
+  return decoded.value === undefined ? { ok: false, problems: decoded.problems } : { ok: true, value: resource }
+}
+
+/** Static and held resources as one set; the bootstrap's own win over a control plane's of the same name, as in Envoy. */
+export function collectResources(own: Resources): (state: AdsState<ReceivedResource>) => Resources {
+  // One object per name for ever: the assembler recognises by identity what is unchanged.
+  const emptyAssignments = new Map<string, Received<ClusterLoadAssignment>>()
+  const emptyAssignment = (name: string): Received<ClusterLoadAssignment> => {
+    const assignment = emptyAssignments.get(name) ?? { message: { clusterName: name } }
+    emptyAssignments.set(name, assignment)
+    return assignment
+  }
+  return (state) => {
+    const endpoints = new Map<string, Received<ClusterLoadAssignment>>()
+    // Said not to exist: an empty assignment, so that its cluster answers UH at once and nobody waits for it.
+    for (const name of state.absent(ENDPOINT_TYPE)) endpoints.set(name, emptyAssignment(name))
+    for (const [name, { value }] of state.held(ENDPOINT_TYPE)) if (value.kind === 'endpoints') endpoints.set(name, value)
+    const listeners = new Map<string, Received<Listener>>()
+    for (const [name, { value }] of state.held(LISTENER_TYPE)) if (value.kind === 'listener') listeners.set(name, value)
+    const clusters = new Map<string, Received<Cluster>>()
+    for (const [name, { value }] of state.held(CLUSTER_TYPE)) if (value.kind === 'cluster') clusters.set(name, value)
+    const routes = new Map<string, Received<RouteConfiguration>>()
+    for (const [name, { value }] of state.held(ROUTE_TYPE)) if (value.kind === 'route') routes.set(name, value)
+    return {
+      listeners: merged(listeners, own.listeners),
+      clusters: merged(clusters, own.clusters),
+      routes: merged(routes, own.routes),
+      endpoints: merged(endpoints, own.endpoints),
+    }
+  }
+}
+
+function merged<T>(received: Map<string, Received<T>>, own: ReceivedByName<T>): ReceivedByName<T> {
+  for (const [name, resource] of own) received.set(name, resource)
+  return received
+}
