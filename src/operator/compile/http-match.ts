@@ -2,7 +2,6 @@
 // Invariant: a pattern that RE2 does not take is a problem here, because a proxy would refuse the whole route table for it.
 
 import type { HTTPMatchRequest, StringMatch } from '../../api/generated/virtual-service.gen.ts'
-import { fail, type Problem, type Result, succeed } from '../../base/result.ts'
 import type { RegexCompiler, StringMatchSpec } from '../../base/string-matcher.ts'
 import type { HeaderMatch, HttpMatch } from '../../model/traffic-route.ts'
 import { compareText } from './mesh-draft.ts'

@@ -1,0 +1,50 @@
+// A golden as a static Envoy bootstrap, so that a stock Envoy can judge it without a control plane: routes and endpoints are put where
+// the references to them were, and the workload's certificate becomes a static secret.
+import { TestCa } from '../harness/certificates.ts'
+import type { Json } from './envoy-json.ts'
+
+const MANAGER = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+
+export function staticBootstrap(resources: Record<string, Json[]>): Json {
+  const { listeners = [], routes = [], clusters = [], endpoints = [] } = resources
+  const tables = new Map(routes.map((table) => [String(table.name), table]))
+  const assignments = new Map(endpoints.map((assignment) => [String(assignment.cluster_name), assignment]))
+  return {
+    node: { id: 'sidecar~10.0.0.1~golden.default~default.svc.cluster.local', cluster: 'golden' },
+    static_resources: {
+      listeners: listeners.map((listener) => replaceRds(listener, tables)),
+      clusters: clusters.map((cluster) => replaceEds(cluster, assignments)),
+      secrets: secrets(),
+    },
+  }
+}
+
+/** Deep: every connection manager with `rds` gets the table itself. */
+function replaceRds(value: unknown, tables: ReadonlyMap<string, Json>): unknown {
+  if (Array.isArray(value)) return value.map((each) => replaceRds(each, tables))
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, replaceRds(inner, tables)]))
+  if (!String(entries['@type'] ?? '').endsWith(MANAGER) || entries.rds === undefined) return entries
+  const { rds, ...others } = entries
+  const name = String((rds as Json).route_config_name)
+  const table = tables.get(name)
+  if (table === undefined) throw new Error(`a listener names the route table '${name}', which is not there`)
+  return { ...others, route_config: table }
+}
+
+function replaceEds(cluster: Json, assignments: ReadonlyMap<string, Json>): Json {
+  if (cluster.type !== 'EDS') return cluster
+  const { eds_cluster_config: _eds, ...others } = cluster
+  const assignment = assignments.get(String(cluster.name))
+  if (assignment === undefined) throw new Error(`the cluster '${cluster.name}' has no load assignment`)
+  return { ...others, type: 'STATIC', load_assignment: assignment }
+}
+
+function secrets(): readonly Json[] {
+  const ca = new TestCa()
+  const { chainPem, keyPem } = ca.issue('spiffe://cluster.local/ns/default/sa/golden')
+  return [
+    { name: 'default', tls_certificate: { certificate_chain: { inline_string: chainPem }, private_key: { inline_string: keyPem } } },
+    { name: 'ROOTCA', validation_context: { trusted_ca: { inline_string: ca.rootPem } } },
+  ]
+}
