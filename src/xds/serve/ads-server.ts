@@ -23,7 +23,7 @@ import { createDeltaRenderer } from './render-delta.ts'
 
 export interface XdsServerOptions {
   /** Undefined: nothing is known yet (of this node); the client waits. Asked only when the client can take the answer. */
-  readonly resourcesFor: (node: ProxyNode) => EnvoyResources | undefined
+  readonly resourcesFor: (node: ProxyNode, identity: SpiffeId) => EnvoyResources | undefined
   readonly trust: () => Trust
   /** Why this identity may not run this node's workload, from what the mesh knows of workloads; undefined when it may. */
   readonly whyNotAdmitted?: (node: ProxyNode, identity: SpiffeId) => string | undefined
@@ -82,7 +82,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   const serve = (stream: AdsStream): void => {
     if (stream.admitted === undefined) return
     try {
-      const resources = options.resourcesFor(stream.admitted.node)
+      const resources = options.resourcesFor(stream.admitted.node, stream.admitted.identity)
       const messages = resources === undefined ? [] : stream.session.next(resources)
       if (messages.length === 0) return
       inFlight++

@@ -77,18 +77,20 @@ function certificateProvider(
   rootsPem: ReadonlyWatchable<string>,
 ): experimental.CertificateProvider {
   const stops = new Map<unknown, () => void>()
+  // grpc-js adds its listeners before it listens to what they bring: a value given at once would be lost.
+  const soon = queueMicrotask
   return {
     addIdentityCertificateListener(listener) {
       const tell = ({ chainPem, keyPem }: ServerCertificate): void =>
         listener({ certificate: Buffer.from(chainPem), privateKey: Buffer.from(keyPem) })
       stops.set(listener, certificate.watch(tell))
-      tell(certificate.value)
+      soon(() => tell(certificate.value))
     },
     removeIdentityCertificateListener: (listener) => stops.get(listener)?.(),
     addCaCertificateListener(listener) {
       const tell = (pem: string): void => listener({ caCertificate: Buffer.from(pem) })
       stops.set(listener, rootsPem.watch(tell))
-      tell(rootsPem.value)
+      soon(() => tell(rootsPem.value))
     },
     removeCaCertificateListener: (listener) => stops.get(listener)?.(),
   }

@@ -1,0 +1,111 @@
+// The loop that keeps the mesh current: wishes and readiness in, a compiled snapshot and resources per proxy out. Started by start.ts.
+// Invariants: `current` is replaced whole; a round that fails leaves the last good one in force and says so; rounds never overlap.
+import type { Finding } from '../../api/finding.ts'
+import type { Clock } from '../../base/clock.ts'
+import { errorMessage, ignore } from '../../base/errors.ts'
+import type { Logger } from '../../base/log.ts'
+import { compileRegex } from '../../base/regex.ts'
+import type { ReadonlyWatchable } from '../../base/watchable.ts'
+import type { AddressPlan } from '../../model/address-plan.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
+import { compileMesh } from '../../operator/compile/compile-mesh.ts'
+import type { IngestState } from '../../operator/ingest/config-source.ts'
+import type { KubeState } from '../../operator/ingest/kube-state.ts'
+import type { AddressBook } from '../../standalone/address-book.ts'
+import { type DebounceOptions, debounce } from '../../xds/serve/debounce.ts'
+
+export interface CurrentMesh {
+  readonly state: KubeState
+  readonly addresses: AddressPlan
+  readonly snapshot: MeshSnapshot
+  /** Of reading and of compiling, in this order. */
+  readonly findings: readonly Finding[]
+  /** What the address plan had no room for. */
+  readonly problems: readonly string[]
+  readonly compiledMs: number
+}
+
+export interface MeshLoopOptions {
+  readonly source: ReadonlyWatchable<IngestState>
+  readonly book: AddressBook
+  readonly settings: MeshSettings
+  /** Instances that were ready before a restart: forgetting them would take every endpoint away until the supervisor reports. */
+  readonly ready: ReadonlySet<string>
+  readonly clock: Clock
+  readonly log: Logger
+  readonly debounce?: DebounceOptions
+  readonly onChange: () => void
+}
+
+export interface MeshLoop {
+  /** Undefined before the first round. */
+  readonly current: CurrentMesh | undefined
+  readonly rounds: number
+  setReady(ready: ReadonlySet<string>): void
+  /** Runs a round now, for callers that wait for its findings. Never rejects. */
+  refresh(): Promise<void>
+  stop(): void
+}
+
+export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop> {
+  const { source, book, clock, log } = options
+  let current: CurrentMesh | undefined
+  let { ready } = options
+  let rounds = 0
+  let queue: Promise<void> = Promise.resolve()
+
+  const round = async (): Promise<void> => {
+    const startMs = clock.monotonicMs()
+    const { state, findings } = source.value
+    const { plan, problems } = await book.plan([...state.objects.LocalWorkload.values()], [...state.objects.Service.values()])
+    const compiled = compileMesh(
+      { state, settings: options.settings, addresses: plan, capture: 'bind', ready, compileRegex },
+      current?.snapshot,
+    )
+    const changed = current?.snapshot !== compiled.snapshot
+    current = {
+      state,
+      addresses: plan,
+      snapshot: compiled.snapshot,
+      findings: [...findings, ...compiled.findings],
+      problems: problems.map(({ path, message }) => `${path}: ${message}`),
+      compiledMs: clock.nowMs(),
+    }
+    rounds++
+    for (const problem of current.problems) log.warn('no address', { reason: problem })
+    const { services, routes, workloads } = compiled.snapshot
+    const counts = { services: services.size, routes: routes.size, workloads: workloads.size, findings: current.findings.length }
+    log.info('mesh compiled', { revision: state.revision, ...counts, ms: Math.round(clock.monotonicMs() - startMs) })
+    if (changed) options.onChange()
+  }
+  const refresh = (): Promise<void> => {
+    const next = queue.then(round).catch((error: unknown) => {
+      log.error('the mesh could not be compiled; the last good configuration stays in force', { reason: errorMessage(error) })
+    })
+    queue = next
+    return next
+  }
+  const debounced = debounce(clock, refresh, options.debounce)
+  const unwatch = source.watch(() => debounced.changed())
+  await refresh()
+  return {
+    get current() {
+      return current
+    },
+    get rounds() {
+      return rounds
+    },
+    setReady(next) {
+      if (next.size === ready.size && [...next].every((key) => ready.has(key))) return
+      ready = next
+      // Not debounced: an endpoint that answers (or stops answering) is what requests wait for.
+      ignore(refresh(), 'rounds do not reject')
+    },
+    refresh,
+    stop() {
+      unwatch()
+      debounced.stop()
+    },
+  }
+}

@@ -1,0 +1,34 @@
+// The control plane's own certificate: issued by its own CA under the names by which proxies know it, renewed at half its life without a
+// restart. Invariant: there is always a valid one; a renewal replaces key and chain together.
+import type { Clock, Timer } from '../../base/clock.ts'
+import { type ReadonlyWatchable, Watchable } from '../../base/watchable.ts'
+import type { Issuer } from '../../ca/issuer.ts'
+import type { SubjectAltName } from '../../identity/x509.ts'
+import type { ServerCertificate } from '../../xds/serve/grpc-server.ts'
+
+export interface OwnCertificate {
+  readonly certificate: ReadonlyWatchable<ServerCertificate>
+  stop(): void
+}
+
+/** Istio's names, so that its agents and bootstraps find what they expect. */
+export function controlPlaneNames(trustDomain: string): readonly SubjectAltName[] {
+  return [
+    { uri: `spiffe://${trustDomain}/ns/istio-system/sa/istiod` },
+    { dns: 'istiod.istio-system.svc' },
+    { dns: 'istiod.istio-system.svc.cluster.local' },
+    { dns: 'localhost' },
+    { ip: '127.0.0.1' },
+  ]
+}
+
+export function keepOwnCertificate(issuer: Issuer, names: readonly SubjectAltName[], clock: Clock): OwnCertificate {
+  let timer: Timer | undefined
+  const renew = (): ServerCertificate => {
+    const { chain, keyPem, notAfterMs } = issuer.issueWithKey(names)
+    timer = clock.after((notAfterMs - clock.nowMs()) / 2, () => certificate.set(renew()), { background: true })
+    return { chainPem: chain.join(''), keyPem }
+  }
+  const certificate = new Watchable(renew())
+  return { certificate, stop: () => timer?.cancel() }
+}

@@ -1,0 +1,198 @@
+// A whole control plane from its options to a handle: state folder, CA, sources, loop, xDS, socket, metrics. Called by ../control-plane.ts
+// and by tests. Order matters: what answers is opened last, so that whoever gets an answer gets a true one.
+import type { Server } from 'node:http'
+import { join } from 'node:path'
+import type { Clock } from '../../base/clock.ts'
+import { LateenError } from '../../base/errors.ts'
+import type { Logger } from '../../base/log.ts'
+import { compileRegex } from '../../base/regex.ts'
+import { Watchable } from '../../base/watchable.ts'
+import { createCaMetrics, formatCaMetrics } from '../../ca/ca-metrics.ts'
+import { createIssuer } from '../../ca/issuer.ts'
+import { openJoinTokens } from '../../ca/join-tokens.ts'
+import { openRoot } from '../../ca/roots.ts'
+import { signService } from '../../ca/sign-service.ts'
+import { fullCodec } from '../../envoy/full-codec.ts'
+import { CREATE_CERTIFICATE_PATH } from '../../envoy/type-urls.ts'
+import { type SpiffeId, workloadSpiffeId } from '../../identity/spiffe-id.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { Workload } from '../../model/workload.ts'
+import { ConfigSource } from '../../operator/ingest/config-source.ts'
+import { openAddressBook } from '../../standalone/address-book.ts'
+import { openStateFolder } from '../../standalone/state-folder.ts'
+import { createXdsServer } from '../../xds/serve/ads-server.ts'
+import type { DebounceOptions } from '../../xds/serve/debounce.ts'
+import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from '../../xds/serve/grpc-server.ts'
+import type { ProxyNode } from '../../xds/view/proxy-node.ts'
+import { createJsonServer } from './http-json.ts'
+import { listenOnPort, listenOnSocket, refuseSecond } from './listen.ts'
+import { startMeshLoop } from './mesh-loop.ts'
+import { formatXdsMetrics } from './metrics.ts'
+import { controlPlaneNames, keepOwnCertificate } from './own-certificate.ts'
+import { createResourceCache } from './resource-cache.ts'
+import { openStateFiles } from './state-files.ts'
+import { statusRoutes } from './status-api.ts'
+
+export interface ControlPlaneOptions {
+  readonly dir: string
+  readonly state: string
+  readonly host: string
+  /** 0: the one of the run before, else a free one. */
+  readonly port: number
+  readonly monitoringPort: number
+  readonly settings: MeshSettings
+  readonly version: string
+  readonly pid: number
+  readonly isRoot: boolean
+  readonly clock: Clock
+  readonly log: Logger
+  readonly debounce?: DebounceOptions
+  readonly maxConnectionAgeMs?: number
+}
+
+export interface ControlPlane {
+  readonly port: number
+  readonly monitoringPort: number
+  readonly socket: string
+  readonly rootPem: string
+  stop(): Promise<void>
+}
+
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { clock, log, settings, version } = options
+  const { trustDomain } = settings
+  const folder = openStateFolder(options.state)
+  await refuseSecond(folder.socket)
+  // Whatever was opened is closed again, newest first: when a later step fails, and when the control plane stops.
+  await using opened = new AsyncDisposableStack()
+  const files = openStateFiles(folder.path)
+  const root = openRoot({ stateFolder: folder.path, trustDomain, clock })
+  files.recordRoot(root.bundle.pem)
+  const trust = { trustDomain, bundle: root.bundle }
+  const issuer = createIssuer({ root, clock })
+  const tokens = openJoinTokens(join(folder.path, 'ca', 'join-tokens.json'), clock)
+  const caMetrics = createCaMetrics()
+  const own = keepOwnCertificate(issuer, controlPlaneNames(trustDomain), clock)
+  opened.defer(() => own.stop())
+
+  const source = new ConfigSource({
+    folder: options.dir,
+    overlayFolder: join(folder.path, 'applied'),
+    check: { defaultNamespace: 'default', compileRegex },
+    clock,
+  })
+  opened.defer(() => source.stop())
+  await source.start()
+  const resourcesOf = createResourceCache()
+  // Asked only by connected proxies, that is, after the loop below has gone round once.
+  const workloadOf = (node: ProxyNode): Workload | undefined => loop.current?.snapshot.workloads.get(`${node.namespace}/${node.workload}`)
+  const xds = createXdsServer({
+    resourcesFor(node, identity) {
+      const workload = workloadOf(node)
+      // Gone, or replaced by one of another account: the proxy keeps what it has.
+      if (loop.current === undefined || workload === undefined || whyNotWorkload(workload, identity, trustDomain) !== undefined)
+        return undefined
+      return resourcesOf(loop.current.snapshot, node)
+    },
+    whyNotAdmitted(node, identity) {
+      const workload = workloadOf(node)
+      return workload === undefined ? undefined : whyNotWorkload(workload, identity, trustDomain)
+    },
+    trust: () => trust,
+    clock,
+    log,
+  })
+  const loop = await startMeshLoop({
+    source: source.current,
+    book: openAddressBook(folder, options.isRoot),
+    settings,
+    ready: files.ready,
+    clock,
+    log,
+    ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
+    onChange: () => xds.update(),
+  })
+  opened.defer(() => loop.stop())
+  const certificates = signService(
+    { issuer, tokens, trust, clock, metrics: caMetrics, log },
+    {
+      path: CREATE_CERTIFICATE_PATH,
+      decodeRequest: (bytes) => fullCodec.decode('istio.v1.auth.IstioCertificateRequest', bytes, { onUnsupported: () => undefined }),
+      encodeResponse: (response) => fullCodec.encode('istio.v1.auth.IstioCertificateResponse', response),
+    },
+  )
+  const grpc = await startGrpc(
+    {
+      host: options.host,
+      port: options.port,
+      certificate: own.certificate,
+      rootsPem: new Watchable(root.bundle.pem),
+      services: [xds.service, certificates],
+      ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
+    },
+    files.recorded.xds,
+  )
+  opened.defer(() => grpc.close())
+  opened.defer(() => xds.close())
+
+  const about = () => ({ ...recorded, dir: options.dir, state: folder.path })
+  const monitoring = createJsonServer(
+    {
+      'GET /metrics': () => ({ status: 200, body: formatCaMetrics(caMetrics, root.notAfterMs) + formatXdsMetrics(xds, loop.rounds) }),
+      'GET /version': () => ({ status: 200, body: { version } }),
+      'GET /ready': () => ({ status: 200, body: 'ready\n' }),
+    },
+    log,
+  )
+  opened.defer(() => closed(monitoring))
+  const monitoringPort = await listenOnPort(monitoring, options.host, options.monitoringPort, files.recorded.monitoring)
+  const recorded = {
+    pid: options.pid,
+    version,
+    xds: { host: options.host, port: grpc.port },
+    monitoring: { host: options.host, port: monitoringPort },
+  }
+  files.record(recorded)
+  const status = createJsonServer(
+    statusRoutes({ about, trustDomain, source, loop, xds, tokens, recordReady: (ready) => files.recordReady(ready) }),
+    log,
+  )
+  opened.defer(() => closed(status))
+  await listenOnSocket(status, folder.socket)
+  log.info('control plane ready', {
+    xds: `${options.host}:${grpc.port}`,
+    monitoring: `${options.host}:${monitoringPort}`,
+    dir: options.dir,
+  })
+
+  const running = opened.move()
+  return {
+    port: grpc.port,
+    monitoringPort,
+    socket: folder.socket,
+    rootPem: root.bundle.pem,
+    stop: () => running.disposeAsync(),
+  }
+}
+
+/** Where it was before, so that proxies find it again; elsewhere when somebody has taken the port. */
+async function startGrpc(options: GrpcServerOptions, before: number): Promise<GrpcServer> {
+  if (options.port !== 0 || before === 0) return startGrpcServer(options)
+  try {
+    return await startGrpcServer({ ...options, port: before })
+  } catch (error) {
+    if (!(error instanceof LateenError)) throw error
+    return startGrpcServer(options)
+  }
+}
+
+function whyNotWorkload({ namespace, name, serviceAccount }: Workload, identity: SpiffeId, trustDomain: string): string | undefined {
+  const expected = workloadSpiffeId({ trustDomain, namespace, serviceAccount })
+  if (expected.ok && expected.value === identity) return undefined
+  return `the workload ${namespace}/${name} runs as service account '${serviceAccount}', but the certificate is for ${identity}`
+}
+
+function closed(server: Server): Promise<void> {
+  server.closeAllConnections()
+  return new Promise((resolve) => server.close(() => resolve()))
+}
