@@ -15,6 +15,8 @@ export interface DataPlaneOptions {
   readonly recorder: OutcomeRecorder
   /** This workload, as its peers will call it (metadata exchange). */
   readonly self: PeerLabels
+  /** x-envoy-peer-metadata-id: the node's id. */
+  readonly nodeId?: string
   /** Envoy: layered_runtime overload.global_downstream_max_connections. */
   readonly maxDownstreamConnections: number | undefined
   /** Original destination of an accepted socket; undefined where nothing is redirected. */

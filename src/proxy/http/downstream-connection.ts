@@ -1,0 +1,418 @@
+// A client's HTTP/1.1 connection: reads requests one after the other, lets an exchange serve each, keeps the answers in order.
+// Made by sockets/accept once transport and filter chain are known. Pipelined requests wait unread behind the one being served, so a
+// client can queue only what its socket buffers hold.
+// Invariant: at most one exchange; its response is complete before the next request is looked at.
+import type { Socket } from 'node:net'
+import type { Deadline } from '../../base/timer-wheel.ts'
+import type { HttpConnectionManager } from '../config/proxy-config.ts'
+import type { AuthorizationFacts } from '../decide/authorize.ts'
+import { BodyReader } from '../http1/body-reader.ts'
+import { FIELD } from '../http1/fields.ts'
+import { isPersistent, requestBodyKind } from '../http1/framing.ts'
+import { MessageHead } from '../http1/head.ts'
+import { HeadReader } from '../http1/head-reader.ts'
+import type { Outflow } from '../http1/outflow.ts'
+import { type HeadProblem, parseRequestHead } from '../http1/parse-head.ts'
+import { writeMessage } from '../http1/write-message.ts'
+import type { FailureKind } from '../rescue.ts'
+import { joinSockets, type Tunnel, type TunnelResult } from '../sockets/tunnel.ts'
+import type { DownstreamPeer } from './downstream-peer.ts'
+import { Exchange } from './exchange.ts'
+import type { ExchangeHost } from './exchange-host.ts'
+import { httpAuthorizationFacts } from './http-authorization-facts.ts'
+import { IncomingRequest } from './incoming-request.ts'
+import { normalizePath } from './normalize-path.ts'
+import { parseTarget } from './request-target.ts'
+import type { HttpBinding, HttpServices } from './services.ts'
+
+/** What of an unwanted request body is read to keep the connection; beyond it the connection is closed (RFC 9112 9.3). */
+const MAX_DRAINED_BYTES = 256 * 1024
+/** RFC 9112 9.6: after the last answer, read on for a moment, or a reset may destroy the answer on its way. */
+const LINGER_MS = 1000
+
+export class DownstreamConnection implements ExchangeHost {
+  readonly services: HttpServices
+  readonly facts: DownstreamPeer['facts']
+  readonly request: IncomingRequest
+  readonly body = new BodyReader()
+  readonly destination: DownstreamPeer['destination']
+  mustClose = false
+
+  readonly #socket: Socket
+  readonly #binding: HttpBinding
+  readonly #peer: DownstreamPeer
+  readonly #head = new MessageHead()
+  readonly #reader: HeadReader
+  readonly #onClosed: (connection: DownstreamConnection) => void
+  #exchange: Exchange | undefined
+  #held: Buffer | undefined
+  #tunnel: Tunnel | undefined
+  #consuming = false
+  #pausedByExchange = false
+  #waitsForDrain = false
+  #closing = false
+  #clientEnded = false
+  #drainedBytes = 0
+  #lastMoveMs: number
+  #idleDeadline: Deadline | undefined
+  #requestDeadline: Deadline | undefined
+
+  constructor(
+    socket: Socket,
+    services: HttpServices,
+    binding: HttpBinding,
+    peer: DownstreamPeer,
+    onClosed: (connection: DownstreamConnection) => void,
+  ) {
+    this.#socket = socket
+    this.services = services
+    this.#binding = binding
+    this.#peer = peer
+    this.facts = peer.facts
+    this.destination = peer.destination
+    this.request = new IncomingRequest(this.#head)
+    this.#reader = new HeadReader(binding.manager.maxRequestHeadersBytes)
+    this.#onClosed = onClosed
+    this.#lastMoveMs = services.clock.monotonicMs()
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('end', () => this.#onEnd())
+    socket.on('drain', () => this.#onDrain())
+    socket.on('error', noteNothing)
+    socket.on('close', () => this.#onClose())
+    this.#watchIdle()
+  }
+
+  get isIdle(): boolean {
+    return this.#exchange === undefined && this.#tunnel === undefined && !this.#reader.started && this.#held === undefined
+  }
+
+  get idleSinceMs(): number {
+    return this.#lastMoveMs
+  }
+
+  close(): void {
+    this.#tunnel?.cut()
+    this.#socket.destroy()
+  }
+
+  /** Nothing is under way: the client may be told that the connection ends. */
+  closeIdle(): void {
+    this.#endGracefully()
+  }
+
+  // ------------------------------------------------------------------------------------------------------- what the exchange asks
+
+  get closesAfter(): boolean {
+    return this.mustClose || this.#clientEnded || this.services.activity.draining
+  }
+
+  get clientCertLine(): string {
+    return this.#peer.clientCertLine(this.#binding.manager, this.#head.value(FIELD.clientCert))
+  }
+
+  get keepsClientCert(): boolean {
+    return this.#peer.keepsClientCert(this.#binding.manager)
+  }
+
+  authorizationFacts(): AuthorizationFacts {
+    return httpAuthorizationFacts(this.request, this.#peer, this.#binding.manager)
+  }
+
+  write(head: string, chunk: Buffer, out: Outflow): boolean {
+    this.#lastMoveMs = this.services.clock.monotonicMs()
+    return writeMessage(this.#socket, head, chunk, out)
+  }
+
+  writeText(text: string): void {
+    this.#socket.write(text, 'latin1')
+  }
+
+  pauseReading(): void {
+    this.#pausedByExchange = true
+    this.#updateReading()
+  }
+
+  resumeReading(): void {
+    this.#pausedByExchange = false
+    this.#updateReading()
+  }
+
+  startTunnel(upstream: Socket, head: string, rest: Buffer, idleTimeoutMs: number | undefined, onClose: (result: TunnelResult) => void) {
+    const socket = this.#socket
+    for (const event of ['data', 'end', 'drain'] as const) socket.removeAllListeners(event)
+    this.#clearDeadlines()
+    socket.cork()
+    socket.write(head, 'latin1')
+    if (rest.length > 0) socket.write(rest)
+    socket.uncork()
+    const early = this.#held
+    this.#held = undefined
+    this.#tunnel = joinSockets(socket, upstream, { ...this.services, idleTimeoutMs, onClose })
+    if (early !== undefined) upstream.write(early)
+  }
+
+  exchangeDone(whole: boolean): void {
+    this.#exchange = undefined
+    if (this.#tunnel !== undefined) return
+    if (!whole) {
+      this.#socket.destroy()
+      return
+    }
+    this.#pausedByExchange = false
+    this.#lastMoveMs = this.services.clock.monotonicMs()
+    if (this.closesAfter) return this.#endGracefully()
+    this.#waitsForDrain = this.#socket.writableNeedDrain
+    this.#drainedBytes = 0
+    if (!this.#consuming) this.#continue()
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------- reading
+
+  #onData(chunk: Buffer): void {
+    if (this.#closing) return
+    if (this.#held !== undefined) {
+      // Arrived between pausing and the pause taking effect.
+      this.#held = Buffer.concat([this.#held, chunk])
+      return
+    }
+    this.#consume(chunk)
+  }
+
+  #consume(chunk: Buffer): void {
+    let at = 0
+    this.#consuming = true
+    while (at < chunk.length && !this.#closing && !this.#socket.destroyed && this.#tunnel === undefined) {
+      if (!this.body.done) at = this.#readBody(chunk, at)
+      else if (this.#exchange !== undefined || this.#waitsForDrain) {
+        this.#held = at === 0 ? chunk : chunk.subarray(at)
+        break
+      } else {
+        const next = this.#readHead(chunk, at)
+        if (next === -1) break
+        at = next
+      }
+    }
+    this.#consuming = false
+    this.#updateReading()
+  }
+
+  /** The held requests, now that the answer before them is out. */
+  #continue(): void {
+    const held = this.#held
+    if (held !== undefined && !this.#waitsForDrain) {
+      this.#held = undefined
+      this.#consume(held)
+    } else this.#updateReading()
+  }
+
+  #readBody(chunk: Buffer, at: number): number {
+    const { body } = this
+    const end = body.read(chunk, at)
+    if (body.problem) {
+      // RFC 9112 7.1: the framing is lost, and with it the place where a next request could begin.
+      this.mustClose = true
+      if (this.#exchange === undefined) this.#endGracefully()
+      else this.#exchange.fail('ambiguous-request', 'bad chunk')
+      return chunk.length
+    }
+    if (this.#exchange !== undefined) {
+      this.#lastMoveMs = this.services.clock.monotonicMs()
+      if (body.done) this.#cancelRequestDeadline()
+      this.#exchange.onRequestBody(chunk)
+    } else {
+      this.#drainedBytes += end - at
+      if (this.#drainedBytes > MAX_DRAINED_BYTES) this.#endGracefully()
+    }
+    return end
+  }
+
+  /** Returns where to read on, or -1 when the head is not complete or was refused. */
+  #readHead(chunk: Buffer, at: number): number {
+    const { manager } = this.#binding
+    const state = this.#reader.read(chunk, at)
+    if (state === 'incomplete') {
+      if (this.#requestDeadline === undefined) this.#armRequestDeadline(manager)
+      return -1
+    }
+    const head = this.#head
+    if (state !== 'complete') return this.#refuse(manager, state === 'too-large' ? 'headers-too-large' : 'ambiguous-request', state)
+    const problem = parseRequestHead(head, this.#reader.text, manager.maxRequestHeaders)
+    if (problem !== undefined) return this.#refuse(manager, failureOf(problem), problem)
+    const { body } = this
+    body.begin(requestBodyKind(head), head.contentLength, 'raw')
+    if (!isPersistent(head)) this.mustClose = true
+    const failure = this.#readRequest(manager)
+    const exchange = new Exchange(this, manager)
+    this.#exchange = exchange
+    if (failure !== undefined) {
+      exchange.fail(failure)
+      return -1
+    }
+    const end = body.read(chunk, this.#reader.bodyStart)
+    if (body.problem) {
+      exchange.fail('ambiguous-request', 'bad chunk')
+      return -1
+    }
+    if (body.done) this.#cancelRequestDeadline()
+    else if (this.#requestDeadline === undefined) this.#armRequestDeadline(manager)
+    exchange.start(chunk)
+    return end
+  }
+
+  /** Fills `request` from the head; a failure is the answer. */
+  #readRequest(manager: HttpConnectionManager): FailureKind | undefined {
+    const head = this.#head
+    const { request } = this
+    request.method = head.method
+    request.path = head.target
+    request.authority = head.value(FIELD.host) ?? ''
+    request.scheme = this.facts.tls ? 'https' : 'http'
+    request.requestId = ''
+    request.upgrade = ''
+    request.absoluteForm = false
+    const target = parseTarget(head.method, head.target)
+    if (head.minorVersion === 0 && !manager.acceptHttp10) return 'http10-refused'
+    if (target === undefined) return 'ambiguous-request'
+    request.path = target.path === '*' ? '*' : normalizePath(target.path, manager.normalizePath, manager.mergeSlashes)
+    if (target.authority !== undefined) {
+      request.authority = target.authority
+      request.absoluteForm = true
+    }
+    if (request.authority === '') return 'missing-host'
+    request.upgrade = head.method === 'CONNECT' ? 'connect' : this.#upgradeToken()
+    this.#setIdentity(manager)
+    return undefined
+  }
+
+  #upgradeToken(): string {
+    const head = this.#head
+    const token = head.upgradeOption ? (head.value(FIELD.upgrade) ?? '').toLowerCase() : ''
+    // h2c is an offer that may be ignored (RFC 9110 7.8), and most clients that make it expect that. A body would come before the tunnel.
+    return token === 'h2c' || !this.body.done ? '' : token
+  }
+
+  #setIdentity(manager: HttpConnectionManager): void {
+    const head = this.#head
+    const { request } = this
+    const ownId = head.value(FIELD.requestId)
+    const external = manager.useRemoteAddress && !manager.requestId.preserveExternal
+    request.keepsRequestId = ownId !== undefined && ownId !== '' && !(external && manager.requestId.generate)
+    request.requestId = request.keepsRequestId ? (ownId ?? '') : manager.requestId.generate ? this.services.requestIds.next() : ''
+    request.forwardedFor = undefined
+    if (manager.useRemoteAddress && !manager.skipXffAppend) {
+      const before = head.get('x-forwarded-for')
+      request.forwardedFor = before === undefined ? this.facts.remoteIp : `${before},${this.facts.remoteIp}`
+    }
+    if (head.has(FIELD.peerMetadata) || this.facts.peer === undefined) this.#peer.learnPeer(head)
+  }
+
+  #refuse(manager: HttpConnectionManager, failure: FailureKind, problem: string): -1 {
+    const { request } = this
+    this.#head.reset('')
+    this.#head.fieldsStart = this.#head.fieldsEnd = 0
+    this.#head.minorVersion = 1
+    request.method = request.path = request.authority = request.requestId = request.upgrade = ''
+    this.body.begin('none', 0, 'raw')
+    const exchange = new Exchange(this, manager)
+    this.#exchange = exchange
+    exchange.fail(failure, problem)
+    return -1
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ the socket's events
+
+  #onDrain(): void {
+    this.#exchange?.onClientDrain()
+    if (!this.#waitsForDrain) return
+    this.#waitsForDrain = false
+    this.#continue()
+  }
+
+  #onEnd(): void {
+    this.#clientEnded = true
+    // The client has said all that it will say; an answer under way still reaches it (RFC 9112 9.6, half-close).
+    if (this.#exchange === undefined) {
+      if (this.#held === undefined) this.#socket.end()
+    } else if (!this.body.done) this.#exchange.onClientGone('downstream-broken')
+  }
+
+  #onClose(): void {
+    this.#closing = true
+    this.#clearDeadlines()
+    this.#exchange?.onClientGone('downstream-closed')
+    this.#onClosed(this)
+  }
+
+  #endGracefully(): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.#held = undefined
+    this.#clearDeadlines()
+    this.#socket.end()
+    this.#socket.resume()
+    this.#idleDeadline = this.services.wheel.after(LINGER_MS, () => this.#socket.destroy())
+  }
+
+  #updateReading(): void {
+    const pauses = this.#pausedByExchange || this.#held !== undefined || this.#waitsForDrain
+    const socket = this.#socket
+    if (pauses === socket.isPaused()) return
+    if (pauses) socket.pause()
+    else socket.resume()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------- timeouts
+
+  /** One deadline per connection, not per request: when it fires it looks whether anything has moved since. */
+  #watchIdle(): void {
+    this.#idleDeadline = undefined
+    const { manager } = this.#binding
+    const limitMs = this.#exchange === undefined ? manager.idleTimeoutMs : manager.streamIdleTimeoutMs
+    const shortestMs = Math.min(positive(manager.idleTimeoutMs), positive(manager.streamIdleTimeoutMs))
+    if (shortestMs === Number.POSITIVE_INFINITY) return
+    const quietMs = this.services.clock.monotonicMs() - this.#lastMoveMs
+    if (limitMs !== undefined && limitMs > 0 && quietMs >= limitMs) {
+      if (this.#exchange === undefined) return this.#endGracefully()
+      this.#exchange.onIdle()
+      return
+    }
+    const leftMs = Math.max(1, Math.min(shortestMs, positive(limitMs) - quietMs))
+    this.#idleDeadline = this.services.wheel.after(leftMs, () => this.#watchIdle())
+  }
+
+  #armRequestDeadline(manager: HttpConnectionManager): void {
+    const timeoutMs = manager.requestTimeoutMs
+    if (timeoutMs === undefined || timeoutMs <= 0) return
+    this.#requestDeadline = this.services.wheel.after(timeoutMs, () => {
+      this.#requestDeadline = undefined
+      if (this.#exchange === undefined) this.#refuse(this.#binding.manager, 'request-timeout', '')
+      else this.#exchange.onRequestTimeout()
+    })
+  }
+
+  #cancelRequestDeadline(): void {
+    if (this.#requestDeadline === undefined) return
+    this.services.wheel.cancel(this.#requestDeadline)
+    this.#requestDeadline = undefined
+  }
+
+  #clearDeadlines(): void {
+    this.#cancelRequestDeadline()
+    if (this.#idleDeadline !== undefined) this.services.wheel.cancel(this.#idleDeadline)
+    this.#idleDeadline = undefined
+  }
+}
+
+function positive(ms: number | undefined): number {
+  return ms === undefined || ms <= 0 ? Number.POSITIVE_INFINITY : ms
+}
+
+/** An error is followed by 'close', where it is dealt with; without a listener it would end the process. */
+function noteNothing(): undefined {
+  return undefined
+}
+
+function failureOf(problem: HeadProblem): FailureKind {
+  if (problem === 'too-many-fields' || problem === 'too-large') return 'headers-too-large'
+  return problem === 'missing-host' || problem === 'several-hosts' ? 'missing-host' : 'ambiguous-request'
+}

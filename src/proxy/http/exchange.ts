@@ -1,0 +1,575 @@
+// One request and its answer: plans with the deciding functions, performs, and records exactly once. Made by downstream-connection.ts
+// for each request, serves the upstream pools as their user. Octets stream through it: nothing is held but what a retry may need.
+// Invariant: every exchange ends in #finish, once; from then on nothing is written and no timer of it fires.
+import type { Deadline } from '../../base/timer-wheel.ts'
+import type { ForwardAction, HttpConnectionManager, Route, VirtualHost, WeightedCluster } from '../config/proxy-config.ts'
+import { authorize } from '../decide/authorize.ts'
+import { matchRoute } from '../decide/match.ts'
+import { redirectLocation, redirectToTls } from '../decide/redirect.ts'
+import { type AttemptResult, decideRetry } from '../decide/retry.ts'
+import { rewriteHost, rewritePath } from '../decide/rewrite.ts'
+import { chooseCluster } from '../decide/weighted.ts'
+import type { BodyOutput } from '../http1/body-reader.ts'
+import { responseBodyKind } from '../http1/framing.ts'
+import { writePieces } from '../http1/write-message.ts'
+import { FAILURES, type FailureKind } from '../rescue.ts'
+import type { Outcome } from '../telemetry/outcome.ts'
+import type { ClusterRuntime, EndpointRuntime } from '../upstream/cluster-runtime.ts'
+import type { UpstreamConnection, UpstreamUser } from '../upstream/upstream-connection.ts'
+import type { ExchangeHost } from './exchange-host.ts'
+import { hostOverride, mutationsFor, type RouteMutations } from './header-mutations.ts'
+import { newOutcome } from './new-outcome.ts'
+import { requestHead } from './request-head.ts'
+import { type FramingChange, localHead, type ResponseHeadInputs, responseHead } from './response-head.ts'
+
+/** A body is kept for a retry up to here; a longer one is sent once. */
+const MAX_KEPT_BYTES = 64 * 1024
+/** RFC 9110 9.2.2: repeating these does no more than doing them once. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
+const NO_MUTATIONS: RouteMutations = { request: undefined, response: undefined }
+
+export class Exchange implements UpstreamUser {
+  readonly method: string
+  readonly outcome: Outcome
+  finished = false
+
+  readonly #host: ExchangeHost
+  readonly #manager: HttpConnectionManager
+  readonly #startedMs: number
+  #virtualHost: VirtualHost | undefined
+  #route: Route | undefined
+  #action: ForwardAction | undefined
+  #mutations = NO_MUTATIONS
+  #cluster: ClusterRuntime | undefined
+  #endpoint: EndpointRuntime | undefined
+  #lastEndpoint: EndpointRuntime | undefined
+  #tried: Set<EndpointRuntime> | undefined
+  #upstream: UpstreamConnection | undefined
+  #waiting = false
+  /** A retry waits for its turn, or is in flight: both count against the cluster's budget. */
+  #retryScheduled = false
+  #retryInFlight = false
+  #path = ''
+  #hostToSend: string | undefined
+
+  /** Request body octets that are not on their way, or may be needed again. */
+  #kept: Buffer[] | undefined
+  #keptBytes = 0
+  #replayable = true
+
+  #sentMs = 0
+  #responseHead = ''
+  #responseStarted = false
+  #clientGone = false
+  #routeDeadline: Deadline | undefined
+  #tryDeadline: Deadline | undefined
+  #retryDelay: Deadline | undefined
+
+  constructor(host: ExchangeHost, manager: HttpConnectionManager) {
+    const { services, request, facts } = host
+    this.#host = host
+    this.#manager = manager
+    this.#startedMs = services.clock.monotonicMs()
+    this.method = request.method
+    const outcome = newOutcome(facts, services.clock.nowMs())
+    outcome.protocol = request.head.minorVersion === 1 ? 'HTTP/1.1' : 'HTTP/1.0'
+    outcome.method = request.method
+    outcome.path = request.path
+    outcome.authority = request.authority
+    outcome.request = request
+    outcome.requestHeadBytes = request.head.fieldsEnd + 2
+    outcome.requestId = request.requestId
+    this.outcome = outcome
+    services.activity.requests++
+  }
+
+  /** Plans and performs. `chunk` carries the body octets that came with the head (host.body.out). */
+  start(chunk: Buffer): void {
+    const { services, request } = this.#host
+    const table = this.#manager.routes
+    const decision = matchRoute(table, request, services.random)
+    if (!decision.found) {
+      this.#virtualHost = decision.virtualHost
+      this.outcome.virtualHost = decision.virtualHost?.name ?? ''
+      if (decision.reason === 'requires-tls') return this.#answer(301, '', `location: ${redirectToTls(request)}\r\n`, 'direct_response')
+      return this.fail('no-route')
+    }
+    const { route, virtualHost } = decision
+    this.#virtualHost = virtualHost
+    this.#route = route
+    this.outcome.route = route
+    this.outcome.routeName = route.name
+    this.outcome.virtualHost = virtualHost.name
+    if (!this.#upgradeAllowed(route)) return this.fail('upgrade-refused')
+    if (!this.#authorized(route)) return
+    const { action } = route
+    if (action.kind === 'forward') return this.#forward(action, chunk)
+    this.#mutations = mutationsFor(table, virtualHost, route, undefined)
+    if (action.kind === 'direct-response') {
+      return this.#answer(action.status, Buffer.from(action.body).toString('latin1'), '', 'direct_response')
+    }
+    if (action.kind === 'redirect') {
+      return this.#answer(action.status, '', `location: ${redirectLocation(action, route.match, request)}\r\n`, 'direct_response')
+    }
+    this.#answer(200, '', '', 'direct_response')
+  }
+
+  /** More of the request body has come (host.body.out of `chunk`). */
+  onRequestBody(chunk: Buffer): void {
+    if (this.finished) return
+    this.#keep(chunk)
+    if (this.#upstream !== undefined && !this.#upstream.send('', chunk, this.#host.body.out)) this.#host.pauseReading()
+    if (this.#upstream === undefined) this.#host.pauseReading()
+    if (this.#host.body.done) this.#requestComplete()
+  }
+
+  /** The client is gone, or its request broke off. */
+  onClientGone(failure: 'downstream-closed' | 'downstream-broken'): void {
+    if (this.finished) return
+    this.#clientGone = true
+    this.#letGo()
+    this.#mark(failure, '')
+    this.#finish(false)
+  }
+
+  onClientDrain(): void {
+    this.#upstream?.resume()
+  }
+
+  /** Nothing moved for too long; decided by the connection's watch. */
+  onIdle(): void {
+    this.fail('stream-idle-timeout')
+  }
+
+  onRequestTimeout(): void {
+    this.fail('request-timeout')
+  }
+
+  /** Answers with a failure of rescue.ts, or cuts the connection when an answer has begun. */
+  fail(kind: FailureKind, reason = ''): void {
+    if (this.finished) return
+    this.#letGo()
+    if (this.#responseStarted) {
+      this.#mark(kind, reason)
+      this.outcome.details = kind === 'route-timeout' ? 'response_timeout' : FAILURES['response-broken'].details
+      return this.#finish(false)
+    }
+    const failure = FAILURES[kind]
+    this.#mark(kind, reason)
+    this.#send(failure.status, reason === '' ? failure.body : `${failure.body}: ${reason}`, '', failure.closes)
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ planning
+
+  #upgradeAllowed(route: Route): boolean {
+    const { upgrade } = this.#host.request
+    if (upgrade === '') return true
+    const onRoute = route.action.kind === 'forward' ? route.action.upgrades.get(upgrade) : undefined
+    return onRoute ?? this.#manager.upgrades.has(upgrade)
+  }
+
+  #authorized(route: Route): boolean {
+    if (route.rules === 'disabled') return true
+    const rules = route.rules ?? this.#manager.httpRules
+    if (rules.length === 0) return true
+    const decision = authorize(rules, this.#host.authorizationFacts())
+    if (decision.allowed) return true
+    this.fail(decision.because === 'policy-invalid' ? 'policy-invalid' : 'access-denied')
+    return false
+  }
+
+  #forward(action: ForwardAction, chunk: Buffer): void {
+    const { services, request } = this.#host
+    const chosen = chooseCluster(action, services.random)
+    this.#action = action
+    this.outcome.clusterName = chosen?.name ?? ''
+    const cluster = chosen === undefined ? undefined : services.cluster(chosen.name)
+    if (chosen === undefined || cluster === undefined) return this.fail('cluster-not-found')
+    this.#cluster = cluster
+    this.outcome.cluster = cluster.config
+    this.#prepareHead(action, chosen, request.path)
+    const { body } = this.#host
+    if (!body.done || !body.out.isEmpty) this.#kept = []
+    this.#keep(chunk)
+    this.#attempt(chunk)
+    if (body.done && !this.finished) this.#requestComplete()
+  }
+
+  #prepareHead(action: ForwardAction, chosen: WeightedCluster, path: string): void {
+    const { request } = this.#host
+    const { routes } = this.#manager
+    if (this.#route !== undefined && this.#virtualHost !== undefined) {
+      this.#mutations = mutationsFor(routes, this.#virtualHost, this.#route, chosen)
+      this.#path = action.pathRewrite === undefined ? path : rewritePath(action.pathRewrite, this.#route.match, path)
+    }
+    this.#hostToSend = hostOverride(this.#mutations.request) ?? (request.absoluteForm ? request.authority : undefined)
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ attempts
+
+  #attempt(chunk: Buffer | undefined): void {
+    const cluster = this.#cluster
+    if (cluster === undefined) return
+    this.outcome.attempts++
+    this.#retryInFlight = this.#retryScheduled
+    this.#retryScheduled = false
+    const endpoint = this.#pick(cluster)
+    if (endpoint === undefined) return this.fail('no-healthy-upstream')
+    this.#endpoint = endpoint
+    this.outcome.endpoint = endpoint.config
+    const acquired = endpoint.pool.acquire(this)
+    if (acquired === 'overflow') {
+      this.#endpoint = undefined
+      return this.fail('overflow')
+    }
+    endpoint.activeRequests++
+    endpoint.totalRequests++
+    cluster.load.requests++
+    if (acquired === 'waiting') {
+      this.#waiting = true
+      if (!this.#host.body.done) this.#host.pauseReading()
+      return
+    }
+    this.#sendRequest(acquired, chunk)
+  }
+
+  #pick(cluster: ClusterRuntime): EndpointRuntime | undefined {
+    if (cluster.config.discovery === 'original-destination') {
+      const { destination } = this.#host
+      return cluster.pickOriginal(destination.host, destination.port)
+    }
+    const retry = this.#action?.retry
+    return cluster.pick(this.#tried, retry?.hostSelectionAttempts ?? 1)
+  }
+
+  onConnection(connection: UpstreamConnection): void {
+    this.#waiting = false
+    this.#sendRequest(connection, undefined)
+  }
+
+  /** `chunk` undefined: the body octets are in #kept. */
+  #sendRequest(connection: UpstreamConnection, chunk: Buffer | undefined): void {
+    this.#upstream = connection
+    const { outcome } = this
+    outcome.upstreamLocalAddress = connection.localAddress
+    outcome.upstreamPrincipal = connection.principal
+    outcome.upstreamMutualTls = connection.mutualTls
+    const head = this.#requestHead(connection)
+    this.#sentMs = this.#host.services.clock.monotonicMs()
+    const flowing =
+      chunk !== undefined
+        ? connection.send(head, chunk, this.#host.body.out)
+        : this.#kept === undefined || this.#kept.length === 0
+          ? connection.socket.write(head, 'latin1')
+          : writePieces(connection.socket, head, this.#kept)
+    if (!this.#mayRetry) this.#dropKept()
+    const perTryTimeoutMs = this.#action?.retry?.perTryTimeoutMs
+    if (perTryTimeoutMs !== undefined && perTryTimeoutMs > 0) {
+      this.#tryDeadline = this.#host.services.wheel.after(perTryTimeoutMs, () => this.#onPerTryTimeout())
+    }
+    if (flowing && !this.#host.body.done) this.#host.resumeReading()
+  }
+
+  #requestHead(connection: UpstreamConnection): string {
+    const host = this.#host
+    const action = this.#action
+    const rewrite = action?.hostRewrite
+    return requestHead({
+      manager: this.#manager,
+      request: host.request,
+      path: this.#path,
+      host: rewrite === undefined ? this.#hostToSend : rewriteHost(rewrite, host.request.authority, this.#endpoint?.config.address.host),
+      attempt: this.#virtualHost?.includeAttemptCountInRequest === true ? this.outcome.attempts : 0,
+      timeoutMs: action?.timeoutMs !== undefined && action.timeoutMs > 0 ? action.timeoutMs : undefined,
+      extraLines: host.clientCertLine + host.services.metadata.linesFor(connection),
+      keepsClientCert: host.keepsClientCert,
+      externalAddress: this.#manager.useRemoteAddress ? host.facts.remoteIp : undefined,
+      mutations: this.#mutations.request,
+      expand: this.#expand,
+    })
+  }
+
+  readonly #expand = (template: string): string => this.#host.services.expand(template, this.outcome)
+
+  #requestComplete(): void {
+    this.outcome.bytesReceived = this.#host.body.payloadBytes
+    const timeoutMs = this.#action?.timeoutMs
+    if (timeoutMs === undefined || timeoutMs <= 0 || this.finished || this.#routeDeadline !== undefined) return
+    this.#routeDeadline = this.#host.services.wheel.after(timeoutMs, () => this.fail('route-timeout'))
+  }
+
+  /** Octets that may be needed again, or that cannot be sent yet. */
+  #keep(chunk: Buffer): void {
+    const { out } = this.#host.body
+    if (this.#kept === undefined || out.isEmpty || !this.#replayable) return
+    if (out.pieces.length > 0) this.#kept.push(...out.pieces)
+    else this.#kept.push(chunk.subarray(out.start, out.end))
+    this.#keptBytes += out.pieces.reduce((sum, piece) => sum + piece.length, out.end - out.start)
+    if (this.#upstream !== undefined && this.#keptBytes > MAX_KEPT_BYTES) this.#dropKept()
+  }
+
+  get #mayRetry(): boolean {
+    return (this.#action?.retry?.maxRetries ?? 0) > 0 && this.#keptBytes <= MAX_KEPT_BYTES
+  }
+
+  #dropKept(): void {
+    if (this.#kept === undefined) return
+    this.#kept = undefined
+    this.#replayable = false
+  }
+
+  onUpstreamFailure(failure: FailureKind, reason: string): void {
+    const upstream = this.#upstream
+    const stale = upstream !== undefined && upstream.served > 0 && !upstream.responding && IDEMPOTENT.has(this.method)
+    const neverSent = upstream === undefined
+    this.#endAttempt()
+    if (this.finished) return
+    if (failure === 'upstream-identity') this.outcome.upstreamTransportFailure = reason
+    // A kept connection that dies without an answer was most likely closed by the other side before the request reached it; only for
+    // methods that may be repeated anyway is that good enough (RFC 9112 9.3.1).
+    const result: AttemptResult = { kind: neverSent ? 'connect-failure' : stale ? 'reset-before-request' : 'reset' }
+    if (this.#retryAfter(result)) return
+    if (this.#responseStarted) return this.fail('response-broken')
+    this.fail(failure, failure === 'upstream-reset' ? '' : reason)
+  }
+
+  /** Asks whether to try again, and arranges it. */
+  #retryAfter(result: AttemptResult): boolean {
+    const cluster = this.#cluster
+    const retry = this.#action?.retry
+    if (cluster === undefined || retry === undefined) return false
+    const { services } = this.#host
+    const decision = decideRetry(
+      retry,
+      {
+        result,
+        attempts: this.outcome.attempts,
+        replayable: this.#replayable && this.#host.body.done,
+        responseStarted: this.#responseStarted,
+        activeRetries: cluster.load.retries,
+        maxActiveRetries: cluster.load.limits.maxRetries,
+        remainingMs: undefined,
+      },
+      services.random,
+    )
+    if (!decision.retry) {
+      if (decision.because === 'attempts-spent') this.#addFlag('URX')
+      if (decision.because === 'budget-spent') this.#addFlag('UO')
+      return false
+    }
+    const last = this.#endpoint ?? this.#lastEndpoint
+    if (retry.avoidsPreviousHosts && last !== undefined) {
+      this.#tried ??= new Set()
+      this.#tried.add(last)
+    }
+    cluster.load.retries++
+    this.#retryScheduled = true
+    const again = (): void => {
+      this.#retryDelay = undefined
+      this.#attempt(undefined)
+    }
+    this.#retryDelay = services.wheel.after(decision.afterMs, again)
+    return true
+  }
+
+  #onPerTryTimeout(): void {
+    this.#tryDeadline = undefined
+    if (this.#responseStarted || this.finished) return
+    this.#letGo()
+    if (this.#retryAfter({ kind: 'per-try-timeout' })) return
+    this.fail('per-try-timeout')
+  }
+
+  /** The attempt is over: give back what it counted. */
+  #endAttempt(): void {
+    if (this.#tryDeadline !== undefined) {
+      this.#host.services.wheel.cancel(this.#tryDeadline)
+      this.#tryDeadline = undefined
+    }
+    this.#upstream = undefined
+    this.#waiting = false
+    if (this.#cluster === undefined) return
+    if (this.#retryInFlight) this.#cluster.load.retries--
+    this.#retryInFlight = false
+    if (this.#endpoint === undefined) return
+    this.#lastEndpoint = this.#endpoint
+    this.#endpoint.activeRequests--
+    this.#cluster.load.requests--
+    this.#endpoint = undefined
+  }
+
+  /** Gives the upstream up in the middle of its work. */
+  #letGo(): void {
+    const upstream = this.#upstream
+    if (this.#waiting) this.#endpoint?.pool.cancel(this)
+    this.#endAttempt()
+    upstream?.abandon()
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ response
+
+  onUpstreamDrain(): void {
+    this.#host.resumeReading()
+  }
+
+  onInformational(connection: UpstreamConnection): void {
+    // RFC 9110 15.2: a proxy forwards 1xx; not to HTTP/1.0 clients.
+    const { head } = connection
+    if (this.#host.request.head.minorVersion === 0) return
+    this.#host.writeText(`${head.text}\r\n`)
+  }
+
+  onResponseHead(connection: UpstreamConnection): BodyOutput | 'stop' {
+    const { outcome } = this
+    const { head } = connection
+    const now = this.#host.services.clock.monotonicMs()
+    outcome.upstreamServiceTimeMs = now - this.#sentMs
+    if (this.#action?.retry !== undefined && head.status >= 400 && this.#retriesOn(connection)) return 'stop'
+    this.#dropKept()
+    const kind = responseBodyKind(head, this.method)
+    const minorVersion = this.#host.request.head.minorVersion
+    let framing: FramingChange = 'none'
+    let output: BodyOutput = 'raw'
+    if (kind === 'until-close' && minorVersion === 1) {
+      // The end must be seen by the client without closing: RFC 9112 6.1, as Envoy does.
+      framing = 'add-chunked'
+      output = 'chunked'
+    } else if (kind === 'chunked' && minorVersion === 0) {
+      framing = 'drop-chunked'
+      output = 'payload'
+    }
+    const lastsUntilClose = minorVersion === 0 && (kind === 'until-close' || kind === 'chunked')
+    if (lastsUntilClose) this.#host.mustClose = true
+    outcome.status = head.status
+    outcome.response = head
+    outcome.details = 'via_upstream'
+    this.#responseHead = responseHead(head, framing, this.#headInputs(outcome.upstreamServiceTimeMs, this.#host.closesAfter))
+    outcome.responseHeadBytes = this.#responseHead.length
+    this.#responseStarted = true
+    return output
+  }
+
+  /** The decision is taken before the connection is let go, because without a retry the answer streams on. */
+  #retriesOn(connection: UpstreamConnection): boolean {
+    const { status } = connection.head
+    const grpcStatus = connection.head.get('grpc-status')
+    const result: AttemptResult = { kind: 'response', status, grpcStatus: grpcStatus === undefined ? undefined : Number(grpcStatus) }
+    if (!this.#retryAfter(result)) return false
+    this.#letGo()
+    return true
+  }
+
+  onResponseBody(connection: UpstreamConnection, chunk: Buffer): void {
+    const { body } = connection
+    const flowing = this.#host.write(this.#responseHead, chunk, body.out)
+    this.#responseHead = ''
+    if (!body.done) {
+      if (!flowing) connection.pause()
+      return
+    }
+    this.outcome.bytesSent = body.payloadBytes
+    const requestDone = this.#host.body.done
+    this.#endAttempt()
+    if (requestDone) connection.release()
+    else connection.abandon()
+    this.#finish(true)
+  }
+
+  onSwitched(connection: UpstreamConnection, rest: Buffer): void {
+    const { outcome } = this
+    const { head } = connection
+    outcome.status = head.status
+    outcome.details = 'via_upstream'
+    outcome.upstreamServiceTimeMs = this.#host.services.clock.monotonicMs() - this.#sentMs
+    // An answer to a question that was not asked: nobody on the client's side would understand the octets that follow.
+    if (this.#host.request.upgrade === '') {
+      this.#letGo()
+      return this.fail('upstream-protocol')
+    }
+    const text = responseHead(head, 'none', this.#headInputs(undefined, false))
+    outcome.response = head
+    outcome.responseHeadBytes = text.length
+    this.#responseStarted = true
+    const socket = connection.detach()
+    this.#upstream = undefined
+    this.#clearDeadlines()
+    this.#host.startTunnel(socket, text, rest, this.#manager.streamIdleTimeoutMs, (result) => {
+      outcome.bytesReceived = result.bytesReceived
+      outcome.bytesSent = result.bytesSent
+      this.#endAttempt()
+      connection.detachedClosed()
+      this.#finish(false)
+    })
+  }
+
+  #headInputs(serviceTimeMs: number | undefined, closes: boolean): ResponseHeadInputs {
+    const { services, request } = this.#host
+    return {
+      manager: this.#manager,
+      dateLine: services.dateLine.get(),
+      serviceTimeMs: serviceTimeMs === undefined ? undefined : Math.floor(serviceTimeMs),
+      attempts: this.#virtualHost?.includeAttemptCountInResponse === true ? this.outcome.attempts : 0,
+      requestId: request.requestId,
+      mutations: this.#mutations.response,
+      expand: this.#expand,
+      clientMinorVersion: request.head.minorVersion,
+      closes,
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- the end
+
+  #answer(status: number, body: string, fields: string, details: string): void {
+    this.outcome.details = details
+    this.#send(status, body, fields, false)
+  }
+
+  #send(status: number, body: string, fields: string, closes: boolean): void {
+    if (status === 0) return this.#finish(false)
+    const { outcome } = this
+    outcome.status = status
+    if (closes || this.method === 'CONNECT') this.#host.mustClose = true
+    const head = localHead(status, body.length, fields, this.#headInputs(undefined, this.#host.closesAfter))
+    outcome.responseHeadBytes = head.length
+    const visible = this.method === 'HEAD' ? '' : body
+    outcome.bytesSent = visible.length
+    this.#responseStarted = true
+    this.#host.writeText(head + visible)
+    this.#finish(true)
+  }
+
+  #mark(kind: FailureKind, reason: string): void {
+    const failure = FAILURES[kind]
+    this.#addFlag(failure.flag)
+    this.outcome.details = failure.details
+    if (kind === 'connect-failure' && reason !== '') {
+      this.outcome.details = `upstream_reset_before_response_started{remote_connection_failure|${reason.replaceAll(' ', '_')}}`
+    }
+  }
+
+  #addFlag(flag: string): void {
+    const { outcome } = this
+    if (flag !== '') outcome.flags = outcome.flags === '' ? flag : `${flag},${outcome.flags}`
+  }
+
+  #clearDeadlines(): void {
+    const { wheel } = this.#host.services
+    for (const deadline of [this.#routeDeadline, this.#tryDeadline, this.#retryDelay]) if (deadline !== undefined) wheel.cancel(deadline)
+    this.#routeDeadline = this.#tryDeadline = this.#retryDelay = undefined
+  }
+
+  /** @param whole the client got a whole answer. */
+  #finish(whole: boolean): void {
+    if (this.finished) return
+    this.finished = true
+    this.#clearDeadlines()
+    const { services, body } = this.#host
+    const { outcome } = this
+    if (this.#retryScheduled && this.#cluster !== undefined) this.#cluster.load.retries--
+    if (outcome.bytesReceived === 0) outcome.bytesReceived = body.payloadBytes
+    outcome.durationMs = services.clock.monotonicMs() - this.#startedMs
+    services.activity.requests--
+    services.recorder.recordHttp(outcome, this.#manager.accessLogs)
+    this.#host.exchangeDone(whole && !this.#clientGone)
+  }
+}

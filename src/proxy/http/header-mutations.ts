@@ -1,0 +1,69 @@
+// request_headers_to_add/remove and their response twins, from the route table down to the weighted cluster, made ready once per route.
+// Envoy's order: the route's before the virtual host's before the table's, so that the outer level has the last word.
+import type { HeaderMutations, HeaderValue, Route, RouteTable, VirtualHost, WeightedCluster } from '../config/proxy-config.ts'
+
+export interface MutationPlan {
+  /** Lower-case names whose lines do not travel: removed, or overwritten below. */
+  readonly dropped: ReadonlySet<string>
+  readonly values: readonly HeaderValue[]
+}
+
+export interface RouteMutations {
+  readonly request: MutationPlan | undefined
+  readonly response: MutationPlan | undefined
+}
+
+const NONE: RouteMutations = { request: undefined, response: undefined }
+/** Per route, per weighted cluster ('' for routes that do not forward). A route object belongs to one table. */
+const PLANS = new WeakMap<Route, Map<string, RouteMutations>>()
+
+export function mutationsFor(table: RouteTable, host: VirtualHost, route: Route, cluster: WeightedCluster | undefined): RouteMutations {
+  const key = cluster === undefined ? '' : cluster.name
+  const known = PLANS.get(route)?.get(key)
+  if (known !== undefined) return known
+  const request = [cluster?.requestHeaders, route.requestHeaders, host.requestHeaders, table.requestHeaders]
+  const response = [cluster?.responseHeaders, route.responseHeaders, host.responseHeaders, table.responseHeaders]
+  const plan: RouteMutations = { request: combine(request), response: combine(response) }
+  const made = plan.request === undefined && plan.response === undefined ? NONE : plan
+  const plans = PLANS.get(route) ?? new Map<string, RouteMutations>()
+  plans.set(key, made)
+  PLANS.set(route, plans)
+  return made
+}
+
+function combine(levels: readonly (HeaderMutations | undefined)[]): MutationPlan | undefined {
+  const dropped = new Set<string>()
+  let values: HeaderValue[] = []
+  for (const level of levels) {
+    for (const name of level?.remove ?? []) {
+      dropped.add(name)
+      values = values.filter((value) => value.name !== name)
+    }
+    for (const value of level?.set ?? []) {
+      if (value.action === 'overwrite') {
+        dropped.add(value.name)
+        values = values.filter((earlier) => earlier.name !== value.name)
+      }
+      values.push(value)
+    }
+  }
+  return dropped.size === 0 && values.length === 0 ? undefined : { dropped, values }
+}
+
+/** The lines that a plan adds. @param present whether a field of this name travels already. @param expand for values with operators. */
+export function addedLines(plan: MutationPlan, present: (lowerName: string) => boolean, expand: (template: string) => string): string {
+  let lines = ''
+  for (const value of plan.values) {
+    if (value.action === 'add-if-absent' && present(value.name)) continue
+    if (value.action === 'overwrite-if-exists' && !present(value.name)) continue
+    const text = value.hasOperators ? expand(value.value) : value.value
+    if (text !== '') lines += `${value.name}: ${text}\r\n`
+  }
+  return lines
+}
+
+/** The authority may be rewritten by a mutation of 'host' or ':authority' (Istio: headers.request.set of the Host). */
+export function hostOverride(plan: MutationPlan | undefined): string | undefined {
+  if (plan === undefined) return undefined
+  return plan.values.findLast((value) => value.name === 'host' || value.name === ':authority')?.value
+}

@@ -1,0 +1,30 @@
+// What policies may ask about a request. Made only where a listener has rules.
+import type { HttpConnectionManager } from '../config/proxy-config.ts'
+import type { AuthorizationFacts } from '../decide/authorize.ts'
+import { pathWithoutQuery } from '../decide/request-view.ts'
+import type { DownstreamPeer } from './downstream-peer.ts'
+import type { IncomingRequest } from './incoming-request.ts'
+
+export function httpAuthorizationFacts(request: IncomingRequest, peer: DownstreamPeer, manager: HttpConnectionManager): AuthorizationFacts {
+  const { facts, destination } = peer
+  return {
+    path: request.path === '' ? undefined : pathWithoutQuery(request.path),
+    destinationIp: destination.host,
+    destinationPort: destination.port,
+    directRemoteIp: facts.remoteIp,
+    remoteIp: clientAddress(request.get('x-forwarded-for'), facts.remoteIp, manager),
+    serverName: facts.serverName,
+    principals: peer.principals,
+    header: (lowerName) => request.get(lowerName),
+  }
+}
+
+/** The client's address after x-forwarded-for was judged (Envoy: use_remote_address, xff_num_trusted_hops). */
+export function clientAddress(forwardedFor: string | undefined, remoteIp: string, manager: HttpConnectionManager): string {
+  if (forwardedFor === undefined) return remoteIp
+  const hops = manager.xffNumTrustedHops
+  if (manager.useRemoteAddress && hops === 0) return remoteIp
+  const addresses = forwardedFor.split(',').map((address) => address.trim())
+  // Our own hop's entry, where one is appended, is the last and stands for the peer itself.
+  return addresses[addresses.length - 1 - hops] ?? remoteIp
+}

@@ -1,0 +1,54 @@
+// The request as policies, routes and logs see it: what came, with the few fields that this proxy decides (id, path, addresses).
+// One per downstream connection, filled anew for each request. Nothing is copied out of the head before somebody asks.
+import type { RequestView } from '../decide/request-view.ts'
+import { FIELD } from '../http1/fields.ts'
+import type { MessageHead } from '../http1/head.ts'
+import type { HeadView } from '../telemetry/outcome.ts'
+
+export class IncomingRequest implements RequestView, HeadView {
+  readonly head: MessageHead
+  method = ''
+  /** As received, in origin form; '' for CONNECT. */
+  path = ''
+  authority = ''
+  scheme: 'http' | 'https' = 'http'
+  requestId = ''
+  /** The request came with an id that is kept: its line travels as it is. */
+  keepsRequestId = false
+  /** Value to forward; undefined leaves the field alone. */
+  forwardedFor: string | undefined
+  /** The target named its own authority (RFC 9112 3.2.2), or routing changes it: the Host line is written anew. */
+  absoluteForm = false
+  /** Lower-case token of an upgrade that is allowed and will be passed on. */
+  upgrade = ''
+
+  constructor(head: MessageHead) {
+    this.head = head
+  }
+
+  header(lowerName: string): string | undefined {
+    return lowerName === 'x-request-id' ? this.requestId || undefined : this.head.get(lowerName)
+  }
+
+  get(lowerName: string): string | undefined {
+    switch (lowerName) {
+      case ':method':
+        return this.method
+      case ':path':
+        return this.path === '' ? undefined : this.path
+      case ':authority':
+      case 'host':
+        return this.authority === '' ? undefined : this.authority
+      case ':scheme':
+        return this.scheme
+      case 'x-request-id':
+        return this.requestId === '' ? undefined : this.requestId
+      case 'x-forwarded-for':
+        return this.forwardedFor ?? this.head.value(FIELD.forwardedFor)
+      case 'x-forwarded-proto':
+        return this.head.value(FIELD.forwardedProto) ?? this.scheme
+      default:
+        return this.head.get(lowerName)
+    }
+  }
+}

@@ -1,0 +1,121 @@
+// The head that the upstream gets. Called once per attempt by exchange.ts. What changes and why follows Envoy's connection manager and
+// router (conn_manager_utility.cc mutateRequestHeaders, router.cc decodeHeaders), with which test/differential compares us.
+import type { HttpConnectionManager } from '../config/proxy-config.ts'
+import { FIELD, FIELD_KINDS } from '../http1/fields.ts'
+import type { MessageHead } from '../http1/head.ts'
+import type { MutationPlan } from './header-mutations.ts'
+import { addedLines } from './header-mutations.ts'
+import type { IncomingRequest } from './incoming-request.ts'
+import { DROP, KEEP, SANITIZE, travellingLines } from './outgoing-head.ts'
+
+/** What one attempt adds or replaces. */
+export interface RequestHeadInputs {
+  readonly manager: HttpConnectionManager
+  readonly request: IncomingRequest
+  readonly path: string
+  /** Undefined: the Host line travels as it came. */
+  readonly host: string | undefined
+  /** 0: not written. */
+  readonly attempt: number
+  /** Undefined: no timeout, not written. */
+  readonly timeoutMs: number | undefined
+  /** Ready lines: client certificate, peer metadata. */
+  readonly extraLines: string
+  readonly keepsClientCert: boolean
+  readonly externalAddress: string | undefined
+  readonly mutations: MutationPlan | undefined
+  readonly expand: (template: string) => string
+}
+
+/** Envoy removes these from every request that is not internal (cleanInternalHeaders), and its router uses them up. */
+const INTERNAL_ONLY: ReadonlySet<string> = new Set([
+  'x-envoy-internal',
+  'x-envoy-retriable-status-codes',
+  'x-envoy-retriable-header-names',
+  'x-envoy-retry-on',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-max-retries',
+  'x-envoy-upstream-alt-stat-name',
+  'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-upstream-rq-timeout-alt-response',
+  'x-envoy-upstream-stream-duration-ms',
+  'x-envoy-force-trace',
+  'x-envoy-ip-tags',
+  'x-envoy-original-url',
+  'x-envoy-hedge-on-per-try-timeout',
+])
+const EDGE_ONLY: ReadonlySet<string> = new Set([
+  'x-envoy-decorator-operation',
+  'x-envoy-downstream-service-cluster',
+  'x-envoy-downstream-service-node',
+  'x-envoy-original-host',
+  'x-envoy-external-address',
+])
+
+const isInternalOnly = (head: MessageHead, index: number): boolean => INTERNAL_ONLY.has(head.nameAt(index).toLowerCase())
+const isEdgeOnly = (head: MessageHead, index: number): boolean => {
+  const name = head.nameAt(index).toLowerCase()
+  return INTERNAL_ONLY.has(name) || EDGE_ONLY.has(name)
+}
+
+/** Dispositions that hold for every request; the rest is set per request. */
+const BASE = new Uint8Array(FIELD_KINDS)
+for (const kind of [
+  FIELD.connection,
+  FIELD.keepAlive,
+  FIELD.proxyConnection,
+  FIELD.upgrade,
+  FIELD.http2Settings,
+  FIELD.peerMetadata,
+  FIELD.peerMetadataId,
+  FIELD.expectedTimeout,
+]) {
+  BASE[kind] = DROP
+}
+BASE[FIELD.envoy] = SANITIZE
+const disposition = new Uint8Array(FIELD_KINDS)
+
+export function requestHead(inputs: RequestHeadInputs): string {
+  const { request, manager, path, mutations } = inputs
+  const { head } = request
+  const rewritten = path !== request.path
+  const overwritesProto = manager.useRemoteAddress && manager.xffNumTrustedHops === 0
+  judgeFields(inputs, rewritten, overwritesProto)
+  const target = path === '' ? request.authority : path
+  let text = `${request.method} ${target} HTTP/1.1\r\n`
+  if (inputs.host !== undefined) text += `host: ${inputs.host}\r\n`
+  text += travellingLines(head, disposition, mutations, manager.useRemoteAddress ? isEdgeOnly : isInternalOnly)
+  if (request.forwardedFor !== undefined) text += `x-forwarded-for: ${request.forwardedFor}\r\n`
+  if (overwritesProto || !head.has(FIELD.forwardedProto)) text += `x-forwarded-proto: ${request.scheme}\r\n`
+  if (inputs.externalAddress !== undefined) text += `x-envoy-external-address: ${inputs.externalAddress}\r\n`
+  if (!request.keepsRequestId && request.requestId !== '') text += `x-request-id: ${request.requestId}\r\n`
+  if (inputs.timeoutMs !== undefined) text += `x-envoy-expected-rq-timeout-ms: ${inputs.timeoutMs}\r\n`
+  if (inputs.attempt > 0) text += `x-envoy-attempt-count: ${inputs.attempt}\r\n`
+  if (rewritten) text += `x-envoy-original-path: ${request.path}\r\n`
+  if (request.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${request.head.value(FIELD.upgrade) ?? request.upgrade}\r\n`
+  if (inputs.extraLines !== '') text += inputs.extraLines
+  if (mutations !== undefined) text += addedLines(mutations, (name) => present(head, mutations, name), inputs.expand)
+  return `${text}\r\n`
+}
+
+/** Fills `disposition` for this request. */
+function judgeFields(inputs: RequestHeadInputs, rewritten: boolean, overwritesProto: boolean): void {
+  const { request, manager } = inputs
+  const { head } = request
+  disposition.set(BASE)
+  disposition[FIELD.host] = inputs.host === undefined ? KEEP : DROP
+  disposition[FIELD.requestId] = request.keepsRequestId ? KEEP : DROP
+  disposition[FIELD.forwardedFor] = request.forwardedFor === undefined ? KEEP : DROP
+  disposition[FIELD.clientCert] = inputs.keepsClientCert ? KEEP : DROP
+  disposition[FIELD.attemptCount] = inputs.attempt > 0 ? DROP : KEEP
+  disposition[FIELD.originalPath] = rewritten || manager.useRemoteAddress ? DROP : KEEP
+  disposition[FIELD.forwardedProto] = overwritesProto ? DROP : KEEP
+  // RFC 9110 10.1.4: TE is of this hop, except that 'trailers' is understood by the next one too.
+  const te = head.first(FIELD.te)
+  disposition[FIELD.te] = te !== -1 && head.valueAt(te).toLowerCase() === 'trailers' ? KEEP : DROP
+}
+
+function present(head: MessageHead, plan: MutationPlan, name: string): boolean {
+  return !plan.dropped.has(name) && head.get(name) !== undefined
+}

@@ -1,0 +1,75 @@
+// The head that the client gets: the upstream's lines without those of its hop, and what Envoy's router and codec add.
+// Local answers (failures, redirects, direct responses) are made here too, so that all responses look alike.
+import type { HttpConnectionManager } from '../config/proxy-config.ts'
+import { FIELD, FIELD_KINDS } from '../http1/fields.ts'
+import type { MessageHead } from '../http1/head.ts'
+import { addedLines, type MutationPlan } from './header-mutations.ts'
+import { DROP, KEEP, travellingLines } from './outgoing-head.ts'
+import { reasonPhrase } from './reason-phrase.ts'
+
+export interface ResponseHeadInputs {
+  readonly manager: HttpConnectionManager
+  readonly dateLine: string
+  /** Undefined: local answer. */
+  readonly serviceTimeMs: number | undefined
+  /** 0: not written. */
+  readonly attempts: number
+  readonly requestId: string
+  readonly mutations: MutationPlan | undefined
+  readonly expand: (template: string) => string
+  readonly clientMinorVersion: number
+  readonly closes: boolean
+}
+
+/** How the body's framing changes between upstream and client. */
+export type FramingChange = 'none' | 'add-chunked' | 'drop-chunked'
+
+const disposition = new Uint8Array(FIELD_KINDS)
+disposition[FIELD.connection] = DROP
+disposition[FIELD.keepAlive] = DROP
+disposition[FIELD.proxyConnection] = DROP
+disposition[FIELD.peerMetadata] = DROP
+disposition[FIELD.peerMetadataId] = DROP
+disposition[FIELD.serviceTime] = DROP
+const noneInternal = (): boolean => false
+
+export function responseHead(head: MessageHead, framing: FramingChange, inputs: ResponseHeadInputs): string {
+  const { manager, mutations } = inputs
+  const server = manager.serverHeader
+  const upgrades = head.status === 101
+  disposition[FIELD.server] = server.kind === 'overwrite' ? DROP : KEEP
+  disposition[FIELD.transferEncoding] = framing === 'drop-chunked' ? DROP : KEEP
+  disposition[FIELD.upgrade] = upgrades ? KEEP : DROP
+  // The client's version decides the status line's (Envoy answers HTTP/1.0 with HTTP/1.0).
+  let text = `HTTP/1.${inputs.clientMinorVersion}${head.text.slice(8, head.fieldsStart)}`
+  text += travellingLines(head, disposition, mutations, noneInternal)
+  if (inputs.serviceTimeMs !== undefined) text += `x-envoy-upstream-service-time: ${inputs.serviceTimeMs}\r\n`
+  if (!head.has(FIELD.date)) text += inputs.dateLine
+  if (server.kind === 'overwrite' || (server.kind === 'append-if-absent' && !head.has(FIELD.server))) text += `server: ${server.name}\r\n`
+  if (framing === 'add-chunked') text += 'transfer-encoding: chunked\r\n'
+  if (upgrades) text += 'connection: upgrade\r\n'
+  return text + commonLines(inputs, (name) => head.get(name) !== undefined)
+}
+
+/** An answer of the proxy's own. `fields` are further lines, each with its line end. */
+export function localHead(status: number, bodyLength: number, fields: string, inputs: ResponseHeadInputs): string {
+  const { manager } = inputs
+  let text = `HTTP/1.${inputs.clientMinorVersion} ${status} ${reasonPhrase(status)}\r\n`
+  if (status >= 200 && status !== 204) text += `content-length: ${bodyLength}\r\n`
+  if (bodyLength > 0) text += 'content-type: text/plain\r\n'
+  text += fields + inputs.dateLine
+  if (manager.serverHeader.kind !== 'pass-through') text += `server: ${manager.serverHeader.name}\r\n`
+  return text + commonLines(inputs, () => false)
+}
+
+function commonLines(inputs: ResponseHeadInputs, present: (name: string) => boolean): string {
+  const { manager, mutations } = inputs
+  let text = ''
+  if (inputs.attempts > 0) text += `x-envoy-attempt-count: ${inputs.attempts}\r\n`
+  if (manager.requestId.alwaysInResponse && inputs.requestId !== '') text += `x-request-id: ${inputs.requestId}\r\n`
+  if (manager.via !== undefined) text += `via: ${manager.via}\r\n`
+  if (mutations !== undefined) text += addedLines(mutations, (name) => !mutations.dropped.has(name) && present(name), inputs.expand)
+  if (inputs.closes) text += 'connection: close\r\n'
+  else if (inputs.clientMinorVersion === 0) text += 'connection: keep-alive\r\n'
+  return `${text}\r\n`
+}

@@ -1,0 +1,171 @@
+// The part of the proxy that moves bytes, in this thread. Given a configuration it listens, accepts, forwards; given another it goes on
+// with that one without cutting anything. Made by bin/proxy.ts (or by a data thread) and driven through the words of data-plane.ts.
+// Invariant: a listener whose address is unchanged keeps its socket, a cluster that keeps its name keeps its pools.
+import { TimerWheel } from '../base/timer-wheel.ts'
+import type { Cluster, Listener, ProxyConfig } from './config/proxy-config.ts'
+import type { ClusterStatus, DataPlane, DataPlaneOptions, ListenerProblem } from './data-plane.ts'
+import { DateLine } from './http/date-line.ts'
+import { PeerMetadata } from './http/peer-metadata.ts'
+import { RequestIds } from './http/request-ids.ts'
+import type { Activity, HttpServices } from './http/services.ts'
+import { Acceptor } from './sockets/acceptor.ts'
+import { BoundListener } from './sockets/bound-listener.ts'
+import { ListenerRuntime } from './sockets/listener-runtime.ts'
+import { compileHeaderFormat } from './telemetry/access-log-format.ts'
+import type { Outcome } from './telemetry/outcome.ts'
+import { ClusterRuntime } from './upstream/cluster-runtime.ts'
+
+const WHEEL_TICK_MS = 10
+/** During a drain, a kept connection is closed after this long without a request: closing it earlier could meet a request on its way. */
+const QUIET_BEFORE_CLOSE_MS = 1000
+const DRAIN_CHECK_MS = 50
+
+export class LocalDataPlane implements DataPlane {
+  config: ProxyConfig = { listeners: new Map(), clusters: new Map() }
+
+  readonly #options: DataPlaneOptions
+  readonly #activity: Activity = { connections: 0, requests: 0, draining: false }
+  readonly #clusters = new Map<string, ClusterRuntime>()
+  readonly #listeners = new Map<string, ListenerRuntime>()
+  readonly #services: HttpServices
+  readonly #acceptor: Acceptor
+  #closed = false
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options
+    const { clock, random, recorder } = options
+    this.#services = {
+      clock,
+      random,
+      recorder,
+      wheel: new TimerWheel(clock, WHEEL_TICK_MS),
+      requestIds: new RequestIds(),
+      dateLine: new DateLine(clock),
+      metadata: new PeerMetadata(options.self, options.nodeId ?? ''),
+      cluster: (name) => this.#clusters.get(name),
+      activity: this.#activity,
+      expand: expandHeader,
+    }
+    this.#acceptor = new Acceptor({
+      services: this.#services,
+      secrets: options.secrets,
+      originalDestination: options.originalDestination,
+      maxConnections: options.maxDownstreamConnections,
+      listenerFor: (host, port) => this.#listenerFor(host, port),
+    })
+  }
+
+  get activeConnections(): number {
+    return this.#activity.connections
+  }
+
+  get activeRequests(): number {
+    return this.#activity.requests
+  }
+
+  async apply(config: ProxyConfig): Promise<readonly ListenerProblem[]> {
+    this.config = config
+    this.#applyClusters(config.clusters)
+    return await this.#applyListeners(config.listeners)
+  }
+
+  /** The port that a listener got; for tests that listen on port 0. */
+  portOf(listener: string): number | undefined {
+    return this.#listeners.get(listener)?.bound?.port
+  }
+
+  clusterStatus(): readonly ClusterStatus[] {
+    return [...this.#clusters.values()].map((cluster) => cluster.status())
+  }
+
+  drain(graceMs: number): Promise<void> {
+    const { clock } = this.#options
+    const startedMs = clock.monotonicMs()
+    const quietMs = Math.min(QUIET_BEFORE_CLOSE_MS, graceMs / 2)
+    this.#activity.draining = true
+    for (const listener of this.#listeners.values()) listener.bound?.close()
+    return new Promise((resolve) => {
+      const check = (): void => {
+        const nowMs = clock.monotonicMs()
+        if (nowMs - startedMs >= quietMs) for (const connection of this.#acceptor.open) connection.closeIfIdle(nowMs - quietMs)
+        const over = nowMs - startedMs >= graceMs
+        if (over || this.#closed || this.#acceptor.open.size === 0) return resolve()
+        clock.after(Math.min(DRAIN_CHECK_MS, graceMs), check)
+      }
+      check()
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const listener of this.#listeners.values()) listener.bound?.close()
+    this.#acceptor.close()
+    for (const cluster of this.#clusters.values()) cluster.close()
+  }
+
+  #applyClusters(clusters: ReadonlyMap<string, Cluster>): void {
+    for (const [name, runtime] of this.#clusters) {
+      if (clusters.has(name)) continue
+      runtime.retire()
+      this.#clusters.delete(name)
+    }
+    for (const [name, config] of clusters) {
+      const runtime = this.#clusters.get(name)
+      if (runtime === undefined) this.#clusters.set(name, new ClusterRuntime(config, { ...this.#options, wheel: this.#services.wheel }))
+      else if (runtime.config !== config) runtime.update(config)
+    }
+  }
+
+  async #applyListeners(listeners: ReadonlyMap<string, Listener>): Promise<readonly ListenerProblem[]> {
+    for (const [name, runtime] of this.#listeners) {
+      const next = listeners.get(name)
+      if (next !== undefined && sameSocket(runtime.config, next)) continue
+      // Stops accepting; its connections go on with what they have.
+      runtime.bound?.close()
+      this.#listeners.delete(name)
+    }
+    const problems = await Promise.all([...listeners.values()].map((listener) => this.#applyListener(listener)))
+    return problems.filter((problem) => problem !== undefined)
+  }
+
+  async #applyListener(config: Listener): Promise<ListenerProblem | undefined> {
+    const known = this.#listeners.get(config.name)
+    if (known !== undefined) known.update(config)
+    const runtime = known ?? new ListenerRuntime(config)
+    this.#listeners.set(config.name, runtime)
+    if (!config.bindToPort || runtime.bound !== undefined || this.#closed) return undefined
+    const opened = await BoundListener.open(config.address, (socket) => this.#acceptor.accept(socket, runtime))
+    if (typeof opened === 'string') return { listener: config.name, message: `listener ${config.name}: ${opened}` }
+    runtime.bound = opened
+    if (this.#closed) opened.close()
+    return undefined
+  }
+
+  /** Envoy: exact address, then any address with this port. */
+  #listenerFor(host: string, port: number): ListenerRuntime | undefined {
+    let wildcard: ListenerRuntime | undefined
+    for (const runtime of this.#listeners.values()) {
+      const { address, useOriginalDestination } = runtime.config
+      if (address.port !== port || useOriginalDestination) continue
+      if (address.host === host) return runtime
+      if (address.host === '0.0.0.0' || address.host === '::') wildcard = runtime
+    }
+    return wildcard
+  }
+}
+
+function sameSocket(a: Listener, b: Listener): boolean {
+  return a.address.host === b.address.host && a.address.port === b.address.port && a.bindToPort === b.bindToPort
+}
+
+const HEADER_FORMATS = new Map<string, (outcome: Outcome) => string>()
+
+/** Templates come from the configuration, so there are few; each is compiled once. */
+function expandHeader(template: string, outcome: Outcome): string {
+  let format = HEADER_FORMATS.get(template)
+  if (format === undefined) {
+    format = compileHeaderFormat(template)
+    HEADER_FORMATS.set(template, format)
+  }
+  return format(outcome)
+}

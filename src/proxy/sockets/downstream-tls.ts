@@ -1,0 +1,180 @@
+// TLS towards clients: one server per TLS setting, fed with sockets that were accepted (and perhaps inspected) elsewhere.
+// A renewed certificate or root is swapped in for new handshakes; established connections go on.
+// Invariant: `onSecure` is called only for a peer that passed everything the setting asks for.
+import { randomBytes, X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls'
+import type { Clock } from '../../base/clock.ts'
+import { errorMessage } from '../../base/errors.ts'
+import type { ReadonlyWatchable } from '../../base/watchable.ts'
+import type { KeyPair, SecretStore } from '../certs/secret-store.ts'
+import type { DownstreamTls } from '../config/proxy-config.ts'
+import { NO_NAMES, namesAllowed, type PeerNames, peerNames } from './peer-names.ts'
+
+export interface SecurePeer {
+  readonly socket: TLSSocket
+  /** The client's certificate was verified against the roots. */
+  readonly mutualTls: boolean
+  readonly names: PeerNames
+  readonly localPrincipal: string
+  readonly alpn: string
+}
+
+interface Handlers {
+  readonly onSecure: (peer: SecurePeer) => void
+  readonly onRefused: (reason: string) => void
+}
+
+/** Equal text: the same TLS setting, so that a config update keeps tickets and context. */
+export function downstreamTlsKey(tls: DownstreamTls): string {
+  const names = tls.validation.subjectAltNames.map(({ type, spec }) => ({ type, spec }))
+  const { certificate, validation, requiresClientCertificate, alpn, minVersion, cipherSuites } = tls
+  return JSON.stringify([certificate, validation.trust, names, requiresClientCertificate, alpn, minVersion, cipherSuites])
+}
+
+export class DownstreamTlsServer {
+  readonly #tls: DownstreamTls
+  readonly #clock: Clock
+  readonly #keyPair: ReadonlyWatchable<KeyPair | undefined>
+  readonly #roots: ReadonlyWatchable<string | undefined> | undefined
+  readonly #stops: (() => void)[] = []
+  readonly #alpn: string[]
+  readonly #waiting = new Map<string, Handlers>()
+  #servers: { withAlpn: Server; withoutAlpn: Server } | undefined
+  #ticketKeys = randomBytes(48)
+  #localPrincipal = ''
+
+  constructor(tls: DownstreamTls, secrets: SecretStore, clock: Clock) {
+    this.#tls = tls
+    this.#clock = clock
+    // HTTP/2 is not spoken to clients yet, so it is not agreed to.
+    this.#alpn = tls.alpn.filter((protocol) => protocol !== 'h2' && protocol !== 'istio-h2')
+    this.#keyPair = secrets.keyPair(tls.certificate)
+    this.#roots = tls.validation.trust === undefined ? undefined : secrets.roots(tls.validation.trust)
+    this.#stops.push(this.#keyPair.watch(() => this.#renew()))
+    const roots = this.#roots
+    if (roots !== undefined) {
+      this.#stops.push(
+        roots.watch(() => {
+          // A ticket vouches for a peer that the former roots had verified.
+          this.#ticketKeys = randomBytes(48)
+          this.#renew()
+        }),
+      )
+    }
+    this.#renew()
+  }
+
+  /** Hands a socket over. @param offered ALPN of an inspected ClientHello, or undefined. */
+  accept(socket: Socket, offered: readonly string[] | undefined, handlers: Handlers): void {
+    const servers = this.#servers
+    if (servers === undefined) {
+      socket.destroy()
+      return handlers.onRefused('TLS_error: this listener has no certificate yet')
+    }
+    const key = connectionKey(socket)
+    this.#waiting.set(key, handlers)
+    socket.once('close', () => this.#refuse(key, 'the peer closed the connection during the handshake'))
+    // Node refuses a client whose ALPN has nothing in common with ours; Envoy goes on without (RFC 7301 3.2 allows both).
+    const common = offered === undefined || offered.length === 0 || offered.some((protocol) => this.#alpn.includes(protocol))
+    const server = common ? servers.withAlpn : servers.withoutAlpn
+    server.emit('connection', socket)
+  }
+
+  close(): void {
+    for (const stop of this.#stops) stop()
+    this.#waiting.clear()
+  }
+
+  #renew(): void {
+    const options = this.#contextOptions()
+    if (options === undefined) return
+    if (this.#servers === undefined) {
+      this.#servers = { withAlpn: this.#createServer(options, this.#alpn), withoutAlpn: this.#createServer(options, []) }
+    } else {
+      this.#servers.withAlpn.setSecureContext(options)
+      this.#servers.withoutAlpn.setSecureContext(options)
+      this.#servers.withAlpn.setTicketKeys(this.#ticketKeys)
+      this.#servers.withoutAlpn.setTicketKeys(this.#ticketKeys)
+    }
+  }
+
+  #contextOptions(): SecureContextOptions | undefined {
+    const keyPair = this.#keyPair.value
+    const roots = this.#roots?.value
+    if (keyPair === undefined || (this.#roots !== undefined && roots === undefined)) return undefined
+    const leaf = new X509Certificate(keyPair.chainPem)
+    this.#localPrincipal = /URI:([^,]+)/.exec(leaf.subjectAltName ?? '')?.[1] ?? ''
+    return {
+      cert: keyPair.chainPem,
+      key: keyPair.keyPem,
+      ca: roots ?? [],
+      minVersion: this.#tls.minVersion,
+      ...(this.#tls.cipherSuites === undefined ? {} : { ciphers: [...TLS13_SUITES, ...this.#tls.cipherSuites].join(':') }),
+    }
+  }
+
+  #createServer(options: SecureContextOptions, alpn: string[]): Server {
+    const server = createServer({
+      ...options,
+      ticketKeys: this.#ticketKeys,
+      requestCert: this.#roots !== undefined || this.#tls.requiresClientCertificate,
+      rejectUnauthorized: this.#tls.requiresClientCertificate && this.#roots !== undefined,
+      ...(alpn.length > 0 ? { ALPNProtocols: alpn } : {}),
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    })
+    server.on('secureConnection', (socket) => this.#onSecure(socket))
+    server.on('tlsClientError', (error, socket) => {
+      this.#refuse(connectionKey(socket), `TLS_error: ${errorMessage(error)}`)
+      socket.destroy()
+    })
+    return server
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    const key = connectionKey(socket)
+    const handlers = this.#waiting.get(key)
+    const certificate = socket.getPeerCertificate()
+    const presented = certificate !== undefined && Object.keys(certificate).length > 0
+    const names = presented ? peerNames(certificate) : NO_NAMES
+    const problem = this.#problemWith(socket, presented, names)
+    if (handlers === undefined || problem !== undefined) {
+      this.#refuse(key, problem ?? 'the connection is not waited for')
+      socket.destroy()
+      return
+    }
+    this.#waiting.delete(key)
+    handlers.onSecure({
+      socket,
+      mutualTls: presented && this.#roots !== undefined,
+      names,
+      localPrincipal: this.#localPrincipal,
+      alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
+    })
+  }
+
+  #problemWith(socket: TLSSocket, presented: boolean, names: PeerNames): string | undefined {
+    if (!presented) return this.#tls.requiresClientCertificate ? 'TLS_error: the client presented no certificate' : undefined
+    if (this.#roots === undefined) return undefined
+    if (!socket.authorized) return `TLS_error: ${String(socket.authorizationError)}`
+    // A resumed session was verified when it began; its certificate may have expired since.
+    if (names.notAfterMs < this.#clock.nowMs()) return 'TLS_error: certificate has expired'
+    if (!namesAllowed(this.#tls.validation, names)) return 'TLS_error: verify SAN list'
+    return undefined
+  }
+
+  #refuse(key: string, reason: string): void {
+    const handlers = this.#waiting.get(key)
+    if (handlers === undefined) return
+    this.#waiting.delete(key)
+    handlers.onRefused(reason)
+  }
+}
+
+const HANDSHAKE_TIMEOUT_MS = 15_000
+const TLS13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
+
+/** node:tls hands out a new socket object for the accepted one; the four numbers are what both have. */
+function connectionKey(socket: Socket): string {
+  return `${socket.remoteAddress}|${socket.remotePort}|${socket.localAddress}|${socket.localPort}`
+}

@@ -1,0 +1,93 @@
+// Two sockets joined octet by octet: TCP proxying, WebSocket after its handshake, CONNECT. Each side is paused while the other's writes
+// are pending, so that memory stays bounded; the end of one direction is passed on and leaves the other open (half-close).
+// Invariant: `onClose` is called exactly once, when both sockets are done.
+import type { Socket } from 'node:net'
+import type { Clock } from '../../base/clock.ts'
+import type { Deadline, TimerWheel } from '../../base/timer-wheel.ts'
+
+export interface TunnelOptions {
+  readonly wheel: TimerWheel
+  readonly clock: Clock
+  /** Nothing moved in either direction for this long: both are closed. Undefined or 0: never. */
+  readonly idleTimeoutMs: number | undefined
+  readonly onClose: (result: TunnelResult) => void
+}
+
+export interface TunnelResult {
+  /** From the client, and to the client. */
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  readonly endedBy: 'client' | 'upstream' | 'idle' | 'cut'
+}
+
+export interface Tunnel {
+  cut(): void
+}
+
+export function joinSockets(client: Socket, upstream: Socket, options: TunnelOptions): Tunnel {
+  let bytesReceived = 0
+  let bytesSent = 0
+  let open = 2
+  let endedBy: TunnelResult['endedBy'] | undefined
+  let lastMoveMs = options.clock.monotonicMs()
+  let deadline: Deadline | undefined
+
+  flow(client, upstream, 'client', (length) => {
+    bytesReceived += length
+  })
+  flow(upstream, client, 'upstream', (length) => {
+    bytesSent += length
+  })
+  watchIdle()
+
+  function flow(from: Socket, to: Socket, side: 'client' | 'upstream', count: (length: number) => void): void {
+    from.on('data', (chunk: Buffer) => {
+      count(chunk.length)
+      lastMoveMs = options.clock.monotonicMs()
+      if (!to.destroyed && !to.write(chunk)) from.pause()
+    })
+    to.on('drain', () => from.resume())
+    from.on('end', () => {
+      endedBy ??= side
+      to.end()
+    })
+    from.on('error', () => {
+      endedBy ??= side
+    })
+    from.on('close', () => {
+      endedBy ??= side
+      // A reset is no end: the other side must not take what it got for the whole.
+      if (from.readableEnded && from.writableFinished) to.end()
+      else to.destroy()
+      finishOne()
+    })
+    if (from.destroyed) queueMicrotask(() => from.emit('close'))
+    else from.resume()
+  }
+
+  function finishOne(): void {
+    open--
+    if (open !== 0) return
+    if (deadline !== undefined) options.wheel.cancel(deadline)
+    options.onClose({ bytesReceived, bytesSent, endedBy: endedBy ?? 'cut' })
+  }
+
+  function watchIdle(): void {
+    const { idleTimeoutMs } = options
+    if (idleTimeoutMs === undefined || idleTimeoutMs <= 0) return
+    const leftMs = lastMoveMs + idleTimeoutMs - options.clock.monotonicMs()
+    if (leftMs <= 0) {
+      endedBy ??= 'idle'
+      client.destroy()
+      upstream.destroy()
+    } else deadline = options.wheel.after(leftMs, watchIdle)
+  }
+
+  return {
+    cut: () => {
+      endedBy ??= 'cut'
+      client.destroy()
+      upstream.destroy()
+    },
+  }
+}

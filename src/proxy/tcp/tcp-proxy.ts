@@ -1,0 +1,125 @@
+// TCP proxying: one connection in, one connection out, octets between. Called for filter chains that end in a TCP proxy.
+// Invariant: recorded exactly once, whether it was joined, refused or could not be connected.
+import type { Socket } from 'node:net'
+import type { Clock } from '../../base/clock.ts'
+import type { Random } from '../../base/random.ts'
+import type { TimerWheel } from '../../base/timer-wheel.ts'
+import type { TcpProxy } from '../config/proxy-config.ts'
+import type { OutcomeRecorder } from '../data-plane.ts'
+import { chooseCluster } from '../decide/weighted.ts'
+import { newOutcome } from '../http/new-outcome.ts'
+import { FAILURES, type FailureKind } from '../rescue.ts'
+import { joinSockets, type Tunnel } from '../sockets/tunnel.ts'
+import type { ConnectionFacts } from '../telemetry/outcome.ts'
+import type { ClusterRuntime } from '../upstream/cluster-runtime.ts'
+import { type ConnectTarget, openConnection } from '../upstream/connect.ts'
+
+export interface TcpServices {
+  readonly clock: Clock
+  readonly random: Random
+  readonly wheel: TimerWheel
+  readonly recorder: OutcomeRecorder
+  cluster(name: string): ClusterRuntime | undefined
+}
+
+export interface TcpClient {
+  readonly socket: Socket
+  readonly facts: ConnectionFacts
+  readonly destination: { readonly host: string; readonly port: number }
+}
+
+/** Returns the way to cut it. */
+export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServices, onClosed: () => void): () => void {
+  const { socket, facts } = client
+  const outcome = newOutcome(facts, services.clock.nowMs())
+  const startedMs = services.clock.monotonicMs()
+  let finished = false
+  let tunnel: Tunnel | undefined
+  let giveUp: (() => void) | undefined
+
+  const chosen = chooseCluster(proxy, services.random)
+  outcome.clusterName = chosen?.name ?? ''
+  const cluster = chosen === undefined ? undefined : services.cluster(chosen.name)
+  outcome.cluster = cluster?.config
+  socket.on('error', ignoreUntilClose)
+  socket.once('close', onClientClosed)
+
+  function onClientClosed(): void {
+    if (tunnel !== undefined) return
+    giveUp?.()
+    finish('downstream-closed')
+  }
+
+  function finish(failure: FailureKind | undefined): void {
+    if (finished) return
+    finished = true
+    if (failure !== undefined) {
+      outcome.flags = FAILURES[failure].flag
+      outcome.details = FAILURES[failure].details
+      socket.destroy()
+    }
+    outcome.durationMs = services.clock.monotonicMs() - startedMs
+    services.recorder.recordTcp(outcome, proxy.accessLogs)
+    onClosed()
+  }
+
+  function connect(runtime: ClusterRuntime): void {
+    const endpoint =
+      runtime.config.discovery === 'original-destination'
+        ? runtime.pickOriginal(client.destination.host, client.destination.port)
+        : runtime.pick(undefined, 0)
+    if (endpoint === undefined) return finish('no-healthy-upstream')
+    if (!runtime.load.canConnect) return finish('overflow')
+    outcome.endpoint = endpoint.config
+    outcome.attempts = 1
+    runtime.load.connections++
+    endpoint.activeRequests++
+    endpoint.totalRequests++
+    const target: ConnectTarget = endpoint.pool.target
+    const giveBack = (): void => {
+      runtime.load.connections--
+      endpoint.activeRequests--
+    }
+    const abandon = openConnection(target, services, {
+      opened: (opened) => {
+        giveUp = undefined
+        outcome.upstreamLocalAddress = `${opened.socket.localAddress ?? ''}:${opened.socket.localPort ?? 0}`
+        outcome.upstreamPrincipal = opened.principal
+        outcome.upstreamMutualTls = opened.mutualTls
+        tunnel = joinSockets(socket, opened.socket, {
+          wheel: services.wheel,
+          clock: services.clock,
+          idleTimeoutMs: proxy.idleTimeoutMs,
+          onClose: (result) => {
+            giveBack()
+            outcome.bytesReceived = result.bytesReceived
+            outcome.bytesSent = result.bytesSent
+            finish(undefined)
+          },
+        })
+      },
+      failed: (failure, reason) => {
+        giveUp = undefined
+        giveBack()
+        outcome.upstreamTransportFailure = failure === 'upstream-identity' ? reason : ''
+        finish(failure)
+      },
+    })
+    giveUp = () => {
+      abandon()
+      giveBack()
+    }
+  }
+
+  if (chosen === undefined || cluster === undefined) finish('cluster-not-found')
+  else {
+    socket.pause()
+    connect(cluster)
+  }
+  return () => (tunnel === undefined ? socket.destroy() : tunnel.cut())
+}
+
+/** 'close' follows and is dealt with; without a listener an error would end the process. */
+function ignoreUntilClose(): undefined {
+  return undefined
+}

@@ -1,0 +1,185 @@
+// A cluster at work: its endpoints with their pools, the balancer's plan, the load. Survives every update of the configuration:
+// endpoints are recognised by their address, so that a change of the endpoint list cuts nothing.
+// Invariant: removal of an endpoint closes its idle connections only; what is in flight finishes.
+import type { Random } from '../../base/random.ts'
+import type { SecretStore } from '../certs/secret-store.ts'
+import type { Cluster, Endpoint, UpstreamTls } from '../config/proxy-config.ts'
+import type { ClusterStatus } from '../data-plane.ts'
+import { type BalancerState, createBalancerState, type HostPlan, NO_HOST, type PickInputs, pickHost, planHosts } from '../decide/balance.ts'
+import { ClusterLoad } from './circuit-breaker.ts'
+import { type ConnectServices, type ConnectTarget, createTicketBox } from './connect.ts'
+import { ConnectionPool, type PoolLimits } from './connection-pool.ts'
+import { TlsTransport, tlsFor, transportKey } from './transport.ts'
+
+export interface ClusterServices extends ConnectServices {
+  readonly random: Random
+  readonly secrets: SecretStore
+}
+
+export class EndpointRuntime {
+  config: Endpoint
+  activeRequests = 0
+  totalRequests = 0
+  /** Pool of the transport in force, and those of former transports that still have connections. */
+  readonly pools = new Map<string, ConnectionPool>()
+  pool: ConnectionPool
+
+  constructor(config: Endpoint, key: string, pool: ConnectionPool) {
+    this.config = config
+    this.pool = pool
+    this.pools.set(key, pool)
+  }
+}
+
+export class ClusterRuntime {
+  config: Cluster
+  readonly load: ClusterLoad
+  readonly #services: ClusterServices
+  readonly #endpoints = new Map<string, EndpointRuntime>()
+  readonly #transports = new Map<string, TlsTransport>()
+  readonly #poolLimits: PoolLimits
+  #list: EndpointRuntime[] = []
+  #plan: HostPlan
+  #state: BalancerState
+  readonly #inputs: PickInputs & { choiceCount: number }
+
+  constructor(config: Cluster, services: ClusterServices) {
+    this.config = config
+    this.#services = services
+    this.load = new ClusterLoad(config.circuitBreaker)
+    this.#poolLimits = { idleTimeoutMs: config.idleTimeoutMs, maxRequestsPerConnection: config.maxRequestsPerConnection }
+    this.#plan = planHosts([])
+    this.#state = createBalancerState()
+    this.#inputs = {
+      random: services.random,
+      active: (index) => this.#list[index]?.activeRequests ?? 0,
+      choiceCount: config.choiceCount,
+    }
+    this.update(config)
+  }
+
+  update(config: Cluster): void {
+    this.config = config
+    this.load.limits = config.circuitBreaker
+    this.#inputs.choiceCount = Math.max(1, config.choiceCount)
+    this.#poolLimits.idleTimeoutMs = config.idleTimeoutMs
+    this.#poolLimits.maxRequestsPerConnection = config.maxRequestsPerConnection
+    if (config.discovery === 'original-destination') return
+    const kept = new Set<string>()
+    this.#list = config.endpoints.map((endpoint) => {
+      const key = addressKey(endpoint)
+      kept.add(key)
+      return this.#ensure(key, endpoint)
+    })
+    for (const [key, endpoint] of this.#endpoints) if (!kept.has(key)) this.#retire(key, endpoint)
+    this.#plan = planHosts(config.endpoints)
+    this.#state = createBalancerState()
+  }
+
+  /** The endpoint for the next attempt, or undefined: no healthy upstream. */
+  pick(excluded: ReadonlySet<EndpointRuntime> | undefined, attempts: number): EndpointRuntime | undefined {
+    const kind = this.config.balancer
+    const avoid =
+      excluded === undefined
+        ? undefined
+        : (index: number): boolean => {
+            const endpoint = this.#list[index]
+            return endpoint !== undefined && excluded.has(endpoint)
+          }
+    const index = pickHost(this.#plan, kind === 'passthrough' ? 'random' : kind, this.#state, this.#inputs, avoid, attempts)
+    return index === NO_HOST ? undefined : this.#list[index]
+  }
+
+  /** Clusters without endpoints of their own go where the client meant to go (Envoy: ORIGINAL_DST). */
+  pickOriginal(host: string, port: number): EndpointRuntime {
+    const endpoint: Endpoint = {
+      address: { host, port },
+      weight: 1,
+      priority: 0,
+      locality: '',
+      health: 'healthy',
+      transportLabels: {},
+      workload: undefined,
+    }
+    return this.#endpoints.get(addressKey(endpoint)) ?? this.#ensure(addressKey(endpoint), endpoint)
+  }
+
+  status(): ClusterStatus {
+    const pools = [...this.#endpoints.values()].flatMap((endpoint) => [...endpoint.pools.values()])
+    const sum = (value: (pool: ConnectionPool) => number): number => pools.reduce((total, pool) => total + value(pool), 0)
+    return {
+      name: this.config.name,
+      activeRequests: this.load.requests,
+      activeConnections: this.load.connections,
+      totalConnections: sum((pool) => pool.totalConnections),
+      fullHandshakes: sum((pool) => pool.target.tickets.fullHandshakes),
+      resumedHandshakes: sum((pool) => pool.target.tickets.resumedHandshakes),
+      endpoints: [...this.#endpoints.entries()].map(([address, endpoint]) => ({
+        address,
+        activeRequests: endpoint.activeRequests,
+        totalRequests: endpoint.totalRequests,
+        connectFailures: [...endpoint.pools.values()].reduce((total, pool) => total + pool.connectFailures, 0),
+        health: endpoint.config.health,
+      })),
+    }
+  }
+
+  /** The cluster is gone: as when every endpoint is removed. */
+  retire(): void {
+    for (const [key, endpoint] of this.#endpoints) this.#retire(key, endpoint)
+    this.#list = []
+    this.#plan = planHosts([])
+  }
+
+  close(): void {
+    for (const endpoint of this.#endpoints.values()) for (const pool of endpoint.pools.values()) pool.close()
+    for (const transport of this.#transports.values()) transport.close()
+  }
+
+  #ensure(key: string, endpoint: Endpoint): EndpointRuntime {
+    const tls = tlsFor(this.config, endpoint)
+    const transport = `${transportKey(tls)}|${this.config.bindAddress ?? ''}|${this.config.connectTimeoutMs}`
+    const known = this.#endpoints.get(key)
+    if (known === undefined) {
+      const created = new EndpointRuntime(endpoint, transport, this.#createPool(endpoint, transportKey(tls), tls))
+      this.#endpoints.set(key, created)
+      return created
+    }
+    known.config = endpoint
+    const pool = known.pools.get(transport) ?? this.#createPool(endpoint, transportKey(tls), tls)
+    known.pools.set(transport, pool)
+    if (pool !== known.pool) known.pool.retire()
+    pool.revive()
+    known.pool = pool
+    return known
+  }
+
+  #createPool(endpoint: Endpoint, key: string, tls: UpstreamTls | undefined): ConnectionPool {
+    const target: ConnectTarget = {
+      host: endpoint.address.host,
+      port: endpoint.address.port,
+      connectTimeoutMs: this.config.connectTimeoutMs,
+      bindAddress: this.config.bindAddress,
+      transport: tls === undefined ? undefined : this.#transport(key, tls),
+      tickets: createTicketBox(),
+    }
+    return new ConnectionPool(target, this.load, this.#services, this.#poolLimits)
+  }
+
+  #transport(key: string, tls: UpstreamTls): TlsTransport {
+    const known = this.#transports.get(key)
+    if (known !== undefined) return known
+    const created = new TlsTransport(tls, this.#services.secrets)
+    this.#transports.set(key, created)
+    return created
+  }
+
+  #retire(key: string, endpoint: EndpointRuntime): void {
+    for (const pool of endpoint.pools.values()) pool.retire()
+    this.#endpoints.delete(key)
+  }
+}
+
+function addressKey(endpoint: Endpoint): string {
+  return `${endpoint.address.host}:${endpoint.address.port}`
+}

@@ -1,0 +1,168 @@
+// Opens one connection to an endpoint, plaintext or TLS, and says in one word why it could not. Used by the HTTP pools and by TCP.
+// Invariant: `opened` is called at most once, and only for a peer whose identity was checked.
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { Clock } from '../../base/clock.ts'
+import { errorCode, errorMessage } from '../../base/errors.ts'
+import type { TimerWheel } from '../../base/timer-wheel.ts'
+import type { FailureKind } from '../rescue.ts'
+import { namesAllowed, peerNames } from '../sockets/peer-names.ts'
+import type { TlsTransport } from './transport.ts'
+
+export interface ConnectTarget {
+  readonly host: string
+  readonly port: number
+  readonly connectTimeoutMs: number
+  readonly bindAddress: string | undefined
+  readonly transport: TlsTransport | undefined
+  readonly tickets: TicketBox
+}
+
+/** The newest session ticket of one endpoint and transport, with what the full handshake had established. */
+export interface TicketBox {
+  ticket: Buffer | undefined
+  generation: number
+  principal: string
+  fullHandshakes: number
+  resumedHandshakes: number
+}
+
+export function createTicketBox(): TicketBox {
+  return { ticket: undefined, generation: 0, principal: '', fullHandshakes: 0, resumedHandshakes: 0 }
+}
+
+export interface Opened {
+  readonly socket: Socket
+  /** `spiffe://...` of the verified peer, '' without TLS. */
+  readonly principal: string
+  readonly mutualTls: boolean
+  readonly alpn: string
+}
+
+export interface ConnectHandler {
+  opened(connection: Opened): void
+  failed(failure: FailureKind, reason: string): void
+}
+
+export interface ConnectServices {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+}
+
+/** Starts connecting; the returned function gives up. */
+export function openConnection(target: ConnectTarget, services: ConnectServices, handler: ConnectHandler): () => void {
+  const context = target.transport?.secureContext()
+  let settled = false
+  if (target.transport !== undefined && context === undefined) {
+    queueMicrotask(() => finish('upstream-identity', 'TLS_error: no certificate or roots for this connection yet'))
+    return () => {
+      settled = true
+    }
+  }
+  const address = {
+    host: target.host,
+    port: target.port,
+    allowHalfOpen: true,
+    noDelay: true,
+    ...(target.bindAddress === undefined ? {} : { localAddress: target.bindAddress }),
+  }
+  const { transport } = target
+  const socket: Socket =
+    transport === undefined || context === undefined
+      ? connectTcp(address)
+      : connectTls({
+          ...address,
+          secureContext: context,
+          servername: transport.tls.sni ?? '',
+          ALPNProtocols: [...transport.alpn],
+          rejectUnauthorized: transport.verifies,
+          // Names are judged below by Envoy's rules, not by the host name.
+          checkServerIdentity: () => undefined,
+          ...(target.tickets.ticket !== undefined && target.tickets.generation === transport.generation
+            ? { session: target.tickets.ticket }
+            : {}),
+        })
+  let tcpConnected = false
+  const deadline = services.wheel.after(target.connectTimeoutMs, () => finish('connect-timeout', 'connection_timeout'))
+  socket.on('error', (error) => {
+    const failure = transport !== undefined && tcpConnected ? 'upstream-identity' : 'connect-failure'
+    finish(failure, failure === 'upstream-identity' ? `TLS_error: ${errorMessage(error)}` : describeConnectError(error))
+  })
+  socket.on('close', () => finish(tcpConnected ? 'upstream-identity' : 'connect-failure', 'the peer closed the connection'))
+  socket.on('connect', () => {
+    tcpConnected = true
+    if (transport === undefined) succeed({ socket, principal: '', mutualTls: false, alpn: '' })
+  })
+  if (transport !== undefined) watchHandshake(socket as TLSSocket, transport, target.tickets, services, succeed, finish)
+
+  function succeed(opened: Opened): void {
+    if (settled) return
+    settled = true
+    services.wheel.cancel(deadline)
+    socket.removeAllListeners('error')
+    socket.removeAllListeners('close')
+    socket.removeAllListeners('connect')
+    handler.opened(opened)
+  }
+
+  function finish(failure: FailureKind, reason: string): void {
+    if (settled) return
+    settled = true
+    abandon()
+    handler.failed(failure, reason)
+  }
+
+  function abandon(): void {
+    settled = true
+    services.wheel.cancel(deadline)
+    socket.destroy()
+  }
+
+  return abandon
+}
+
+function watchHandshake(
+  socket: TLSSocket,
+  transport: TlsTransport,
+  tickets: TicketBox,
+  services: ConnectServices,
+  succeed: (opened: Opened) => void,
+  fail: (failure: FailureKind, reason: string) => void,
+): void {
+  const { generation } = transport
+  let principal = ''
+  socket.once('secureConnect', () => {
+    const resumed = socket.isSessionReused()
+    if (resumed) {
+      tickets.resumedHandshakes++
+      principal = tickets.principal
+    } else {
+      tickets.fullHandshakes++
+      const names = peerNames(socket.getPeerCertificate())
+      if (transport.verifies && !namesAllowed(transport.tls.validation, names)) {
+        const presented = [...names.uris, ...names.dns].join(', ') || 'no names'
+        fail('upstream-identity', `TLS_error: verify SAN list: the peer presents ${presented}`)
+        return
+      }
+      if (names.notAfterMs < services.clock.nowMs()) {
+        fail('upstream-identity', 'TLS_error: certificate has expired')
+        return
+      }
+      principal = names.uris[0] ?? ''
+    }
+    const mutualTls = transport.tls.certificate !== undefined && transport.verifies
+    succeed({ socket, principal, mutualTls, alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '' })
+  })
+  // TLS 1.3 sends tickets after the handshake, several of them; the newest serves the next connection.
+  socket.on('session', (ticket) => {
+    tickets.ticket = ticket
+    tickets.generation = generation
+    tickets.principal = principal
+  })
+}
+
+function describeConnectError(error: Error): string {
+  const code = errorCode(error)
+  if (code === 'ECONNREFUSED') return 'delayed_connect_error: Connection refused'
+  return `delayed_connect_error: ${code ?? errorMessage(error)}`
+}

@@ -1,0 +1,79 @@
+// How the endpoints of a cluster are spoken to: plaintext, or TLS with one identity, one idea of who the peer must be, and one place
+// for session tickets. Connections of different transports never share a pool.
+// Invariant: a renewed certificate is used by new connections only; the old ones go on (DESIGN 4.8).
+import { createSecureContext, type SecureContext } from 'node:tls'
+import type { ReadonlyWatchable } from '../../base/watchable.ts'
+import type { KeyPair, SecretStore } from '../certs/secret-store.ts'
+import type { Cluster, Endpoint, UpstreamTls } from '../config/proxy-config.ts'
+
+/** Text that is equal when two TLS settings mean the same: a config update that changes nothing keeps the pools. */
+export function transportKey(tls: UpstreamTls | undefined): string {
+  if (tls === undefined) return 'plaintext'
+  const known = KEYS.get(tls)
+  if (known !== undefined) return known
+  const names = tls.validation.subjectAltNames.map(({ type, spec }) => ({ type, spec }))
+  const key = JSON.stringify([tls.certificate, tls.validation.trust, names, tls.sni, tls.alpn, tls.minVersion])
+  KEYS.set(tls, key)
+  return key
+}
+
+const KEYS = new WeakMap<UpstreamTls, string>()
+
+/** Envoy's transport_socket_matches: the first whose labels the endpoint carries; none: the cluster's own. */
+export function tlsFor(cluster: Cluster, endpoint: Endpoint): UpstreamTls | undefined {
+  for (const match of cluster.transportMatches) {
+    if (Object.entries(match.labels).every(([name, value]) => endpoint.transportLabels[name] === value)) return match.tls
+  }
+  return cluster.tls
+}
+
+/** TLS towards one kind of peer. One per (cluster, transport key); endpoints keep their own tickets. */
+export class TlsTransport {
+  readonly tls: UpstreamTls
+  readonly alpn: readonly string[]
+  /** Rises with every renewal: a ticket of an older generation is not offered, it belongs to the old identity. */
+  generation = 0
+  readonly #keyPair: ReadonlyWatchable<KeyPair | undefined> | undefined
+  readonly #roots: ReadonlyWatchable<string | undefined> | undefined
+  readonly #stops: (() => void)[] = []
+  #context: SecureContext | undefined
+
+  constructor(tls: UpstreamTls, secrets: SecretStore) {
+    this.tls = tls
+    // HTTP/2 is not spoken to upstreams yet, so it is not offered.
+    this.alpn = tls.alpn.filter((protocol) => protocol !== 'h2' && protocol !== 'istio-h2')
+    this.#keyPair = tls.certificate === undefined ? undefined : secrets.keyPair(tls.certificate)
+    this.#roots = tls.validation.trust === undefined ? undefined : secrets.roots(tls.validation.trust)
+    const renew = (): void => {
+      this.#context = undefined
+      this.generation++
+    }
+    if (this.#keyPair !== undefined) this.#stops.push(this.#keyPair.watch(renew))
+    if (this.#roots !== undefined) this.#stops.push(this.#roots.watch(renew))
+  }
+
+  /** Undefined: the certificate or the roots are not known yet. */
+  secureContext(): SecureContext | undefined {
+    if (this.#context !== undefined) return this.#context
+    const keyPair = this.#keyPair?.value
+    const roots = this.#roots?.value
+    if (this.#keyPair !== undefined && keyPair === undefined) return undefined
+    if (this.#roots !== undefined && roots === undefined) return undefined
+    this.#context = createSecureContext({
+      minVersion: this.tls.minVersion,
+      ...(keyPair === undefined ? {} : { cert: keyPair.chainPem, key: keyPair.keyPem }),
+      // Without a trust setting Envoy verifies nothing; with one, only those roots count, never the system's.
+      ca: roots ?? [],
+    })
+    return this.#context
+  }
+
+  /** Envoy: no trusted_ca means that the peer's certificate is not verified. */
+  get verifies(): boolean {
+    return this.#roots !== undefined
+  }
+
+  close(): void {
+    for (const stop of this.#stops) stop()
+  }
+}
