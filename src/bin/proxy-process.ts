@@ -13,6 +13,7 @@ import type { Bootstrap } from '../envoy/generated/messages.gen.ts'
 import { WORKLOAD_SECRET } from '../envoy/names.ts'
 import { CLUSTER_TYPE, LISTENER_TYPE } from '../envoy/type-urls.ts'
 import { readCertificate } from '../identity/certificate.ts'
+import { type AdminServer, startAdminServer } from '../proxy/admin/admin-server.ts'
 import { AdsClient } from '../proxy/ads/ads-client.ts'
 import { AdsState } from '../proxy/ads/ads-state.ts'
 import { LiveConfig } from '../proxy/ads/live-config.ts'
@@ -29,9 +30,11 @@ import { registerDataPlane } from '../proxy/telemetry/data-plane-metrics.ts'
 import { IstioMetrics } from '../proxy/telemetry/istio-metrics.ts'
 import { MetricRegistry } from '../proxy/telemetry/metrics.ts'
 import { Recorder } from '../proxy/telemetry/recorder.ts'
+import { adminState } from './proxy-admin.ts'
 import { selfLabels, workloadIdentity } from './proxy-identity.ts'
 import { registerControl } from './proxy-metrics.ts'
 import type { CaOptions, ProxyOptions } from './proxy-options.ts'
+import type { SwitchableLog } from './switchable-log.ts'
 
 export interface LoadedBootstrap {
   readonly bootstrap: Bootstrap
@@ -42,7 +45,7 @@ export interface LoadedBootstrap {
 export interface ProxyParts {
   readonly options: ProxyOptions
   readonly loaded: LoadedBootstrap
-  readonly log: Logger
+  readonly log: SwitchableLog
   readonly version: string
   readonly clock: Clock
   readonly random: Random
@@ -61,19 +64,23 @@ export class ProxyProcess {
   readonly #assembler: Assembler
   readonly #state: AdsState<ReceivedResource>
   readonly #live: LiveConfig
+  readonly #quit: () => void
+  #admin: AdminServer | undefined
   #usesAds = false
   #draining = false
   #ads: AdsClient<ReceivedResource> | undefined
   #certificates: CertificateManager | undefined
 
-  constructor(parts: ProxyParts) {
+  /** @param quit somebody asked the admin port for a stop. */
+  constructor(parts: ProxyParts, quit: () => void) {
     this.#parts = parts
+    this.#quit = quit
     const { clock, random, log, loaded, codec } = parts
     const { node } = loaded.bootstrap
     this.#secrets = new LocalSecretStore(clock, log)
     const labels = selfLabels(node)
     const metrics = new IstioMetrics({ labels, principal: () => this.#principal() })
-    metrics.register(this.#registry)
+    metrics.register(this.#registry, { component: 'proxy', tag: parts.version })
     this.#recorder = new Recorder(metrics, clock, log)
     this.#recorder.register(this.#registry)
     this.#dataPlane = new LocalDataPlane({
@@ -104,10 +111,6 @@ export class ProxyProcess {
     })
   }
 
-  get ready(): boolean {
-    return this.#live.status.value.ready && !this.#draining
-  }
-
   /** A sentence when it cannot start. Resolves when the static configuration runs and everything else is under way. */
   async start(): Promise<string | undefined> {
     const { loaded, log, version } = this.#parts
@@ -120,7 +123,7 @@ export class ProxyProcess {
       admin: admin === undefined ? 'none' : `${admin.host}:${admin.port}`,
       controlPlane: target.value === undefined ? 'none' : `${target.value.host}:${target.value.port}`,
     })
-    const problem = this.#startCertificates(target.value)
+    const problem = (await this.#startAdmin()) ?? this.#startCertificates(target.value)
     if (problem !== undefined) return problem
     this.#usesAds = target.value !== undefined
     if (target.value !== undefined) this.#startAds(target.value)
@@ -147,6 +150,39 @@ export class ProxyProcess {
     this.#live.stop()
     this.#certificates?.stop()
     this.#dataPlane.close()
+    void this.#admin?.close()
+  }
+
+  async #startAdmin(): Promise<string | undefined> {
+    const { loaded, clock, log, version, options, codec } = this.#parts
+    const address = loaded.fixed.admin
+    if (address === undefined) return undefined
+    const state = adminState({
+      version,
+      options,
+      bootstrap: loaded.bootstrap,
+      fixed: loaded.fixed,
+      codec,
+      clock,
+      log,
+      registry: this.#registry,
+      dataPlane: this.#dataPlane,
+      secrets: this.#secrets,
+      ads: this.#state,
+      live: this.#live,
+      isDraining: () => this.#draining,
+      drain: () => {
+        this.#draining = true
+        return this.#dataPlane.drain(options.drainMs)
+      },
+      quit: this.#quit,
+    })
+    try {
+      this.#admin = await startAdminServer(state, address, clock, log)
+      return undefined
+    } catch (error) {
+      return `the admin port ${address.host}:${address.port} cannot be opened: ${errorMessage(error)}; choose another in the bootstrap's admin.address`
+    }
   }
 
   #startCertificates(target: XdsTarget | undefined): string | undefined {

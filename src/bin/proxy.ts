@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { systemClock } from '../base/clock.ts'
-import { createLogger, type Logger } from '../base/log.ts'
+import { createLogger } from '../base/log.ts'
 import { systemRandom } from '../base/random.ts'
 import { compileRegex, compileRegexRewrite, compileStrictRegex } from '../base/regex.ts'
 import { formatProblems, type Problem, type Result } from '../base/result.ts'
@@ -13,6 +13,7 @@ import { proxyCodec } from '../envoy/proxy-codec.ts'
 import { decodeBootstrap } from '../proxy/config/decode-bootstrap.ts'
 import { type ProxyOptions, parseProxyOptions, proxyHelp } from './proxy-options.ts'
 import { type LoadedBootstrap, ProxyProcess } from './proxy-process.ts'
+import { SwitchableLog } from './switchable-log.ts'
 
 /** For whoever starts the proxy (supervisor, image): a small young generation keeps resident memory low, and garbage of the hot path
  *  dies there anyway. Figures: docs/decisions/proxy-memory.md. */
@@ -33,12 +34,9 @@ export async function runProxy(argv: readonly string[], env: Readonly<Record<str
     process.stderr.write('lateen proxy: --concurrency above 1 is not in force yet: data threads are missing. Use 1, or several proxies.\n')
     return 2
   }
-  const log = createLogger({
-    level: options.value.logLevel,
-    format: options.value.logFormat,
-    write: (line) => void process.stderr.write(line),
-    nowMs: systemClock.nowMs,
-  })
+  const { logLevel, logFormat } = options.value
+  const write = (line: string): void => void process.stderr.write(line)
+  const log = new SwitchableLog(logLevel, (level) => createLogger({ level, format: logFormat, write, nowMs: systemClock.nowMs }))
   const loaded = await loadBootstrap(options.value)
   if (options.value.mode === 'validate') return report(options.value.configPath, loaded)
   if (!loaded.ok) {
@@ -48,43 +46,43 @@ export async function runProxy(argv: readonly string[], env: Readonly<Record<str
   return serve(options.value, loaded.value, log)
 }
 
-async function serve(options: ProxyOptions, loaded: LoadedBootstrap, log: Logger): Promise<number> {
+async function serve(options: ProxyOptions, loaded: LoadedBootstrap, log: SwitchableLog): Promise<number> {
   for (const { path: at, message } of loaded.warnings) log.warn('not in force', { field: at, reason: message })
   const version = ownVersion()
   const parts = { options, loaded, log, version, clock: systemClock, random: systemRandom, codec: proxyCodec }
-  const running = new ProxyProcess(parts)
+  const stop = Promise.withResolvers<void>()
+  const running = new ProxyProcess(parts, stop.resolve)
   const problem = await running.start()
   if (problem !== undefined) {
     log.error('cannot start', { problem })
     running.close()
     return 1
   }
-  await stopSignal(() => running.close())
+  onStopSignal(stop.resolve, () => running.close())
+  await stop.promise
   await running.stop(options.drainMs)
   return 0
 }
 
-/** Resolves at the first SIGTERM or SIGINT; the second one cuts everything. */
-function stopSignal(cut: () => void): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (asked) cut()
-        asked = true
-        resolve()
-      })
-    }
-    // Whoever read our log is gone: that is no reason to stop carrying traffic.
-    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
-  })
+/** The first SIGTERM or SIGINT asks for a stop; the second one cuts everything. */
+function onStopSignal(stop: () => void, cut: () => void): void {
+  let asked = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (asked) cut()
+      asked = true
+      stop()
+    })
+  }
+  // Whoever read our log is gone: that is no reason to stop carrying traffic.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 }
 
 async function loadBootstrap(options: ProxyOptions): Promise<Result<LoadedBootstrap>> {
   const dropped: Problem[] = []
   const file = await readBootstrapFile(options.configPath, {
     codec: proxyCodec,
-    yamlChild: yamlChild(),
+    yamlToJsonProgram: yamlToJsonProgram(),
     // The decoder judges them: what touches security is refused or denies even when unsupported fields are allowed.
     onUnsupported: (at, message) => void dropped.push({ path: at.replace(`${options.configPath}: `, ''), message }),
   })
@@ -106,7 +104,7 @@ function report(file: string, loaded: Result<LoadedBootstrap>): number {
 }
 
 /** Beside the bundle in dist, or the source. */
-function yamlChild(): string {
+function yamlToJsonProgram(): string {
   const candidates = ['yaml-to-json.js', '../envoy/yaml-to-json.ts']
   const found = candidates.map((name) => path.join(import.meta.dirname, name)).find((file) => existsSync(file))
   return found ?? path.join(import.meta.dirname, 'yaml-to-json.js')

@@ -80,7 +80,7 @@ export class AdsClient<T> {
   }
 
   #onMessage(bytes: Buffer): void {
-    const { codec, state, log } = this.#options
+    const { codec, state, log, clock } = this.#options
     // Resources stay encoded here: each is decoded on its own, so that a bad one does not spoil its neighbours.
     const response = codec.decode(RESPONSE, bytes, { keepAny: true, onUnsupported: () => undefined })
     if (!response.ok) {
@@ -93,7 +93,7 @@ export class AdsClient<T> {
       this.#status.set({ ...this.#status.value, connected: true })
       log.info('connected to the control plane')
     }
-    this.#take(response.value.typeUrl ?? '', state.received(response.value))
+    this.#take(response.value.typeUrl ?? '', state.received(response.value, clock.nowMs()))
   }
 
   #take(typeUrl: string, step: Step): void {

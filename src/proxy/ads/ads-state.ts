@@ -30,6 +30,16 @@ export interface Root {
 export interface Held<T> {
   readonly version: string
   readonly value: T
+  /** Wall clock of the response that brought it. */
+  readonly updatedAtMs: number
+}
+
+/** A resource that was refused; forgotten when a later one of its name is taken. */
+export interface Rejection {
+  readonly typeUrl: string
+  readonly name: string
+  readonly details: string
+  readonly atMs: number
 }
 
 export interface Step {
@@ -60,6 +70,7 @@ export class AdsState<T> {
   readonly #node: Node
   readonly #reader: ResourceReader<T>
   readonly #types: readonly TypeState<T>[]
+  readonly #rejections = new Map<string, Rejection>()
   #connected = false
   #nodeSent = false
 
@@ -103,6 +114,10 @@ export class AdsState<T> {
     )
   }
 
+  get rejections(): Iterable<Rejection> {
+    return this.#rejections.values()
+  }
+
   connected(): readonly DeltaDiscoveryRequest[] {
     this.#connected = true
     this.#nodeSent = false
@@ -128,12 +143,12 @@ export class AdsState<T> {
     return { requests: this.#subscriptionChanges(), changed, rejected: [] }
   }
 
-  received(response: DeltaDiscoveryResponse): Step {
+  received(response: DeltaDiscoveryResponse, nowMs: number): Step {
     const type = this.#type(response.typeUrl ?? '')
     // A type that was never asked for: nothing to acknowledge.
     if (type?.subscribed === undefined) return { requests: [], changed: false, rejected: [] }
     const rejected: Problem[] = []
-    let changed = this.#takeResources(type, response.resources ?? [], rejected)
+    let changed = this.#takeResources(type, response.resources ?? [], nowMs, rejected)
     for (const name of response.removedResources ?? []) {
       changed = type.held.delete(name) || !type.absent.has(name) || changed
       if (this.#wanted(type).has(name)) type.absent.add(name)
@@ -149,7 +164,7 @@ export class AdsState<T> {
     return { requests: [acknowledgement, ...this.#subscriptionChanges()], changed, rejected }
   }
 
-  #takeResources(type: TypeState<T>, resources: readonly Resource[], rejected: Problem[]): boolean {
+  #takeResources(type: TypeState<T>, resources: readonly Resource[], nowMs: number, rejected: Problem[]): boolean {
     let changed = false
     const seen = new Set<string>()
     for (const resource of resources) {
@@ -163,9 +178,12 @@ export class AdsState<T> {
       const decoded = this.#decode(type, name, resource)
       if (!decoded.ok) {
         for (const { path, message } of decoded.problems) rejected.push({ path: path === '' ? label : `${label}: ${path}`, message })
+        const details = formatProblems(decoded.problems)
+        this.#rejections.set(`${type.typeUrl} ${name}`, { typeUrl: type.typeUrl, name, details, atMs: nowMs })
         continue
       }
-      type.held.set(name, { version: resource.version ?? '', value: decoded.value })
+      this.#rejections.delete(`${type.typeUrl} ${name}`)
+      type.held.set(name, { version: resource.version ?? '', value: decoded.value, updatedAtMs: nowMs })
       type.absent.delete(name)
       changed = true
     }

@@ -73,6 +73,13 @@ export class LocalSecretStore implements SecretStore {
     this.#root(`secret ${name}`).set(pem)
   }
 
+  /** Everything that is held now, for the admin port: certificates and roots, never keys. */
+  certificates(): readonly { readonly name: string; readonly chainPem: string | undefined; readonly rootsPem: string | undefined }[] {
+    const chains = [...this.#pairs].map(([key, { value }]) => ({ name: shortName(key), chainPem: value?.chainPem, rootsPem: undefined }))
+    const roots = [...this.#roots].map(([key, { value }]) => ({ name: shortName(key), chainPem: undefined, rootsPem: value }))
+    return [...chains, ...roots].filter(({ chainPem, rootsPem }) => chainPem !== undefined || rootsPem !== undefined)
+  }
+
   /** A full turn over all files now; tests and SIGHUP-like callers need not wait for the poll. */
   reload(): void {
     for (const reload of this.#reloads) reload()
@@ -125,4 +132,10 @@ function checkedPair(chainPem: string, keyPem: string): KeyPair {
 function checkedRoots(pem: string): string {
   if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error('no certificate in the file of roots')
   return pem
+}
+
+/** 'default' for a secret, the path for a file, 'inline' for PEM in the configuration. */
+function shortName(key: string): string {
+  const space = key.indexOf(' ')
+  return key.startsWith('pem ') ? 'inline' : (key.slice(space + 1).split(' ')[0] ?? '')
 }
