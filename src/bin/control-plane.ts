@@ -1,13 +1,13 @@
 // `lateen control-plane`: arguments and signals of the process around bin/control-plane/start.ts. Started by `lateen run`, or by hand.
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import manifest from '../../package.json' with { type: 'json' }
 import { systemClock } from '../base/clock.ts'
 import { errorMessage, LateenError } from '../base/errors.ts'
 import { createLogger, LOG_LEVELS, type LogLevel } from '../base/log.ts'
 import { DEFAULT_MESH_SETTINGS } from '../model/mesh-settings.ts'
 import { stateFolderPath } from '../standalone/state-folder.ts'
 import { startControlPlane } from './control-plane/start.ts'
+import { ownVersion } from './own-version.ts'
 
 const USAGE = `Usage: lateen control-plane --dir DIR [options]
   --dir DIR            directory with the YAML files of the mesh; watched
@@ -51,7 +51,7 @@ export async function runControlPlane(argv: readonly string[], env: Readonly<Rec
     ...address(values.listen),
     monitoringPort: portNumber(values.monitoring, '--monitoring'),
     settings: { ...DEFAULT_MESH_SETTINGS, accessLog: { path: '/dev/stdout', format: undefined } },
-    version: manifest.version,
+    version: ownVersion(),
     pid: process.pid,
     isRoot: process.getuid?.() === 0,
     clock: systemClock,

@@ -1,0 +1,88 @@
+// Join tokens: once, for one identity, for a while; remembered by their hash.
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { FakeClock } from '../base/fake-clock.ts'
+import type { Result } from '../base/result.ts'
+import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts'
+import { openJoinTokens } from './join-tokens.ts'
+
+const MINUTE_MS = 60_000
+
+function spiffeId(text: string): SpiffeId {
+  const parsed = parseSpiffeId(text)
+  assert.ok(parsed.ok)
+  return parsed.value
+}
+
+const id = spiffeId('spiffe://cluster.local/ns/default/sa/cart')
+
+function file(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lateen-tokens-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return join(folder, 'tokens.json')
+}
+
+function value<T>(result: Result<T>): T {
+  assert.ok(result.ok, JSON.stringify(result))
+  return result.value
+}
+
+const why = (result: Result<unknown>): string => (result.ok ? '' : (result.problems[0]?.message ?? ''))
+
+test('a token is good for its identity, once', (t) => {
+  const tokens = openJoinTokens(file(t), new FakeClock())
+  const token = value(tokens.mint(id, MINUTE_MS))
+  assert.equal(value(tokens.check(token)), id)
+  assert.equal(value(tokens.redeem(token)), id)
+  assert.match(why(tokens.redeem(token)), /was used already/)
+  assert.match(why(tokens.check(token)), /was used already/)
+})
+
+test('a token expires', (t) => {
+  const clock = new FakeClock()
+  const tokens = openJoinTokens(file(t), clock)
+  const token = value(tokens.mint(id, MINUTE_MS))
+  clock.advance(MINUTE_MS)
+  assert.match(why(tokens.redeem(token)), /expired at/)
+})
+
+test('a restart neither forgets a token nor allows a used one again', (t) => {
+  const path = file(t)
+  const clock = new FakeClock()
+  const before = openJoinTokens(path, clock)
+  const [used, unused] = [value(before.mint(id, MINUTE_MS)), value(before.mint(id, MINUTE_MS))]
+  value(before.redeem(used))
+  const after = openJoinTokens(path, clock)
+  assert.match(why(after.redeem(used)), /was used already/)
+  assert.equal(value(after.redeem(unused)), id)
+})
+
+test('the file holds no token, and is refused when others can read it', (t) => {
+  const path = file(t)
+  const token = value(openJoinTokens(path, new FakeClock()).mint(id, MINUTE_MS))
+  assert.ok(!readFileSync(path, 'utf8').includes(token.slice('lateen-join-'.length)))
+  chmodSync(path, 0o640)
+  assert.throws(() => openJoinTokens(path, new FakeClock()), /has mode 0640/)
+})
+
+test('what expired is forgotten, so that the file does not grow', (t) => {
+  const path = file(t)
+  const clock = new FakeClock()
+  const tokens = openJoinTokens(path, clock)
+  for (let round = 0; round < 50; round++) {
+    value(tokens.mint(id, MINUTE_MS))
+    clock.advance(10_000)
+  }
+  assert.ok(JSON.parse(readFileSync(path, 'utf8')).tokens.length <= 7)
+})
+
+test('a damaged file stops the start instead of forgetting which tokens were used', (t) => {
+  const path = file(t)
+  for (const text of ['', '{}', '{"tokens":[{}]}', '{"tokens":[{"hash":"00","identity":"x","expiresMs":1}]}']) {
+    writeFileSync(path, text, { mode: 0o600 })
+    assert.throws(() => openJoinTokens(path, new FakeClock()), /cannot be read/)
+  }
+})
