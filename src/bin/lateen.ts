@@ -78,6 +78,7 @@ async function runCli(word: string, args: readonly string[]): Promise<number> {
     env: process.env,
     cwd: process.cwd(),
     colour: process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '',
+    sidecarNodeOptions: word === 'run' ? (await import('./proxy.ts')).PROXY_EXEC_ARGV : [],
     program: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
     node: process.execPath,
     version: ownVersion(),

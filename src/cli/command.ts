@@ -26,6 +26,8 @@ export interface CliContext {
   /** How this program is started again: node, its options, the file. */
   readonly program: readonly string[]
   readonly node: string
+  /** Node's options for a sidecar's process. */
+  readonly sidecarNodeOptions: readonly string[]
   readonly version: string
   readonly clock: Clock
   readonly random: Random

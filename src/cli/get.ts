@@ -59,9 +59,9 @@ function print(objects: readonly ApiObject[], format: Format): string {
 }
 
 /** What a person would write: no source, no empty labels; the version in which it is stored. */
-function clean({ source: _source, metadata, ...object }: ApiObject): object {
+function clean({ kind, spec, metadata, ...object }: ApiObject): object {
   const { labels, annotations, namespace, name, ...rest } = metadata
-  const info = kindInfo(object.kind)
+  const info = kindInfo(kind)
   const apiVersion =
     info === undefined ? object.apiVersion : (apiVersionsOf(info).find((each) => each === object.apiVersion) ?? object.apiVersion)
   const kept = {
@@ -71,7 +71,7 @@ function clean({ source: _source, metadata, ...object }: ApiObject): object {
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     ...rest,
   }
-  return { ...object, apiVersion, metadata: kept }
+  return { apiVersion, kind, metadata: kept, spec }
 }
 
 function row(object: ApiObject): readonly string[] {

@@ -33,9 +33,24 @@ export async function run(args: readonly string[], context: CliContext): Promise
     context.writeError(`lateen: --ingress-port is '${options.ingressPort}'; it must be a number from 1 to 65535\n`)
     return EXIT.usage
   }
-  const { program, node, version, env, write, colour, clock, random, signal } = context
+  const { program, node, sidecarNodeOptions, version, env, write, colour, clock, random, signal } = context
   const dir = path.resolve(context.cwd, command.args[0] ?? '.')
-  await runMesh({ dir, state: options.state, strategy, ingressPort, program, node, version, env, write, colour, clock, random, signal })
+  await runMesh({
+    dir,
+    state: options.state,
+    strategy,
+    ingressPort,
+    program,
+    node,
+    sidecarNodeOptions,
+    version,
+    env,
+    write,
+    colour,
+    clock,
+    random,
+    signal,
+  })
   return EXIT.fine
 }
 

@@ -57,6 +57,7 @@ async function run(): Promise<void> {
     ingressPort: args[2] === undefined ? undefined : Number(args[2]),
     program: [process.execPath, import.meta.filename],
     node: process.execPath,
+    sidecarNodeOptions: ['--max-old-space-size=128'],
     version: '0.0.0',
     env: process.env,
     write: (text) => void process.stdout.write(text),

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly program: readonly string[]
   /** The node that runs all this. */
   readonly node: string
+  /** Node's options for a sidecar's process: it needs less memory than Node gives itself. */
+  readonly sidecarNodeOptions: readonly string[]
   readonly version: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly write: (text: string) => void
@@ -47,9 +49,22 @@ export async function runMesh(options: RunOptions): Promise<void> {
   const output = createOutput(options.write, options.colour)
   output.say(`mesh of ${dir}; state in ${folder.path}`)
   try {
-    const { program, env, version, clock, random, signal } = options
+    const { program, sidecarNodeOptions, env, version, clock, random, signal } = options
     const nodeFolder = path.dirname(options.node)
-    await new Supervisor({ dir, folder, program, env, nodeFolder, version, clock, random, guardian, output, signal }).run()
+    await new Supervisor({
+      dir,
+      folder,
+      program,
+      sidecarNodeOptions,
+      env,
+      nodeFolder,
+      version,
+      clock,
+      random,
+      guardian,
+      output,
+      signal,
+    }).run()
   } finally {
     await guardian.dismiss()
     number.release()

@@ -22,6 +22,7 @@ export interface SupervisorOptions {
   readonly folder: StateFolder
   /** The program that understands `control-plane` and `proxy`: node and the dispatcher. */
   readonly program: readonly string[]
+  readonly sidecarNodeOptions: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly nodeFolder: string
   readonly version: string
@@ -166,7 +167,8 @@ export class Supervisor {
   }
 
   async #sidecarSpec(key: string, workload: LocalWorkload, addresses: WorkloadAddresses): Promise<ProcessSpec> {
-    const { folder, program, version } = this.#options
+    const { folder, program, sidecarNodeOptions, version } = this.#options
+    const [node = '', ...rest] = program
     const xds = this.#xds
     if (xds === undefined) throw new LateenError('NO_CONTROL_PLANE', 'the control plane has not said where it listens')
     const { namespace, labels } = workload.metadata
@@ -188,7 +190,9 @@ export class Supervisor {
     })
     writePrivateFile(bootstrap, `${JSON.stringify(described, null, 2)}\n`)
     const command = [
-      ...program,
+      node,
+      ...sidecarNodeOptions,
+      ...rest,
       'proxy',
       '-c',
       bootstrap,
@@ -212,11 +216,12 @@ export class Supervisor {
       this.#publishedChecked.add(listen.port)
       if (await isFree(listen)) continue
       const other = await nextFreePort({ host: listen.host, port: listen.port + 1 })
-      throw new LateenError(
-        'PORT_TAKEN',
-        `Port ${listen.port} on ${listen.host} is taken by another program, so the mesh cannot offer its page there. ` +
-          `Stop that program, or use another port: npx lateen run ${this.#options.dir} --ingress-port ${other ?? 'PORT'}`,
-      )
+      const sentence =
+        `Port ${listen.port} on ${listen.host} is taken by another program, so the mesh cannot publish there. ` +
+        `Stop that program, or use another port: npx lateen run ${this.#options.dir} --ingress-port ${other ?? 'PORT'}`
+      // Applied later, it is one listener that does not open: no reason to take a running mesh down.
+      if (this.#instances.size > 0 && this.#announced.size > 0) this.#options.output.say(sentence)
+      else throw new LateenError('PORT_TAKEN', sentence)
     }
   }
 

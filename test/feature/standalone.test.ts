@@ -1,0 +1,164 @@
+// Bookinfo as a user runs it: `lateen run` on a copy of the sample, real control plane, real sidecars, real applications.
+// One mesh for the whole file; tests run in order and each leaves the routing as its name says.
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, before, test } from 'node:test'
+import { delay, systemClock } from '../../src/base/clock.ts'
+import type { AddressPlan } from '../../src/model/address-plan.ts'
+import { askDesiredMesh, askProxies } from '../../src/standalone/mesh-api.ts'
+import { connectMesh } from '../../src/standalone/mesh-client.ts'
+
+const ROOT = path.resolve(import.meta.dirname, '../..')
+const LATEEN = path.join(ROOT, 'src/bin/lateen.ts')
+const START_MS = 30_000
+
+const base = mkdtempSync(path.join(tmpdir(), 'lateen-feature-'))
+const state = path.join(base, 'state')
+const samples = path.join(base, 'bookinfo')
+const routes = path.join(samples, 'mesh', 'virtual-services.yaml')
+let mesh: ChildProcess
+let output = ''
+let port = 0
+let plan: AddressPlan
+
+before(async () => {
+  cpSync(path.join(ROOT, 'samples/bookinfo'), samples, { recursive: true })
+  port = await freePort()
+  mesh = spawn(process.execPath, [LATEEN, 'run', path.join(samples, 'mesh'), '--state', state, '--ingress-port', String(port)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  for (const stream of [mesh.stdout, mesh.stderr]) stream?.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
+  await until('the page is whole', async () => isWhole(await page()))
+  plan = (await askDesiredMesh(connectMesh(path.join(state, 'control.sock')))).addresses
+})
+
+after(async () => {
+  const gone = new Promise((resolve) => mesh.once('exit', resolve))
+  mesh.kill('SIGTERM')
+  await gone
+  rmSync(base, { recursive: true, force: true })
+})
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + START_MS
+  while (!(await Promise.resolve(condition()).catch(() => false))) {
+    if (systemClock.monotonicMs() > deadlineMs) assert.fail(`not true within ${START_MS} ms: ${what}\n${output.slice(-6000)}`)
+    await delay(systemClock, 50)
+  }
+}
+
+async function page(user?: string): Promise<string> {
+  const headers = user === undefined ? {} : { cookie: `end-user=${user}` }
+  const response = await fetch(`http://127.0.0.1:${port}/productpage`, { headers })
+  return response.text()
+}
+
+const isWhole = (text: string): boolean => text.includes('What readers say') && !text.includes('role="alert"')
+
+/** Which version of reviews answered, `count` times. */
+async function versions(count: number, user?: string): Promise<Readonly<Record<string, number>>> {
+  const seen: Record<string, number> = {}
+  for (let done = 0; done < count; done += 20) {
+    const answers = await Promise.all(
+      Array.from({ length: Math.min(20, count - done) }, async () => {
+        const headers = user === undefined ? {} : { cookie: `end-user=${user}` }
+        const response = await fetch(`http://127.0.0.1:${port}/api/v1/products/0/reviews`, { headers })
+        const body: unknown = await response.json()
+        return response.ok && typeof body === 'object' && body !== null && 'version' in body
+          ? String(body.version)
+          : `status ${response.status}`
+      }),
+    )
+    for (const answer of answers) seen[answer] = (seen[answer] ?? 0) + 1
+  }
+  return seen
+}
+
+const networking = (name: string): string => readFileSync(path.join(samples, 'networking', name), 'utf8')
+
+function lateen(...args: string[]): Promise<{ readonly code: number | null; readonly text: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [LATEEN, ...args, '--state', state], { stdio: ['ignore', 'pipe', 'pipe'], cwd: samples })
+    let text = ''
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+    child.once('exit', (code) => resolve({ code, text }))
+  })
+}
+
+test('every hop of the page was proved by mutual TLS', async () => {
+  const text = await page()
+  for (const caller of ['bookinfo-ingress', 'bookinfo-productpage']) assert.match(text, new RegExp(`mutual TLS from default/${caller}`))
+  assert.equal(text.includes('plain text'), false, text)
+})
+
+test('at first everyone gets reviews v1', async () => {
+  assert.deepEqual(await versions(40), { v1: 40 })
+})
+
+test('a file edited to 80/20 shifts a fifth of the requests, and loses none', async () => {
+  writeFileSync(routes, networking('virtual-service-reviews-80-20.yaml'))
+  await until('v2 answers too', async () => ((await versions(20)).v2 ?? 0) > 0)
+  const seen = await versions(1000)
+  assert.equal((seen.v1 ?? 0) + (seen.v2 ?? 0), 1000, JSON.stringify(seen))
+  // Three standard deviations of a binomial with n = 1000, p = 0.2.
+  assert.ok(Math.abs((seen.v2 ?? 0) - 200) <= 38, JSON.stringify(seen))
+})
+
+test('lateen apply routes one user to v2 and everyone else to v1', async () => {
+  const applied = await lateen('apply', '-f', 'networking/virtual-service-reviews-test-v2.yaml')
+  assert.deepEqual([applied.code, /VirtualService default\/reviews configured/.test(applied.text)], [0, true], applied.text)
+  await until('jason gets v2', async () => (await versions(20, 'jason')).v2 === 20)
+  assert.deepEqual(await versions(40), { v1: 40 })
+  assert.match(await page('jason'), /class="stars black"/)
+})
+
+test('a broken file leaves the routing as it was and says where it is broken', async () => {
+  writeFileSync(routes, 'kind: [')
+  await until('the mistake is reported', async () => (await lateen('get', 'vs')).code === 0)
+  assert.deepEqual(await versions(20), { v1: 20 })
+  assert.equal((await lateen('analyze', 'mesh')).code, 1 + 1)
+})
+
+test('under STRICT a caller without a certificate is refused, and the page stays whole', async () => {
+  const details = plan.workloads['default/details-v1']?.inbound[0]?.listen
+  assert.ok(details)
+  const plain = (): Promise<number> => fetch(`http://${details.host}:${details.port}/details/0`).then((response) => response.status)
+  assert.equal(await plain(), 200)
+  assert.equal((await lateen('apply', '-f', 'networking/strict-mtls.yaml')).code, 0)
+  await until('plain text is refused', async () => {
+    try {
+      return (await plain()) !== 200
+    } catch {
+      return true
+    }
+  })
+  assert.equal(isWhole(await page()), true)
+})
+
+test('every sidecar has acknowledged its configuration', async () => {
+  const proxies = await askProxies(connectMesh(path.join(state, 'control.sock')))
+  assert.equal(proxies.length, 7)
+  for (const { workload, types } of proxies) {
+    for (const [type, { state: is }] of Object.entries(types)) assert.equal(is, 'SYNCED', `${workload} ${type}`)
+  }
+})
+
+test('the access log of a sidecar names the route and the cluster that was called', () => {
+  assert.match(
+    output,
+    /productpage-v1 sidecar +\| .*"GET \/reviews\/0 HTTP\/1\.1" 200 .*outbound\|9080\|v1\|reviews\.default\.svc\.cluster\.local/,
+  )
+})
