@@ -58,8 +58,8 @@ export interface BindCapture {
   readonly kind: 'bind'
   readonly inbound: readonly { readonly port: number; readonly listen: HostPort; readonly application: HostPort }[]
   readonly outbound: readonly BoundServicePort[]
-  /** Absolute-form requests for any service by name (HTTP_PROXY). */
-  readonly httpProxy: HostPort
+  /** Absolute-form requests for any service by name (HTTP_PROXY); undefined: the address plan had no room for it. */
+  readonly httpProxy: HostPort | undefined
 }
 
 export interface BoundServicePort {

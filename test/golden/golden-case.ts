@@ -81,7 +81,7 @@ export function readCase(name: string): GoldenCase {
     findings: reads.flatMap(({ findings }) => findings),
     input: {
       state,
-      settings: { ...DEFAULT_MESH_SETTINGS, accessLog: { path: '/dev/null', format: undefined }, ...header.settings },
+      settings: { ...DEFAULT_MESH_SETTINGS, ...header.settings },
       addresses,
       capture: header.capture ?? 'bind',
       ready: new Set(Object.keys(addresses.workloads).filter((key) => !silent.has(key))),

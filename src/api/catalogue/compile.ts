@@ -74,4 +74,21 @@ export const compileCatalogue = {
     fix: 'Correct destination.port.number, or add the port to the Service.',
     example: 'spec: {hosts: [reviews], http: [{route: [{destination: {host: reviews, port: {number: 9999}}}]}]}',
   },
+  LTN0210: {
+    severity: 'warning',
+    title: 'HTTP routes for a service that speaks no HTTP',
+    what: "no port of '{host}' is declared as HTTP, so its http routes apply to nothing",
+    why: 'The bytes of other ports are forwarded unread.',
+    fix: "Name the Service's port 'http' (or 'http2', 'grpc'), or set its appProtocol.",
+    example:
+      '# Service reviews: ports: [{name: tcp, port: 9080}]\nspec: {hosts: [reviews], http: [{route: [{destination: {host: reviews}}]}]}',
+  },
+  LTN0211: {
+    severity: 'warning',
+    title: 'A port of a service that no workload answers',
+    what: "none of the selected workloads has the port '{target}' that port {port} means",
+    why: 'Requests to this port are answered 503 (no healthy upstream).',
+    fix: 'Correct targetPort, or declare the port in the workloads.',
+    example: 'spec: {selector: {app: reviews}, ports: [{name: http, port: 80, targetPort: 9999}]}',
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>

@@ -16,6 +16,7 @@ export function destinationRules(draft: MeshDraft, input: CompileInput): readonl
 
 function addRule(rule: DestinationRule, draft: MeshDraft, input: CompileInput): readonly Finding[] {
   const host = resolveHost(rule.spec.host, rule.metadata.namespace, input.settings)
+  if (host.startsWith('*')) return [finding('LTN0102', rule, 'spec.host', { field: 'a host with a wildcard' })]
   if (!draft.services.has(host)) {
     const suggestion = didYouMean(rule.spec.host, host, draft.services.keys())
     return [finding('LTN0207', rule, 'spec.host', { host: rule.spec.host, suggestion })]

@@ -1,6 +1,6 @@
 // Services meet workloads: who answers for each service port, and with which identities. After peer-authentication.
 // Invariant: every service has an entry, if only an empty one, so that a service without endpoints answers 503 UH and not 404.
-import type { Finding } from '../../api/finding.ts'
+import { type Finding, finding } from '../../api/finding.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import type { Endpoint, MeshService, ServiceEndpoints, ServicePort } from '../../model/service.ts'
@@ -10,19 +10,31 @@ import { compareText, type MeshDraft } from './mesh-draft.ts'
 import { targets } from './workloads.ts'
 
 export function endpoints(draft: MeshDraft, input: CompileInput): readonly Finding[] {
+  const findings: Finding[] = []
+  const byNamespace = Map.groupBy(draft.workloads.values(), ({ namespace }) => namespace)
   for (const [hostname, service] of draft.services) {
-    const selected = selectedWorkloads(draft, service)
-    draft.endpoints.set(hostname, endpointsOf(service, selected, input))
+    const selector = draft.selectors.get(hostname)
+    const selected = (selector === undefined ? [] : (byNamespace.get(service.namespace) ?? []))
+      .filter(({ labels }) => hasLabels(labels, selector ?? {}))
+      .sort((a, b) => compareText(workloadKey(a), workloadKey(b)))
+    const found = endpointsOf(service, selected, input)
+    draft.endpoints.set(hostname, found)
+    if (selected.length > 0) findings.push(...unansweredPorts(service, found, input))
   }
-  return []
+  return findings
 }
 
-function selectedWorkloads(draft: MeshDraft, service: MeshService): readonly Workload[] {
-  const selector = draft.selectors.get(service.hostname)
-  if (selector === undefined) return []
-  return [...draft.workloads.values()]
-    .filter((workload) => workload.namespace === service.namespace && hasLabels(workload.labels, selector))
-    .sort((a, b) => compareText(workloadKey(a), workloadKey(b)))
+/** Ports that none of the selected workloads has: a slip in a targetPort. */
+function unansweredPorts(service: MeshService, found: ServiceEndpoints, input: CompileInput): readonly Finding[] {
+  const object = input.state.objects.Service.get(`${service.namespace}/${service.name}`)
+  if (object === undefined) return []
+  return service.ports.flatMap((port, index) => {
+    const isAnswered = found.ports.some((each) => each.port === port.number && each.endpoints.length > 0)
+    const at = (object.spec.ports ?? []).findIndex((each) => each.port === port.number)
+    return isAnswered
+      ? []
+      : [finding('LTN0211', object, `spec.ports[${at === -1 ? index : at}]`, { port: port.number, target: port.targetPort })]
+  })
 }
 
 function endpointsOf(service: MeshService, selected: readonly Workload[], input: CompileInput): ServiceEndpoints {

@@ -3,6 +3,7 @@
 import { type Finding, finding } from '../../api/finding.ts'
 import type { VirtualService } from '../../api/generated/virtual-service.gen.ts'
 import { describeOrigin } from '../../model/origin.ts'
+import { isHttp } from '../../model/service.ts'
 import type { CompileInput } from './compile-input.ts'
 import { didYouMean, resolveHost } from './hosts.ts'
 import { httpRoutes } from './http-routes.ts'
@@ -37,6 +38,10 @@ function addVirtualService(object: VirtualService, draft: MeshDraft, input: Comp
     }
     if (isMissingService(host, draft, input)) {
       findings.push(finding('LTN0208', object, path, { host: written, suggestion: didYouMean(written, host, draft.services.keys()) }))
+    }
+    const service = draft.services.get(host)
+    if (service !== undefined && http.length > 0 && !service.ports.some(({ protocol }) => isHttp(protocol))) {
+      findings.push(finding('LTN0210', object, path, { host: written }))
     }
     draft.routes.set(host, { host, http, origin: originOf(object) })
   }

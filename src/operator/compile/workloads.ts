@@ -14,30 +14,42 @@ import { protocolOfName } from './protocol.ts'
 const UNDECIDED: ServerTls = { mode: 'permissive', because: undefined }
 
 export function workloads(draft: MeshDraft, input: CompileInput): readonly Finding[] {
+  const selecting = Map.groupBy(sortedByKey(draft.selectors), ([hostname]) => draft.services.get(hostname)?.namespace)
   for (const [key, addresses] of Object.entries(input.addresses.workloads)) {
     const object = input.state.objects.LocalWorkload.get(addresses.workload)
-    if (object !== undefined) draft.workloads.set(key, workloadOf(object, key, addresses, draft, input))
+    if (object === undefined) continue
+    const { labels, namespace } = object.metadata
+    const behind = (selecting.get(namespace) ?? []).flatMap(([hostname, selector]) => {
+      const service = draft.services.get(hostname)
+      return service !== undefined && hasLabels(labels, selector) ? [service] : []
+    })
+    const capture = captureOf(addresses, draft, input)
+    draft.workloads.set(key, workloadOf(object, { key, address: addresses.address, behind, capture }, input))
   }
   return []
 }
 
-/** @param key `namespace/name` of the instance: a LocalWorkload with replicas has several. */
-function workloadOf(object: LocalWorkload, key: string, addresses: WorkloadAddresses, draft: MeshDraft, input: CompileInput): Workload {
+interface Surroundings {
+  /** `namespace/name` of the instance: a LocalWorkload with replicas has several. */
+  readonly key: string
+  readonly address: string
+  /** The services that select it. */
+  readonly behind: readonly MeshService[]
+  readonly capture: Capture
+}
+
+function workloadOf(object: LocalWorkload, { key, address, behind, capture }: Surroundings, input: CompileInput): Workload {
   const { labels, namespace } = object.metadata
-  const behind = [...sortedByKey(draft.selectors)].flatMap(([hostname, selector]) => {
-    const service = draft.services.get(hostname)
-    return service !== undefined && service.namespace === namespace && hasLabels(labels, selector) ? [service] : []
-  })
   return {
     namespace,
     name: key.slice(namespace.length + 1),
     serviceAccount: object.spec.serviceAccount ?? 'default',
     labels,
-    address: addresses.address,
+    address,
     ports: portsOf(object, behind),
     locality: NO_LOCALITY,
     ready: input.ready.has(key),
-    capture: captureOf(addresses, draft, input),
+    capture,
     otherPortsTls: UNDECIDED,
     denials: [],
     origin: originOf(object),
@@ -83,5 +95,6 @@ function captureOf(addresses: WorkloadAddresses, draft: MeshDraft, input: Compil
     return isKnown ? [{ hostname, port, listen }] : []
   })
   const inbound = addresses.inbound.map(({ containerPort, listen, application }) => ({ port: containerPort, listen, application }))
-  return { kind: 'bind', inbound, outbound, httpProxy: addresses.httpProxy }
+  const { httpProxy } = addresses
+  return { kind: 'bind', inbound, outbound, httpProxy: httpProxy.port === 0 ? undefined : httpProxy }
 }

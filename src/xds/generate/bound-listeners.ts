@@ -15,7 +15,7 @@ import { httpManager, tcpProxy } from './terminal-filters.ts'
 export function boundListeners(view: ProxyView): readonly Resource[] {
   const { capture } = view.instance.workload
   if (capture.kind !== 'bind') return []
-  return [...inboundListeners(view.instance, capture), ...serviceListeners(view, capture), proxyListener(view.instance, capture)]
+  return [...inboundListeners(view.instance, capture), ...serviceListeners(view, capture), ...proxyListener(view.instance, capture)]
 }
 
 function inboundListeners(view: InstanceView, capture: BindCapture): readonly Resource[] {
@@ -45,8 +45,8 @@ function serviceListeners({ scope, instance }: ProxyView, capture: BindCapture):
   })
 }
 
-function proxyListener(view: InstanceView, capture: BindCapture): Resource {
-  return outbound(capture.httpProxy, outboundManager(view, capture.httpProxy, HTTP_PROXY_ROUTES), undefined)
+function proxyListener(view: InstanceView, { httpProxy }: BindCapture): readonly Resource[] {
+  return httpProxy === undefined ? [] : [outbound(httpProxy, outboundManager(view, httpProxy, HTTP_PROXY_ROUTES), undefined)]
 }
 
 function outboundManager(view: InstanceView, listen: HostPort, routeConfig: string): Filter {

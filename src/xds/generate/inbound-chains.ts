@@ -71,7 +71,7 @@ function chainsFor(
       ...(isUnconditional ? {} : { filterChainMatch: { ...where, ...match } }),
       ...(terminatesTls ? { transportSocket: serverTransport(protocol, view.settings) } : {}),
       filters,
-      metadata: metadataOf({ origin: tls.because?.object, field: tls.because?.field }),
+      ...(tls.because === undefined ? {} : { metadata: metadataOf({ origin: tls.because.object, field: tls.because.field }) }),
     }
   })
 }

@@ -19,13 +19,14 @@ export function scopeFor(snapshot: MeshSnapshot, namespace: string, capture: Cap
 }
 
 function buildScope(snapshot: MeshSnapshot, namespace: string, capture: Capture['kind']): ScopeView {
+  const wildcards = [...snapshot.routes.values()].filter(({ host }) => host.startsWith('*'))
   const services = [...snapshot.services.values()].map((service): ServiceView => {
     const { hostname } = service
     return {
       service,
       identities: snapshot.endpoints.get(hostname)?.identities ?? NONE,
       policy: snapshot.policies.get(hostname),
-      route: coveringRoute(snapshot.routes, hostname),
+      route: snapshot.routes.get(hostname) ?? coveringRoute(wildcards, hostname),
     }
   })
   const foreignRoutes = [...snapshot.routes.values()].filter(({ host }) => !snapshot.services.has(host))
@@ -53,14 +54,11 @@ function keyOf(object: object | undefined): string {
   return object === undefined ? '-' : objectKey(object)
 }
 
-/** The exact host, else the longest wildcard that covers it (Istio: most specific host wins). */
-export function coveringRoute(routes: ReadonlyMap<string, TrafficRoute>, hostname: string): TrafficRoute | undefined {
-  const exact = routes.get(hostname)
-  if (exact !== undefined) return exact
+/** The longest wildcard that covers the host (Istio: the most specific host wins; an exact one was looked up before). */
+function coveringRoute(wildcards: readonly TrafficRoute[], hostname: string): TrafficRoute | undefined {
   let best: TrafficRoute | undefined
-  for (const route of routes.values()) {
-    const isCovering = route.host.startsWith('*') && hostname.endsWith(route.host.slice(1))
-    if (isCovering && (best === undefined || route.host.length > best.host.length)) best = route
+  for (const route of wildcards) {
+    if (hostname.endsWith(route.host.slice(1)) && (best === undefined || route.host.length > best.host.length)) best = route
   }
   return best
 }
