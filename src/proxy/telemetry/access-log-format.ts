@@ -102,7 +102,9 @@ function compileJsonLine(template: Readonly<Record<string, unknown>>, omitsEmpty
 }
 
 function compileJsonObject(template: Readonly<Record<string, unknown>>, omitsEmpty: boolean): JsonWriter {
-  const fields = Object.entries(template).map(([key, value]) => ({
+  // Envoy prints them sorted: a Struct keeps no order.
+  const sorted = Object.entries(template).sort(([a], [b]) => (a < b ? -1 : 1))
+  const fields = sorted.map(([key, value]) => ({
     key: `${JSON.stringify(key)}:`,
     write: compileJsonValue(value, omitsEmpty),
   }))

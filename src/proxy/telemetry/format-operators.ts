@@ -25,6 +25,7 @@ const PLAIN: Readonly<Record<string, FormatOperator>> = {
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (outcome) => outcome.endpoint?.address.host,
   UPSTREAM_REMOTE_PORT: (outcome) => outcome.endpoint?.address.port,
   UPSTREAM_CLUSTER: (outcome) => outcome.cluster?.statName ?? outcome.clusterName,
+  // Also of a cluster that does not exist, where Envoy prints '-': whoever reads NC wants to know which.
   UPSTREAM_CLUSTER_RAW: (outcome) => outcome.clusterName,
   UPSTREAM_LOCAL_ADDRESS: (outcome) => outcome.upstreamLocalAddress,
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (outcome) => hostOf(outcome.upstreamLocalAddress),
@@ -44,6 +45,8 @@ const PLAIN: Readonly<Record<string, FormatOperator>> = {
   REQUESTED_SERVER_NAME: (outcome) => outcome.connection.serverName,
   ROUTE_NAME: (outcome) => outcome.routeName,
   VIRTUAL_HOST_NAME: (outcome) => outcome.virtualHost,
+  // Virtual clusters are not honoured.
+  VIRTUAL_CLUSTER_NAME: () => undefined,
   GRPC_STATUS_NUMBER: grpcStatus,
   GRPC_STATUS: (outcome) => {
     const status = grpcStatus(outcome)
