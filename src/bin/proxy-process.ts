@@ -26,6 +26,7 @@ import { Assembler } from '../proxy/config/assemble.ts'
 import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
 import { LocalDataPlane } from '../proxy/local-data-plane.ts'
+import { loadOriginalDestination, type OriginalDestination } from '../proxy/sockets/original-destination.ts'
 import { registerDataPlane } from '../proxy/telemetry/data-plane-metrics.ts'
 import { IstioMetrics } from '../proxy/telemetry/istio-metrics.ts'
 import { MetricRegistry } from '../proxy/telemetry/metrics.ts'
@@ -91,7 +92,8 @@ export class ProxyProcess {
       recorder: this.#recorder,
       self: labels,
       maxDownstreamConnections: loaded.fixed.maxDownstreamConnections,
-      originalDestination: undefined,
+      nodeId: node?.id ?? '',
+      originalDestination: lazyOriginalDestination(log),
     })
     registerDataPlane(this.#registry, this.#dataPlane)
     this.#assembler = new Assembler(loaded.fixed.settings)
@@ -258,5 +260,21 @@ function readToken(ca: CaOptions, log: Logger): Redacted<string> | undefined {
     // A restart with a saved certificate needs none; the certificate manager says so if it does.
     log.warn('cannot read the join token', { file: ca.joinTokenPath, problem: errorMessage(error) })
     return undefined
+  }
+}
+
+/** Loaded by the first connection that a redirecting listener accepts, and by nothing else: koffi costs 5 MB. */
+function lazyOriginalDestination(log: Logger): OriginalDestination {
+  let loaded: OriginalDestination | undefined
+  return (fd, remoteAddress) => {
+    try {
+      loaded ??= loadOriginalDestination()
+    } catch (error) {
+      log.error('redirected connections cannot be served: koffi is not installed or does not fit this system', {
+        problem: errorMessage(error),
+      })
+      loaded = () => undefined
+    }
+    return loaded(fd, remoteAddress)
   }
 }

@@ -15,9 +15,9 @@ import { type ProxyOptions, parseProxyOptions, proxyHelp } from './proxy-options
 import { type LoadedBootstrap, ProxyProcess } from './proxy-process.ts'
 import { SwitchableLog } from './switchable-log.ts'
 
-/** For whoever starts the proxy (supervisor, image): a small young generation keeps resident memory low, and garbage of the hot path
- *  dies there anyway. Figures: docs/decisions/proxy-memory.md. */
-export const PROXY_EXEC_ARGV: readonly string[] = ['--max-semi-space-size=4', '--max-old-space-size=256']
+/** For whoever starts the proxy (supervisor, image): what the hot path allocates dies young, so a small young generation costs nothing
+ *  and keeps resident memory from growing with load. */
+export const PROXY_EXEC_ARGV: readonly string[] = ['--max-semi-space-size=4']
 
 /** @returns the exit code: 0 after a clean stop, 1 when the bootstrap cannot be used, 2 for wrong options. */
 export async function runProxy(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
