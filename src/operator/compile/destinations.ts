@@ -9,6 +9,8 @@ import type { CompileInput } from './compile-input.ts'
 import { didYouMean, resolveHost } from './hosts.ts'
 import type { MeshDraft } from './mesh-draft.ts'
 
+const MAX_TOTAL_WEIGHT = 0xffff_ffff
+
 export interface CompiledDestinations {
   readonly destinations: readonly WeightedDestination[]
   readonly findings: readonly Finding[]
@@ -38,7 +40,15 @@ export function destinationsOf(
       weight: share,
     })
   }
-  return { destinations, findings }
+  return { destinations: withinLimit(destinations), findings }
+}
+
+/** Weights of one route sum up to a 32-bit number on the wire. */
+function withinLimit(destinations: readonly WeightedDestination[]): readonly WeightedDestination[] {
+  const total = destinations.reduce((sum, { weight }) => sum + weight, 0)
+  if (total <= MAX_TOTAL_WEIGHT) return destinations
+  const divisor = Math.ceil(total / MAX_TOTAL_WEIGHT) + 1
+  return destinations.map((each) => ({ ...each, weight: Math.max(1, Math.floor(each.weight / divisor)) }))
 }
 
 /** The port said, else the only one, else whichever the client called. */

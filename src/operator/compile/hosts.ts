@@ -10,6 +10,14 @@ export function resolveHost(host: string, namespace: string, settings: MeshSetti
   return lower.includes('.') || lower.includes('*') || lower.includes(':') ? lower : serviceHostname(lower, namespace, settings)
 }
 
+const LABEL = '[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?'
+const ROUTABLE = new RegExp(`^(\\*|(\\*[.-]?)?${LABEL}(\\.${LABEL})*\\.?|\\[?[0-9a-f:]+\\]?)$`)
+
+/** Whether requests can carry the host, or a host that the wildcard covers. A proxy refuses a whole route table for another one. */
+export function isRoutableHost(host: string): boolean {
+  return host.length <= 255 && ROUTABLE.test(host)
+}
+
 /** `; did you mean 'reviews'?`, in the form in which the user wrote it, or nothing. */
 export function didYouMean(written: string, resolved: string, known: Iterable<string>): string {
   const names = [...known]

@@ -1,12 +1,14 @@
 // One match of a VirtualService as conditions of the mesh. Called by http-routes.ts.
-// Invariant: a pattern that RE2 does not take is a problem here, because a proxy would refuse the whole route table for it.
-
+// Invariant: what a proxy would refuse (a bad pattern, an impossible header name) never leaves here: it would cost a whole route table.
 import type { HTTPMatchRequest, StringMatch } from '../../api/generated/virtual-service.gen.ts'
 import type { RegexCompiler, StringMatchSpec } from '../../base/string-matcher.ts'
 import type { HeaderMatch, HttpMatch } from '../../model/traffic-route.ts'
 import { compareText } from './mesh-draft.ts'
 
-/** Undefined: a pattern is none (validation says so), so nothing can match. */
+/** RFC 9110 5.1 (token), and pseudo-headers. */
+const HEADER_NAME = /^:?[!#$%&'*+.^_`|~0-9a-z-]+$/
+
+/** Undefined: a pattern or a header name is none (validation says so), so nothing can match. */
 export function compileMatch(request: HTTPMatchRequest, compileRegex: RegexCompiler): HttpMatch | undefined {
   const ignoreCase = request.ignoreUriCase === true
   const path = request.uri === undefined ? undefined : pathSpec(request.uri, ignoreCase)
@@ -14,6 +16,7 @@ export function compileMatch(request: HTTPMatchRequest, compileRegex: RegexCompi
   const queryParameters = sortedEntries(request.queryParams).map(([name, match]) => ({ name, value: stringSpec(match) }))
   const specs = [path, ...headers.map(({ value }) => value), ...queryParameters.map(({ value }) => value)]
   if (!specs.every((spec) => isPattern(spec, compileRegex))) return undefined
+  if (!headers.every(({ name }) => HEADER_NAME.test(name)) || queryParameters.some(({ name }) => name === '')) return undefined
   return { path, headers, queryParameters, port: request.port }
 }
 
@@ -30,11 +33,12 @@ function pathSpec(match: StringMatch, ignoreCase: boolean): StringMatchSpec | un
   return spec.kind === 'regex' || !ignoreCase ? spec : { ...spec, ignoreCase }
 }
 
-/** An empty match, and the pattern '*', ask for presence. */
+/** An empty match, an empty prefix and the pattern '*' ask for presence. */
 function stringSpec(match: StringMatch): StringMatchSpec {
   if (match.exact !== undefined) return { kind: 'exact', value: match.exact }
-  if (match.prefix !== undefined) return { kind: 'prefix', value: match.prefix }
-  return match.regex === undefined || match.regex === '*' ? { kind: 'present' } : { kind: 'regex', value: match.regex }
+  if (match.prefix !== undefined) return match.prefix === '' ? { kind: 'present' } : { kind: 'prefix', value: match.prefix }
+  const isPresence = match.regex === undefined || match.regex === '' || match.regex === '*'
+  return isPresence ? { kind: 'present' } : { kind: 'regex', value: match.regex ?? '' }
 }
 
 function pseudoHeaders(request: HTTPMatchRequest): readonly HeaderMatch[] {

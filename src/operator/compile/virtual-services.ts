@@ -5,7 +5,7 @@ import type { VirtualService } from '../../api/generated/virtual-service.gen.ts'
 import { describeOrigin } from '../../model/origin.ts'
 import { isHttp } from '../../model/service.ts'
 import type { CompileInput } from './compile-input.ts'
-import { didYouMean, resolveHost } from './hosts.ts'
+import { didYouMean, isRoutableHost, resolveHost } from './hosts.ts'
 import { httpRoutes } from './http-routes.ts'
 import { byAge, type MeshDraft, originOf } from './mesh-draft.ts'
 
@@ -28,7 +28,7 @@ function addVirtualService(object: VirtualService, draft: MeshDraft, input: Comp
   const own = new Set<string>()
   for (const [index, written] of (object.spec.hosts ?? []).entries()) {
     const host = resolveHost(written, object.metadata.namespace, input.settings)
-    if (own.has(host)) continue
+    if (own.has(host) || !isRoutableHost(host)) continue
     own.add(host)
     const path = `spec.hosts[${index}]`
     const winner = draft.routes.get(host)
