@@ -110,6 +110,20 @@ test('a proxy that comes back with what it holds is sent nothing again, also by 
   for (const response of again.responses) assert.deepEqual([response.resources ?? [], response.removedResources ?? []], [[], []])
 })
 
+test('a client that takes nothing for a while gets one message on its way and then the newest only', async (t) => {
+  const mesh = await startTestMesh(t, { 'shop.yaml': SHOP['shop.yaml'] ?? '' })
+  const client = await cartClient(mesh)
+  const before = client.responses.length
+  client.pause()
+  // Each is compiled and offered to clients before the answer comes.
+  for (let v1 = 1; v1 <= 30; v1++) await mesh.ask('POST', '/v1/apply', { text: priceRoute(v1, 100 - v1), name: 'stdin' })
+  const other = await cartClient(mesh)
+  client.resume()
+  await client.until(() => JSON.stringify(client.versions('RDS')) === JSON.stringify(other.versions('RDS')))
+  assert.deepEqual(client.versions('CDS'), other.versions('CDS'))
+  assert.ok(client.responses.length - before <= 2, `${client.responses.length - before} messages`)
+})
+
 test('a file that no longer parses leaves the configuration in force and is reported', async (t) => {
   const mesh = await startTestMesh(t, SHOP)
   const client = await cartClient(mesh)

@@ -112,6 +112,15 @@ export class AdsClient {
     return this.responses.filter(({ typeUrl }) => resourceTypeNames[typeUrl ?? ''] === type)
   }
 
+  /** Stops reading and answering, as a proxy does whose process hangs. */
+  pause(): void {
+    this.#stream.pause()
+  }
+
+  resume(): void {
+    this.#stream.resume()
+  }
+
   /** Resolves when the condition holds; looked at after every message. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) {

@@ -9,6 +9,7 @@ import { systemClock } from '../../../src/base/clock.ts'
 import { createLogger } from '../../../src/base/log.ts'
 import { type ControlPlane, startControlPlane } from '../../../src/bin/control-plane/start.ts'
 import { DEFAULT_MESH_SETTINGS } from '../../../src/model/mesh-settings.ts'
+import { writePrivateFile } from '../../../src/standalone/state-folder.ts'
 import { AdsClient, type ClientIdentity, requestCertificate } from './ads-client.ts'
 
 export interface TestMesh {
@@ -27,10 +28,12 @@ export interface TestMesh {
   startAnother(): Promise<ControlPlane>
 }
 
-export async function startTestMesh(t: TestContext, files: Readonly<Record<string, string>>): Promise<TestMesh> {
+/** @param mesh number of the mesh on this machine, for tests whose proxies really listen; see standalone/free-ports.ts. */
+export async function startTestMesh(t: TestContext, files: Readonly<Record<string, string>>, mesh = 1): Promise<TestMesh> {
   const root = mkdtempSync(join(tmpdir(), 'lateen-mesh-'))
   const [dir, state] = [join(root, 'mesh'), join(root, 'state')]
   mkdirSync(dir)
+  writePrivateFile(join(state, 'mesh.json'), JSON.stringify({ dir, mesh, strategy: 'loopback' }))
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
   const lines: string[] = []
   const log = createLogger({ level: 'debug', format: 'text', write: (line) => void lines.push(line), nowMs: () => systemClock.nowMs() })
@@ -42,42 +45,42 @@ export async function startTestMesh(t: TestContext, files: Readonly<Record<strin
       log,
     })
   const clients: AdsClient[] = []
-  const mesh: TestMesh = {
+  const running: TestMesh = {
     dir,
     state,
     log: lines,
     controlPlane: await start(),
     write: (file, text) => writeFileSync(join(dir, file), text),
-    ask: (method, path, body) => ask(mesh.controlPlane.socket, method, path, body),
+    ask: (method, path, body) => ask(running.controlPlane.socket, method, path, body),
     async token(serviceAccount, namespace = 'default') {
-      const { status, body } = await mesh.ask('POST', '/v1/join-token', { namespace, serviceAccount })
+      const { status, body } = await running.ask('POST', '/v1/join-token', { namespace, serviceAccount })
       assert.equal(status, 200, JSON.stringify(body))
       return String(body.token)
     },
     async join(serviceAccount, namespace = 'default') {
-      const token = await mesh.token(serviceAccount, namespace)
-      const { port, rootPem } = mesh.controlPlane
+      const token = await running.token(serviceAccount, namespace)
+      const { port, rootPem } = running.controlPlane
       const joined = await requestCertificate(port, rootPem, `spiffe://cluster.local/ns/${namespace}/sa/${serviceAccount}`, { token })
       assert.ok('keyPem' in joined, JSON.stringify(joined))
       return joined
     },
     client(identity, nodeId, metadata) {
-      const client = new AdsClient(mesh.controlPlane.port, mesh.controlPlane.rootPem, identity, nodeId, metadata)
+      const client = new AdsClient(running.controlPlane.port, running.controlPlane.rootPem, identity, nodeId, metadata)
       clients.push(client)
       return client
     },
     startAnother: start,
     async restart() {
-      await mesh.controlPlane.stop()
-      mesh.controlPlane = await start()
+      await running.controlPlane.stop()
+      running.controlPlane = await start()
     },
   }
   t.after(async () => {
     for (const client of clients) client.close()
-    await mesh.controlPlane.stop()
+    await running.controlPlane.stop()
     rmSync(root, { recursive: true, force: true })
   })
-  return mesh
+  return running
 }
 
 function ask(
