@@ -4,6 +4,7 @@
 // RFC 9113 names; every DATA byte counts against the connection's window, also those of streams that are gone.
 import { connectionViolation, ErrorCode, errorName, streamViolation, type Violation } from './error-codes.ts'
 import { ReceiveWindow } from './flow-control.ts'
+import { checkLength, contentLength, onIdle, onStreamZero, sizeOf, unpad } from './frame-rules.ts'
 import { CLIENT_PREFACE, DEFAULT_MAX_FRAME_SIZE, Flag, type Frame, FrameReader, FrameType, MAX_STREAM_ID } from './frames.ts'
 import { HeaderBlock } from './header-block.ts'
 import { malformed } from './header-rules.ts'
@@ -460,43 +461,4 @@ export class Http2Connection {
     for (const stream of open) this.#events.reset(stream.id, code, reason)
     this.#events.failed(code, reason)
   }
-}
-
-function onStreamZero(what: string): Violation {
-  return connectionViolation(ErrorCode.PROTOCOL_ERROR, `${what} on stream 0 (6)`)
-}
-
-function onIdle(what: string): Violation {
-  return connectionViolation(ErrorCode.PROTOCOL_ERROR, `${what} on an idle stream (5.1)`)
-}
-
-function sizeOf(frame: Frame, bytes: number, scope: 'stream' | 'connection'): Violation | undefined {
-  if (frame.payload.length === bytes) return undefined
-  return { scope, code: ErrorCode.FRAME_SIZE_ERROR, reason: `frame type ${frame.type} has ${frame.payload.length} bytes, not ${bytes} (6)` }
-}
-
-/** The content without padding; undefined when the padding does not fit. */
-function unpad(frame: Frame): Buffer | undefined {
-  if ((frame.flags & Flag.PADDED) === 0) return frame.payload
-  const padding = frame.payload[0]
-  if (padding === undefined || padding >= frame.payload.length) return undefined
-  return frame.payload.subarray(1, frame.payload.length - padding)
-}
-
-function checkLength(stream: Stream, end: boolean): Violation | undefined {
-  const expected = stream.expectedBytes
-  if (expected === undefined) return undefined
-  if (stream.receivedBytes <= expected && (!end || stream.receivedBytes === expected)) return undefined
-  return streamViolation(ErrorCode.PROTOCOL_ERROR, `content-length is ${expected} but ${stream.receivedBytes} bytes came (8.1.1)`)
-}
-
-function contentLength(fields: FieldList): number | undefined | 'invalid' {
-  let length: number | undefined
-  for (let at = 0; at < fields.length; at += 2) {
-    if (fields[at] !== 'content-length') continue
-    const value = fields[at + 1] ?? ''
-    if (!/^\d{1,15}$/.test(value) || (length !== undefined && length !== Number(value))) return 'invalid'
-    length = Number(value)
-  }
-  return length
 }
