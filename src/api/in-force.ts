@@ -104,7 +104,7 @@ function isBelow(entry: string, pattern: string): boolean {
 
 /** Every leaf of a kind's spec that is not in force, as patterns: `lateen analyze --fields` prints them. */
 export function fieldsNotInForce(info: KindInfo, schema: SchemaNode): readonly string[] {
-  const inForce = fieldsInForce[info.kind] ?? []
+  const inForce = [...(fieldsInForce[info.kind] ?? []), ...(SILENT[info.kind] ?? [])]
   const found: string[] = []
   const visit = (node: SchemaNode, pattern: string): void => {
     if (inForce.some((entry) => pattern === entry || isBelow(pattern, entry))) return

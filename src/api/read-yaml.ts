@@ -62,8 +62,13 @@ function readDocument(document: Document, lines: LineCounter, file: string, inde
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES })
   } catch (error) {
-    const problem = `uses too many aliases (${errorMessage(error)})`
-    return { objects: [], findings: [findingAt('LTN0106', start, '', { problem })], broken: true }
+    const message = errorMessage(error)
+    const unknownAlias = /^Unresolved alias.*: (.*)$/.exec(message)?.[1]
+    const found =
+      unknownAlias === undefined
+        ? findingAt('LTN0106', start, '', { problem: `uses too many aliases (${message})` })
+        : findingAt('LTN0101', start, '', { problem: `the alias '*${unknownAlias}' has no anchor before it` })
+    return { objects: [], findings: [found], broken: true }
   }
   if (value === null) return { objects: [], findings: [], broken: false }
   const locate = locator(document, lines, file)

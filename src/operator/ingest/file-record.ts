@@ -35,7 +35,10 @@ export function readFileRecord(
   const objects = lastGood.length > 0 ? [...lastGood, ...denying] : read.objects
   const position = read.findings.find(({ severity }) => severity === 'error')?.position ?? { file, line: 1, column: 1 }
   const kept = findingAt('LTN0108', position, '', { kept: keptSentence(lastGood.length, read.objects.length) })
-  return { file, modifiedMs, objects, findings: [...read.findings, kept], stale: lastGood.length > 0 }
+  const stale = lastGood.length > 0
+  // The time of the content, not of the slip: or breaking a file would put its old content above what was applied since.
+  const contentMs = stale ? (previous?.modifiedMs ?? modifiedMs) : modifiedMs
+  return { file, modifiedMs: contentMs, objects, findings: [...read.findings, kept], stale }
 }
 
 /** A file that exists but cannot be read says nothing about what its author wants: all stays as it is. */
