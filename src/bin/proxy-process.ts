@@ -130,7 +130,11 @@ export class ProxyProcess {
     this.#usesAds = target.value !== undefined
     if (target.value !== undefined) this.#startAds(target.value)
     registerControl(this.#registry, { ads: this.#ads, certificates: this.#certificates, live: this.#live, clock: this.#parts.clock })
-    this.#live.status.watch(({ ready }) => (ready ? this.#sayReady() : undefined))
+    const stopWatching = this.#live.status.watch(({ ready }) => {
+      if (!ready) return
+      stopWatching()
+      this.#sayReady()
+    })
     this.#live.refresh()
     return undefined
   }

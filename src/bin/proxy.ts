@@ -1,7 +1,7 @@
 // `lateen proxy`: reads options and bootstrap, then validates or serves; meets the process (signals, streams, exit code).
 // Called by the dispatcher lateen.ts, and by whoever starts the proxy bundle. proxy-process.ts puts the parts together.
 // Invariant: losing the control plane or the CA never ends the process; only a bootstrap that cannot be used does, at the start.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { createLogger } from '../base/log.ts'
@@ -11,6 +11,7 @@ import { formatProblems, type Problem, type Result } from '../base/result.ts'
 import { readBootstrapFile } from '../envoy/bootstrap-file.ts'
 import { proxyCodec } from '../envoy/proxy-codec.ts'
 import { decodeBootstrap } from '../proxy/config/decode-bootstrap.ts'
+import { ownVersion } from './own-version.ts'
 import { type ProxyOptions, parseProxyOptions, proxyHelp } from './proxy-options.ts'
 import { type LoadedBootstrap, ProxyProcess } from './proxy-process.ts'
 import { SwitchableLog } from './switchable-log.ts'
@@ -108,11 +109,4 @@ function yamlToJsonProgram(): string {
   const candidates = ['yaml-to-json.js', '../envoy/yaml-to-json.ts']
   const found = candidates.map((name) => path.join(import.meta.dirname, name)).find((file) => existsSync(file))
   return found ?? path.join(import.meta.dirname, 'yaml-to-json.js')
-}
-
-function ownVersion(): string {
-  const file = ['..', '../..'].map((up) => path.join(import.meta.dirname, up, 'package.json')).find((candidate) => existsSync(candidate))
-  if (file === undefined) return 'unknown'
-  const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
-  return typeof value === 'object' && value !== null && 'version' in value ? String(value.version) : 'unknown'
 }
