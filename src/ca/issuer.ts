@@ -7,7 +7,9 @@ import { issueLeaf, type SubjectAltName } from '../identity/x509.ts'
 import type { Root } from './roots.ts'
 
 export const LEAF_VALIDITY_MS = 24 * 3_600_000
+/** Clocks of workloads may be behind ours. Never more than a tenth of the life, or 'half of its life' would lie in the past at birth. */
 const BACKDATE_MS = 120_000
+const MAX_BACKDATED_SHARE = 0.1
 
 export interface IssuedCertificate {
   /** PEM, leaf first, root last. */
@@ -35,8 +37,9 @@ export function createIssuer({ root, clock, maxValidityMs = LEAF_VALIDITY_MS }: 
     const nowMs = clock.nowMs()
     const wantedMs = validityMs > 0 ? Math.min(validityMs, maxValidityMs) : maxValidityMs
     const notAfterMs = Math.floor(Math.min(nowMs + wantedMs, root.notAfterMs) / 1000) * 1000
+    const notBeforeMs = nowMs - Math.min(BACKDATE_MS, wantedMs * MAX_BACKDATED_SHARE)
     const serial = randomBytes(16)
-    const der = issueLeaf(root.signer, { publicKeyDer, names, serial, notBeforeMs: nowMs - BACKDATE_MS, notAfterMs })
+    const der = issueLeaf(root.signer, { publicKeyDer, names, serial, notBeforeMs, notAfterMs })
     return { chain: [encodePem('CERTIFICATE', der), root.certificatePem], serial: serial.toString('hex'), notAfterMs }
   }
   return {

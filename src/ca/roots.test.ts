@@ -61,6 +61,15 @@ test('a leaf lives 24 hours, less when asked, never more, and never longer than 
   assert.ok(hours() <= 1)
 })
 
+test('half of a short life lies ahead: a leaf begins in the past by a tenth of its life at most', (t) => {
+  const clock = new FakeClock()
+  const issuer = createIssuer({ root: open(folder(t), clock), clock, maxValidityMs: 10_000 })
+  const names = [{ uri: 'spiffe://cluster.local/ns/a/sa/b' }]
+  const facts = readCertificate(issuer.issue(keyPair().publicKey, names).chain[0] ?? '')
+  assert.ok(facts.ok)
+  assert.ok(facts.value.notBeforeMs >= clock.nowMs() - 2000, new Date(facts.value.notBeforeMs).toISOString())
+})
+
 test('no two certificates share a serial', (t) => {
   const clock = new FakeClock()
   const issuer = createIssuer({ root: open(folder(t), clock), clock })

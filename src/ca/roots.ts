@@ -55,7 +55,9 @@ export function openRoot(options: RootOptions): Root {
 function existingRoot(keyPem: string, certificatePem: string, keyPath: string, certificatePath: string): Root {
   const root = assemble(createPrivateKey(keyPem), certificatePem, certificatePath)
   if (
-    !publicDer(root.signer.privateKey).equals(factsOf(certificatePem, certificatePath).publicKey.export({ type: 'spki', format: 'der' }))
+    !publicDer(root.signer.privateKey).equals(
+      factsOf(certificatePem, certificatePath).certificate.publicKey.export({ type: 'spki', format: 'der' }),
+    )
   ) {
     throw new LateenError('ROOT_MISMATCH', `${keyPath} is not the key of ${certificatePath}; restore the pair from one backup`)
   }

@@ -1,7 +1,7 @@
 // Reads a certificate: whose it is, until when, who signed it. Used by the CA (peers), the proxy (its own and its peers') and status pages.
 // Names are read from the DER extension, not from node's text form, which would have to be split at commas a name may contain.
 // Invariant: a certificate that cannot be read wholly gives a problem, never a guess.
-import { type KeyObject, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { fail, type Result, succeed } from '../base/result.ts'
 import { TAG } from './der.ts'
 import { DerError, DerReader, type Element, readOnly } from './der-reader.ts'
@@ -17,8 +17,9 @@ export interface CertificateFacts {
   readonly serial: string
   /** Subject, DER: what a certificate signed by this one names as issuer. */
   readonly subjectDer: Buffer
-  readonly publicKey: KeyObject
   readonly isAuthority: boolean
+  /** For signatures; its public key is read when asked for, which costs more than all of the above. */
+  readonly certificate: X509Certificate
 }
 
 export function readCertificate(pemOrDer: string | Buffer): Result<CertificateFacts> {
@@ -31,8 +32,8 @@ export function readCertificate(pemOrDer: string | Buffer): Result<CertificateFa
       notBeforeMs: Date.parse(certificate.validFrom),
       notAfterMs: Date.parse(certificate.validTo),
       serial: certificate.serialNumber.toLowerCase(),
-      publicKey: certificate.publicKey,
       isAuthority: certificate.ca,
+      certificate,
     })
   } catch (error) {
     const reason = error instanceof DerError ? error.message : 'not an X.509 certificate'

@@ -10,10 +10,10 @@ export interface Trust {
 }
 
 export function verifyPeer(certificateDer: Buffer, trust: Trust, nowMs: number): Result<SpiffeId> {
-  const untrusted = whyUntrusted(trust.bundle, certificateDer, nowMs)
-  if (untrusted !== undefined) return fail('certificate', untrusted)
   const facts = readCertificate(certificateDer)
   if (!facts.ok) return facts
+  const untrusted = whyUntrusted(trust.bundle, facts.value, nowMs)
+  if (untrusted !== undefined) return fail('certificate', untrusted)
   const identity = spiffeIdOf(facts.value)
   if (!identity.ok) return identity
   const domain = trustDomainOf(identity.value)

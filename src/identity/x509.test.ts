@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../base/clock.ts'
-import { readCertificate, spiffeIdOf } from './certificate.ts'
+import { type CertificateFacts, readCertificate, spiffeIdOf } from './certificate.ts'
 import { encodePem } from './pem.ts'
 import { parseTrustBundle, whyUntrusted } from './trust-bundle.ts'
 import { issueLeaf, issueRoot, keyIdOf, type Signer, type SubjectAltName } from './x509.ts'
@@ -36,6 +36,12 @@ function makeLeaf(
 ): Buffer {
   const publicKeyDer = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).publicKey.export({ type: 'spki', format: 'der' })
   return issueLeaf(signer, { publicKeyDer, names, serial, notBeforeMs: nowMs - 120_000, notAfterMs })
+}
+
+function factsOf(der: Buffer): CertificateFacts {
+  const facts = readCertificate(der)
+  assert.ok(facts.ok)
+  return facts.value
 }
 
 function folder(t: TestContext, files: Readonly<Record<string, string>>): string {
@@ -134,10 +140,10 @@ test('a bundle vouches for its own leaves only, and only while they are valid', 
   assert.ok(bundle.ok)
   assert.equal(bundle.value.roots.length, 1)
   const leaf = makeLeaf(ours.signer)
-  assert.equal(whyUntrusted(bundle.value, leaf, nowMs), undefined)
-  assert.match(whyUntrusted(bundle.value, leaf, nowMs + 25 * HOUR_MS) ?? '', /expired/)
-  assert.match(whyUntrusted(bundle.value, leaf, nowMs - HOUR_MS) ?? '', /valid from/)
-  assert.match(whyUntrusted(bundle.value, makeLeaf(theirs.signer), nowMs) ?? '', /not signed by a root of this mesh/)
+  assert.equal(whyUntrusted(bundle.value, factsOf(leaf), nowMs), undefined)
+  assert.match(whyUntrusted(bundle.value, factsOf(leaf), nowMs + 25 * HOUR_MS) ?? '', /expired/)
+  assert.match(whyUntrusted(bundle.value, factsOf(leaf), nowMs - HOUR_MS) ?? '', /valid from/)
+  assert.match(whyUntrusted(bundle.value, factsOf(makeLeaf(theirs.signer)), nowMs) ?? '', /not signed by a root of this mesh/)
 })
 
 test('a bundle of leaves, of nothing or of noise is refused', () => {
