@@ -7,6 +7,7 @@ import { createWriteStream, existsSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { isFree, nextFreePort } from '../src/standalone/free-ports.ts'
 import { stateRoot } from '../src/standalone/state-folder.ts'
 import { picture, redraw, sidecarTable, tries } from './demo/screen.ts'
 import { SidecarWatch } from './demo/watch-sidecars.ts'
@@ -35,7 +36,21 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 if (!existsSync(path.join(root, 'dist/lateen.js')))
   await finished(spawn(process.execPath, [path.join(root, 'scripts/build.ts')], { stdio: 'inherit' }))
-process.exitCode = await demo()
+/** What the mesh said last: shown below the table while that owns the screen. */
+let latest = ''
+let tableOwnsScreen = false
+process.exitCode = (await portIsFree()) ? await demo() : 1
+
+/** Asked first: somebody else's page on that port would look like ours. */
+async function portIsFree(): Promise<boolean> {
+  if (await isFree({ host: '127.0.0.1', port })) return true
+  const other = await nextFreePort({ host: '127.0.0.1', port: port + 1 })
+  process.stderr.write(
+    `Port ${port} on 127.0.0.1 is taken by another program. Stop that program, or use another port: npm run demo -- --ingress-port ${other ?? 'PORT'}\n`,
+  )
+  rmSync(state, { recursive: true, force: true })
+  return false
+}
 
 async function demo(): Promise<number> {
   const mesh = startMesh()
@@ -46,9 +61,7 @@ async function demo(): Promise<number> {
     good = await untilGoodPage()
     if (good) await show()
   } finally {
-    if (isTty && good) process.stdout.write('\u001b[?1049l')
     mesh.kill('SIGTERM')
-    if (good) process.stdout.write('stopping...\n')
   }
   const code = await ended
   if (!good && code === 0 && !stop.signal.aborted) process.stderr.write(`no good page within ${GIVE_UP_MS / 1000} s; the log: ${logFile}\n`)
@@ -77,10 +90,15 @@ function startMesh(): ChildProcess {
       const lines = (rest + chunk).split('\n')
       rest = lines.pop() ?? ''
       // What the mesh itself says; the hundreds of lines of its parts are in the log.
-      for (const line of lines) if (/^lateen(?: +\||:)/.test(line)) process.stdout.write(`${line.replaceAll(/^lateen +\| /g, '')}\n`)
+      for (const line of lines) if (/^lateen(?: +\||:)/.test(line)) report(line.replace(/^lateen +\| /, ''))
     })
   }
   return mesh
+}
+
+function report(line: string): void {
+  latest = line
+  if (!tableOwnsScreen) process.stdout.write(`${line}\n`)
 }
 
 async function untilGoodPage(): Promise<boolean> {
@@ -109,6 +127,7 @@ async function askPage(): Promise<boolean> {
 async function show(): Promise<void> {
   const stateOption = ''
   process.stdout.write(isTty ? '\u001b[?1049h\u001b[2J' : `${tries(stateOption)}\n\n`)
+  tableOwnsScreen = isTty
   const watch = new SidecarWatch(path.join(state, 'control.sock'))
   const endMs = values.seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.seconds) * 1000
   const traffic = setInterval(() => void askPage(), 1000 / REQUESTS_PER_SECOND)
@@ -116,7 +135,7 @@ async function show(): Promise<void> {
   try {
     while (!stop.signal.aborted && performance.now() < endMs) {
       const rows = await watch.read().catch(() => undefined)
-      if (rows !== undefined && isTty) process.stdout.write(redraw(picture({ page, rows, stateOption })))
+      if (rows !== undefined && isTty) process.stdout.write(redraw(picture({ page, rows, stateOption, latest })))
       else if (rows !== undefined && performance.now() > nextPlainMs) {
         process.stdout.write(`${sidecarTable(rows)}\n\n`)
         nextPlainMs += PLAIN_EVERY_MS
@@ -125,6 +144,8 @@ async function show(): Promise<void> {
     }
   } finally {
     clearInterval(traffic)
+    if (tableOwnsScreen) process.stdout.write('\u001b[?1049l')
+    tableOwnsScreen = false
   }
 }
 

@@ -5,6 +5,8 @@ export interface Picture {
   readonly page: string
   readonly rows: readonly SidecarRow[]
   readonly stateOption: string
+  /** What the mesh said last. */
+  readonly latest: string
 }
 
 const HEAD = ['workload', 'identity', 'certificate for', 'requests/s', 'success', 'p50', 'p99'] as const
@@ -47,8 +49,8 @@ export function tries(stateOption: string): string {
   ].join('\n')
 }
 
-export function picture({ page, rows, stateOption }: Picture): string {
-  return `Bookinfo: ${bold(page)}   Ctrl-C stops everything\n\n${sidecarTable(rows)}\n\n${tries(stateOption)}\n`
+export function picture({ page, rows, stateOption, latest }: Picture): string {
+  return `Bookinfo: ${bold(page)}   Ctrl-C stops everything\n\n${sidecarTable(rows)}\n\n${tries(stateOption)}\n\n${latest}\n`
 }
 
 /** Draws over the last picture without flicker: home, each line cleared to its end, the rest of the screen cleared. */
