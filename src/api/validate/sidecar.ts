@@ -1,0 +1,70 @@
+// What the schema cannot say of a Sidecar.
+import { isIP } from 'node:net'
+import type { FieldPath } from '../field-path.ts'
+import type { IstioEgressListener, IstioIngressListener, Sidecar } from '../generated/sidecar.gen.ts'
+import { isDnsLabel } from '../metadata.ts'
+import type { Report } from '../report.ts'
+import { checkConnectionPool } from './connection-pool.ts'
+import { fqdnProblem, wildcardDomainProblem } from './hosts.ts'
+import { checkLabels } from './matches.ts'
+import { checkProtocol } from './ports.ts'
+
+export function checkSidecar({ spec }: Sidecar, report: Report): void {
+  const path: FieldPath = ['spec']
+  const { ingress = [], egress = [], outboundTrafficPolicy, inboundConnectionPool } = spec
+  checkLabels(spec.workloadSelector?.labels, [...path, 'workloadSelector', 'labels'], report)
+  if (ingress.length + egress.length === 0 && outboundTrafficPolicy === undefined && inboundConnectionPool === undefined) {
+    report('LTN0136', path, { what: 'a Sidecar', needed: 'ingress, egress, outboundTrafficPolicy or inboundConnectionPool' }, 'key')
+  }
+  ingress.forEach((listener, index) => void checkIngress(listener, [...path, 'ingress', index], report))
+  egress.forEach((listener, index) => {
+    const at = [...path, 'egress', index]
+    if (listener.port === undefined && index < egress.length - 1) {
+      report('LTN0135', at, { first: 'a listener without port', second: 'listeners after it (it takes all that is left)' }, 'key')
+    }
+    checkEgress(listener, at, report)
+  })
+  if (inboundConnectionPool !== undefined) checkConnectionPool(inboundConnectionPool, [...path, 'inboundConnectionPool'], report)
+}
+
+const DEFAULT_ENDPOINT = /^(?:(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\[::\])?:\d{1,5}|unix:\/\/\/.+)$/
+
+function checkIngress({ port, bind, defaultEndpoint, connectionPool }: IstioIngressListener, path: FieldPath, report: Report): void {
+  checkListenerPort(port, [...path, 'port'], report)
+  if (bind !== undefined && bind !== '' && isIP(bind) === 0) report('LTN0139', [...path, 'bind'], { value: bind, expected: 'an address' })
+  if (defaultEndpoint !== undefined && defaultEndpoint !== '' && !DEFAULT_ENDPOINT.test(defaultEndpoint)) {
+    report('LTN0139', [...path, 'defaultEndpoint'], {
+      value: defaultEndpoint,
+      expected: "'127.0.0.1:port', '0.0.0.0:port' or 'unix:///path'",
+    })
+  }
+  if (connectionPool !== undefined) checkConnectionPool(connectionPool, [...path, 'connectionPool'], report)
+}
+
+function checkEgress({ port, hosts, bind }: IstioEgressListener, path: FieldPath, report: Report): void {
+  if (port !== undefined && bind?.startsWith('unix://') !== true) checkListenerPort(port, [...path, 'port'], report)
+  if (hosts.length === 0) report('LTN0136', [...path, 'hosts'], { what: 'an egress listener', needed: 'hosts' }, 'key')
+  hosts.forEach((host, index) => {
+    const problem = importProblem(host)
+    if (problem !== undefined) report('LTN0130', [...path, 'hosts', index], { value: host, problem })
+  })
+}
+
+function checkListenerPort(port: NonNullable<IstioEgressListener['port']>, path: FieldPath, report: Report): void {
+  const { number = 0, protocol, targetPort } = port
+  if (number < 1 || number > 65535) report('LTN0117', path, { value: number, bound: '1 to 65535' }, 'key')
+  if (protocol !== undefined) checkProtocol(protocol, [...path, 'protocol'], report)
+  if (targetPort !== undefined) report('LTN0142', [...path, 'targetPort'], { field: 'targetPort', instead: 'defaultEndpoint' }, 'key')
+}
+
+/** `namespace/name`; the namespace may be `*`, `.`, `~` (nothing) or `~name` (all but these). */
+function importProblem(text: string): string | undefined {
+  const [namespace = '', host = '', ...rest] = text.split('/')
+  if (host === '' || rest.length > 0) return "it must be 'namespace/name'"
+  const bare = namespace.startsWith('~') ? namespace.slice(1) : namespace
+  if (!(bare === '' ? namespace === '~' : bare === '*' || bare === '.' || isDnsLabel(bare))) return `'${namespace}' is not a namespace`
+  if (host === '*') return undefined
+  if (!host.includes('.')) return 'an import needs a full name, not a short one'
+  if (host.includes('*') && !host.startsWith('*.')) return "a star may only stand for a whole first part ('*.example.com')"
+  return host.startsWith('*.') ? wildcardDomainProblem(host) : fqdnProblem(host)
+}
