@@ -5,7 +5,15 @@ import type { Json } from './envoy-json.ts'
 
 const MANAGER = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
 
-export function staticBootstrap(resources: Record<string, Json[]>): Json {
+export interface BootstrapIdentity {
+  readonly ca: TestCa
+  readonly uri: string
+}
+
+export function staticBootstrap(
+  resources: Record<string, Json[]>,
+  identity: BootstrapIdentity = { ca: new TestCa(), uri: 'spiffe://cluster.local/ns/default/sa/golden' },
+): Json {
   const { listeners = [], routes = [], clusters = [], endpoints = [] } = resources
   const tables = new Map(routes.map((table) => [String(table.name), table]))
   const assignments = new Map(endpoints.map((assignment) => [String(assignment.cluster_name), assignment]))
@@ -14,7 +22,7 @@ export function staticBootstrap(resources: Record<string, Json[]>): Json {
     static_resources: {
       listeners: listeners.map((listener) => replaceRds(listener, tables)),
       clusters: clusters.map((cluster) => replaceEds(cluster, assignments)),
-      secrets: secrets(),
+      secrets: secrets(identity),
     },
   }
 }
@@ -40,9 +48,8 @@ function replaceEds(cluster: Json, assignments: ReadonlyMap<string, Json>): Json
   return { ...others, type: 'STATIC', load_assignment: assignment }
 }
 
-function secrets(): readonly Json[] {
-  const ca = new TestCa()
-  const { chainPem, keyPem } = ca.issue('spiffe://cluster.local/ns/default/sa/golden')
+function secrets({ ca, uri }: BootstrapIdentity): readonly Json[] {
+  const { chainPem, keyPem } = ca.issue(uri)
   return [
     { name: 'default', tls_certificate: { certificate_chain: { inline_string: chainPem }, private_key: { inline_string: keyPem } } },
     { name: 'ROOTCA', validation_context: { trusted_ca: { inline_string: ca.rootPem } } },

@@ -204,6 +204,33 @@ for (const [what, policies, expected] of [
   })
 }
 
+test('a PeerAuthentication with a selector in the root namespace is a Finding', () => {
+  const { findings } = compile(peerAuthentication('own', 'istio-system', 'selector: {matchLabels: {app: reviews}}, mtls: {mode: STRICT}'))
+
+  assert.deepEqual(
+    findings.map(({ code, path }) => `${code} ${path}`),
+    ['LTN0206 spec.selector'],
+  )
+})
+
+test('the older of two PeerAuthentications of a namespace is in force, and the newer one gets a Finding', () => {
+  const newer = peerAuthentication('a', 'default', 'mtls: {mode: DISABLE}').replace(
+    '{name: a',
+    "{creationTimestamp: '2026-02-02T00:00:00Z', name: a",
+  )
+  const older = peerAuthentication('b', 'default', 'mtls: {mode: STRICT}').replace(
+    '{name: b',
+    "{creationTimestamp: '2026-01-01T00:00:00Z', name: b",
+  )
+  const { snapshot, findings } = compile(`${newer}---${older}`)
+
+  assert.equal(snapshot.workloads.get('default/reviews-v1')?.otherPortsTls.mode, 'strict')
+  assert.deepEqual(
+    findings.map(({ code, object }) => `${code} ${object?.name}`),
+    ['LTN0205 a'],
+  )
+})
+
 test('a policy kind that is not in force denies where it selects, mesh-wide from the root namespace', () => {
   const policy = (namespace: string, labels: string): string =>
     `\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: ${namespace}}\nspec: {selector: {matchLabels: {${labels}}}}\n`

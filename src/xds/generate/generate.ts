@@ -14,8 +14,8 @@ const TYPE_URLS: Readonly<Record<ResourceMessageName, string>> = {
   'envoy.config.route.v3.RouteConfiguration': ROUTE_TYPE,
 }
 
-/** Encoded resources of one part of a view, ready to be put together with others. */
-type EncodedPart = readonly { readonly typeUrl: string; readonly name: string; readonly resource: EncodedResource }[]
+/** Encoded resources of one part of a view, by type, sorted by name. */
+type EncodedPart = EnvoyResources
 
 export type Generate = (view: ProxyView) => EnvoyResources
 
@@ -51,15 +51,15 @@ function remembered(parts: Map<string, Remembered>, name: string, key: string, m
 }
 
 function scopePart(scope: ScopeView): EncodedPart {
-  return scopeContributors.flatMap((contribute) => contribute(scope)).map(encode)
+  return encodePart(scopeContributors.flatMap((contribute) => contribute(scope)))
 }
 
 function endpointPart(scope: ScopeView): EncodedPart {
-  return endpointContributors.flatMap((contribute) => contribute(scope)).map(encode)
+  return encodePart(endpointContributors.flatMap((contribute) => contribute(scope)))
 }
 
 function instancePart(view: ProxyView): EncodedPart {
-  return instanceContributors.flatMap((contribute) => contribute(view)).map(encode)
+  return encodePart(instanceContributors.flatMap((contribute) => contribute(view)))
 }
 
 /** The messages themselves, for people and tests: what `generate` encodes. */
@@ -80,14 +80,31 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-function encode(resource: Resource): EncodedPart[number] {
-  const bytes = fullCodec.encode(resource.type, resource.message)
-  return { typeUrl: TYPE_URLS[resource.type], name: resource.name, resource: { version: contentHash(bytes), bytes } }
+function encodePart(resources: readonly Resource[]): EncodedPart {
+  const byType = new Map<string, Map<string, EncodedResource>>()
+  for (const resource of [...resources].sort(byTypeAndName)) {
+    const typeUrl = TYPE_URLS[resource.type]
+    const bytes = fullCodec.encode(resource.type, resource.message)
+    const byName = byType.get(typeUrl) ?? new Map<string, EncodedResource>()
+    byType.set(typeUrl, byName.set(resource.name, { version: contentHash(bytes), bytes }))
+  }
+  return byType
 }
 
+/** A type that one part has alone is taken as it is: most of what thousands of proxies get is the same few maps. */
 function join(parts: readonly EncodedPart[]): EnvoyResources {
-  const byType = new Map<string, Map<string, EncodedResource>>(Object.values(TYPE_URLS).map((typeUrl) => [typeUrl, new Map()]))
-  const all = parts.flat().sort((a, b) => compare(a.name, b.name))
-  for (const { typeUrl, name, resource } of all) byType.get(typeUrl)?.set(name, resource)
-  return byType
+  return new Map(
+    Object.values(TYPE_URLS).map((typeUrl) => {
+      const found = parts.flatMap((part) => part.get(typeUrl) ?? [])
+      const [only = NONE] = found
+      return [typeUrl, found.length <= 1 ? only : sortedUnion(found)]
+    }),
+  )
+}
+
+const NONE: ReadonlyMap<string, EncodedResource> = new Map()
+
+/** Of sorted maps: the sort finds them as runs and merges them in one pass. */
+function sortedUnion(maps: readonly ReadonlyMap<string, EncodedResource>[]): ReadonlyMap<string, EncodedResource> {
+  return new Map(maps.flatMap((map) => [...map]).sort(([a], [b]) => compare(a, b)))
 }
