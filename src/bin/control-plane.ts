@@ -2,8 +2,10 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../base/clock.ts'
+import { parseDurationMs } from '../base/duration.ts'
 import { errorMessage, LateenError } from '../base/errors.ts'
 import { createLogger, LOG_LEVELS, type LogLevel } from '../base/log.ts'
+import { LEAF_VALIDITY_MS } from '../ca/issuer.ts'
 import { DEFAULT_MESH_SETTINGS } from '../model/mesh-settings.ts'
 import { stateFolderPath } from '../standalone/state-folder.ts'
 import { startControlPlane } from './control-plane/start.ts'
@@ -14,6 +16,7 @@ const USAGE = `Usage: lateen control-plane --dir DIR [options]
   --state DIR          where keys, ports and the socket are kept (default: one per directory under ~/.local/state/lateen)
   --listen ADDR:PORT   xDS and certificates (default 127.0.0.1:0; port 0: the one of the run before, else a free one)
   --monitoring PORT    metrics and version (default 0)
+  --certificate-lifetime TIME  of workloads and of the control plane itself, from 5s to 24h (default 24h)
   --log-level LEVEL    ${LOG_LEVELS.join(', ')} (default info)
   --log-format FORMAT  text or json (default text)
 `
@@ -23,6 +26,7 @@ const OPTIONS = {
   state: { type: 'string' },
   listen: { type: 'string', default: '127.0.0.1:0' },
   monitoring: { type: 'string', default: '0' },
+  'certificate-lifetime': { type: 'string', default: '24h' },
   'log-level': { type: 'string', default: 'info' },
   'log-format': { type: 'string', default: 'text' },
   help: { type: 'boolean', default: false },
@@ -50,6 +54,7 @@ export async function runControlPlane(argv: readonly string[], env: Readonly<Rec
     state: resolve(values.state ?? stateFolderPath(dir, env)),
     ...address(values.listen),
     monitoringPort: portNumber(values.monitoring, '--monitoring'),
+    certificateLifetimeMs: certificateLifetime(values['certificate-lifetime']),
     settings: { ...DEFAULT_MESH_SETTINGS, accessLog: { path: '/dev/stdout', format: undefined } },
     version: ownVersion(),
     pid: process.pid,
@@ -82,6 +87,13 @@ function portNumber(text: string, option: string): number {
   if (!/^\d{1,5}$/.test(text) || port > 65_535)
     throw new LateenError('BAD_OPTION', `${option}: '${text}' is not a port; it is a number from 0 to 65535`)
   return port
+}
+
+/** More than a day would make a stolen key useful for longer than anybody looks. */
+function certificateLifetime(text: string): number {
+  const parsed = parseDurationMs(text)
+  if (parsed.ok && parsed.value >= 5000 && parsed.value <= LEAF_VALIDITY_MS) return parsed.value
+  throw new LateenError('BAD_OPTION', `--certificate-lifetime is '${text}'; it is a time from 5s to 24h, for instance 12h`)
 }
 
 function logLevel(text: string): LogLevel {

@@ -40,6 +40,8 @@ export interface ControlPlaneOptions {
   /** 0: the one of the run before, else a free one. */
   readonly port: number
   readonly monitoringPort: number
+  /** Of every certificate that is issued; undefined: 24 hours. */
+  readonly certificateLifetimeMs?: number
   readonly settings: MeshSettings
   readonly version: string
   readonly pid: number
@@ -59,7 +61,7 @@ export interface ControlPlane {
 }
 
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { clock, log, settings, version } = options
+  const { clock, log, settings, version, certificateLifetimeMs } = options
   const { trustDomain } = settings
   const folder = openStateFolder(options.state)
   await refuseSecond(folder.socket)
@@ -69,7 +71,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const root = openRoot({ stateFolder: folder.path, trustDomain, clock })
   files.recordRoot(root.bundle.pem)
   const trust = { trustDomain, bundle: root.bundle }
-  const issuer = createIssuer({ root, clock })
+  const issuer = createIssuer({ root, clock, ...(certificateLifetimeMs === undefined ? {} : { maxValidityMs: certificateLifetimeMs }) })
   const tokens = openJoinTokens(join(folder.path, 'ca', 'join-tokens.json'), clock)
   const caMetrics = createCaMetrics()
   const own = keepOwnCertificate(issuer, controlPlaneNames(trustDomain), clock)
