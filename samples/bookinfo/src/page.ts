@@ -155,10 +155,9 @@ function downHop(service: string): string {
   return `<li><b>${service}</b><small class="down">no answer</small></li>`
 }
 
-/** spiffe://cluster.local/ns/default/sa/bookinfo-reviews -> default/bookinfo-reviews */
+/** spiffe://cluster.local/ns/default/sa/bookinfo-reviews -> bookinfo-reviews; the whole of it is the tooltip. */
 function shortIdentity(spiffe: string): string {
-  const parts = /\/ns\/([^/]+)\/sa\/(.+)$/.exec(spiffe)
-  return parts === null ? spiffe : `${parts[1]}/${parts[2]}`
+  return /\/ns\/[^/]+\/sa\/(.+)$/.exec(spiffe)?.[1] ?? spiffe
 }
 
 function escapeHtml(value: string | number): string {
