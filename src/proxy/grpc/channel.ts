@@ -81,13 +81,6 @@ export class GrpcChannel {
     this.#session = undefined
   }
 
-  /** The next call makes a new connection, with the credentials of then; calls under way go on. */
-  renew(): void {
-    const old = this.#session
-    this.#session = undefined
-    if (old?.activeStreams === 0) old.close('renewed')
-  }
-
   #call(session: ClientSession, request: CallRequest, handlers: CallHandlers): GrpcCall {
     const { host, port, clock, maxMessageBytes } = this.#options
     const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
