@@ -52,15 +52,20 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
   const { source, book, clock, log } = options
   let current: CurrentMesh | undefined
   let { ready } = options
+  let compiledFrom: { readonly ingest: IngestState; readonly ready: ReadonlySet<string> } | undefined
   let rounds = 0
   let queue: Promise<void> = Promise.resolve()
 
   const round = async (): Promise<void> => {
     const startMs = clock.monotonicMs()
-    const { state, findings } = source.value
+    const ingest = source.value
+    const nowReady = ready
+    // A caller that would not wait for the debounce was here already.
+    if (compiledFrom?.ingest === ingest && compiledFrom.ready === nowReady) return
+    const { state, findings } = ingest
     const { plan, problems } = await book.plan([...state.objects.LocalWorkload.values()], [...state.objects.Service.values()])
     const compiled = compileMesh(
-      { state, settings: options.settings, addresses: plan, capture: 'bind', ready, compileRegex },
+      { state, settings: options.settings, addresses: plan, capture: 'bind', ready: nowReady, compileRegex },
       current?.snapshot,
     )
     const changed = current?.snapshot !== compiled.snapshot
@@ -72,6 +77,7 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
       problems: problems.map(({ path, message }) => `${path}: ${message}`),
       compiledMs: clock.nowMs(),
     }
+    compiledFrom = { ingest, ready: nowReady }
     rounds++
     for (const problem of current.problems) log.warn('no address', { reason: problem })
     const { services, routes, workloads } = compiled.snapshot
