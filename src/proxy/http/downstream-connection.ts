@@ -339,7 +339,8 @@ export class DownstreamConnection implements ExchangeHost {
   #onClose(): void {
     this.#closing = true
     this.#clearDeadlines()
-    this.#exchange?.onClientGone('downstream-closed')
+    // A tunnel counts and ends its exchange itself, when both sides are done.
+    if (this.#tunnel === undefined) this.#exchange?.onClientGone('downstream-closed')
     this.#onClosed(this)
   }
 
