@@ -3,12 +3,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { PROXY_EXEC_ARGV } from '../../src/bin/proxy.ts'
 import { endProcess, findEnvoy } from '../harness/envoy.ts'
 import { connects } from '../harness/ports.ts'
 import { waitFor } from '../harness/wait.ts'
 import { type BenchBootstrap, benchBootstrap } from './bootstraps.ts'
 
-const PROXY_BUNDLE = path.resolve(import.meta.dirname, '../../dist/proxy.js')
+const PROGRAM = path.resolve(import.meta.dirname, '../../dist/lateen.js')
 
 export interface Peer {
   readonly name: string
@@ -21,7 +22,8 @@ export const PEERS: readonly Peer[] = [
   {
     name: 'lateen',
     missing: undefined,
-    start: (options, folder, cpu) => startOnBootstrap([process.execPath, PROXY_BUNDLE, '--concurrency', '1'], options, folder, cpu),
+    start: (options, folder, cpu) =>
+      startOnBootstrap([process.execPath, ...PROXY_EXEC_ARGV, PROGRAM, 'proxy', '--concurrency', '1'], options, folder, cpu),
   },
   {
     name: 'envoy',

@@ -13,7 +13,7 @@ import { differentialBootstrap, readCases } from './case.ts'
 import { type Observation, observe } from './exchange.ts'
 import { Upstream } from './upstream.ts'
 
-const LATEEN = path.resolve(import.meta.dirname, '../../dist/proxy.js')
+const LATEEN = path.resolve(import.meta.dirname, '../../dist/lateen.js')
 const cases = readCases()
 const envoyBinary = findEnvoy()
 const skip =
@@ -76,7 +76,7 @@ async function startLateen(bootstrap: unknown, adminPort: number): Promise<() =>
   const folder = mkdtempSync(path.join(tmpdir(), 'lateen-differential-'))
   const file = path.join(folder, 'bootstrap.json')
   writeFileSync(file, JSON.stringify(bootstrap))
-  const child = spawn(process.execPath, [LATEEN, '-c', file, '--concurrency', '1'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [LATEEN, 'proxy', '-c', file, '--concurrency', '1'], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
