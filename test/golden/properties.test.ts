@@ -9,6 +9,7 @@ import { createGenerator, generate } from '../../src/xds/generate/generate.ts'
 import type { EnvoyResources } from '../../src/xds/generate/resources.ts'
 import type { ProxyView } from '../../src/xds/view/proxy-view.ts'
 import { viewFor } from '../../src/xds/view/view-for.ts'
+import { type Json, toEnvoyJson } from './envoy-json.ts'
 import { caseNames, readCase, runCase } from './golden-case.ts'
 
 for (const name of caseNames()) {
@@ -92,6 +93,16 @@ test('a generator that remembers gives what a fresh one gives, after every chang
   }
 })
 
+test('every route and cluster that an object made says which object and field it was', () => {
+  for (const name of caseNames()) {
+    const { routes = [], clusters = [], listeners = [] } = toEnvoyJson(runCase(readCase(name)).resources)
+    const made = [...found(routes, 'routes'), ...found(listeners, 'routes'), ...clusters].filter((each) => !BUILT_IN.has(String(each.name)))
+    assert.ok(made.length > 0)
+    const silent = made.filter(({ metadata }) => !/"config":"\/api.*"field":"spec/.test(JSON.stringify(metadata ?? {})))
+    assert.deepEqual(silent, [], name)
+  }
+})
+
 test('a workload that the mesh does not know has no view', () => {
   const { snapshot } = compileMesh(readCase('bookinfo-all-v1').input)
 
@@ -109,6 +120,18 @@ function viewOf(snapshot: Parameters<typeof viewFor>[0], workload: string): Prox
   const view = viewFor(snapshot, { namespace: 'default', workload })
   assert.ok(view !== undefined)
   return view
+}
+
+/** What the mesh's settings make, not an object. */
+const BUILT_IN = new Set(['allow_any', 'block_all', 'PassthroughCluster', 'BlackHoleCluster', 'InboundPassthroughCluster'])
+
+/** All entries of lists under this key, however deep. */
+function found(value: unknown, key: string): readonly Json[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]: [string, unknown]) => [
+    ...(name === key && Array.isArray(inner) ? inner.map((each): Json => ({ ...each })) : []),
+    ...found(inner, key),
+  ])
 }
 
 function flat(resources: EnvoyResources): Record<string, string> {

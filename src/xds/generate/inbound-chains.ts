@@ -83,7 +83,7 @@ function inboundManager(
   return httpManager(
     {
       statPrefix: `inbound_${port.number}`,
-      routeConfig: inboundRoutes(port),
+      routeConfig: inboundRoutes(view, port),
       filters: httpDenials(view.workload),
       // The application learns who called; what earlier hops proved is kept (Istio).
       forwardClientCertDetails: 'APPEND_FORWARD',
@@ -93,13 +93,14 @@ function inboundManager(
   )
 }
 
-function inboundRoutes(port: WorkloadPort): RouteConfiguration {
+function inboundRoutes({ workload }: InstanceView, port: WorkloadPort): RouteConfiguration {
+  const metadata = metadataOf({ origin: workload.origin, field: 'spec.ports', services: port.services })
   const cluster = inboundClusterName(port.number)
   const route = { cluster, timeout: 0, maxStreamDuration: { maxStreamDuration: 0, grpcTimeoutHeaderMax: 0 } }
-  const routes = [{ name: 'default', match: { prefix: '/' }, route }]
+  const routes = [{ name: 'default', match: { prefix: '/' }, route, metadata }]
   return {
     name: inboundRouteConfigName(port.number),
-    virtualHosts: [{ name: `inbound|http|${port.number}`, domains: ['*'], routes }],
+    virtualHosts: [{ name: `inbound|http|${port.number}`, domains: ['*'], routes, metadata }],
     validateClusters: false,
   }
 }

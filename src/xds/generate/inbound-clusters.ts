@@ -17,13 +17,13 @@ const ORIGINAL_DESTINATION: Cluster = {
 }
 
 export function inboundClusters(view: ProxyView): readonly Resource[] {
-  const { ports, capture } = view.instance.workload
+  const { ports, capture, origin } = view.instance.workload
   const clusters = ports.flatMap((port) => {
     const name = inboundClusterName(port.number)
     const destination = destinationOf(view, port, name)
     if (destination === undefined) return []
     // The services name the destination in metrics of requests that arrive here.
-    const metadata = metadataOf({ services: port.services })
+    const metadata = metadataOf({ origin, field: 'spec.ports', services: port.services })
     return [resource(name, { name, ...destination, ...COMMON, ...protocolOptions(port.protocol), metadata })]
   })
   if (capture.kind !== 'redirect') return clusters
