@@ -124,6 +124,25 @@ test('a client that takes nothing for a while gets one message on its way and th
   assert.ok(client.responses.length - before <= 2, `${client.responses.length - before} messages`)
 })
 
+test('more clients than are served at a time all get a change, also when some of them hang or leave in the middle', async (t) => {
+  const mesh = await startTestMesh(t, SHOP)
+  const identity = await mesh.join('cart')
+  const clients = Array.from({ length: 75 }, () => mesh.client(identity, CART_NODE))
+  await Promise.all(clients.map(synced))
+  const [first] = clients
+  const before = JSON.stringify(first?.versions('RDS'))
+  for (const client of clients.slice(0, 40)) client.pause()
+  mesh.write('routes.yaml', priceRoute(40, 60))
+  await Promise.all(clients.slice(40).map((client) => client.until(() => JSON.stringify(client.versions('RDS')) !== before)))
+  for (const client of clients.slice(0, 20)) client.close()
+  for (const client of clients.slice(20, 40)) client.resume()
+  await Promise.all(clients.slice(20, 40).map((client) => client.until(() => JSON.stringify(client.versions('RDS')) !== before)))
+  for (;;) {
+    const { body } = await mesh.ask('GET', '/v1/proxies')
+    if (Array.isArray(body.proxies) && body.proxies.length === 55) break
+  }
+})
+
 test('a file that no longer parses leaves the configuration in force and is reported', async (t) => {
   const mesh = await startTestMesh(t, SHOP)
   const client = await cartClient(mesh)

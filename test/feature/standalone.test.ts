@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -15,6 +16,17 @@ import { connectMesh } from '../../src/standalone/mesh-client.ts'
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const LATEEN = path.join(ROOT, 'src/bin/lateen.ts')
 const START_MS = 30_000
+
+const EXTRA = `apiVersion: lateen.dev/v1alpha1
+kind: LocalWorkload
+metadata: {name: details-v2, labels: {app: details, version: v2}}
+spec:
+  serviceAccount: bookinfo-details
+  command: [node, ../src/details.ts]
+  replicas: 2
+  ports: [{name: http, containerPort: 9080}]
+  readinessProbe: {httpGet: {path: /health, port: 9080}}
+`
 
 const base = mkdtempSync(path.join(tmpdir(), 'lateen-feature-'))
 const state = path.join(base, 'state')
@@ -164,4 +176,43 @@ test('the access log of a sidecar names the route and the cluster that was calle
     output,
     /productpage-v1 sidecar +\| .*"GET \/reviews\/0 HTTP\/1\.1" 200 .*outbound\|9080\|v1\|reviews\.default\.svc\.cluster\.local/,
   )
+})
+
+test('a LocalWorkload whose file appears is started with its replicas, and stopped when the file goes', async () => {
+  const file = path.join(samples, 'mesh', 'extra.yaml')
+  writeFileSync(file, EXTRA)
+  await until('both instances are ready', () => /details-v2 is ready/.test(output) && /details-v2-2 is ready/.test(output))
+  rmSync(file)
+  await until('both are stopped', () => (output.match(/details-v2(?:-2)? stops: its LocalWorkload is gone/g) ?? []).length === 2)
+})
+
+test('an application calls a service by its name through HTTP_PROXY, with its own identity', async () => {
+  const proxy = plan.workloads['default/productpage-v1']?.httpProxy
+  assert.ok(proxy)
+  const answer = await new Promise<string>((resolve, reject) => {
+    const outgoing = request(
+      { ...proxy, path: 'http://details.default:9080/details/0', headers: { host: 'details.default:9080' }, agent: false },
+      (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+        response.on('end', () => resolve(text))
+      },
+    )
+    outgoing.on('error', reject).end()
+  })
+  assert.match(answer, /"caller":"spiffe:\/\/cluster\.local\/ns\/default\/sa\/bookinfo-productpage"/)
+})
+
+test('a control plane that is killed comes back, and no request notices', async () => {
+  const record: unknown = JSON.parse(readFileSync(path.join(state, 'control-plane.json'), 'utf8'))
+  const pid = typeof record === 'object' && record !== null && 'pid' in record ? Number(record.pid) : 0
+  process.kill(pid, 'SIGKILL')
+  await until('it starts again', async () => {
+    assert.equal(isWhole(await page()), true)
+    return /control-plane was ended by SIGKILL; it starts again/.test(output)
+  })
+  await until('every sidecar is connected to the new one', async () => {
+    assert.equal(isWhole(await page()), true)
+    return (await askProxies(connectMesh(path.join(state, 'control.sock')))).length === 7
+  })
 })

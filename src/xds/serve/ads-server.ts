@@ -50,6 +50,8 @@ export interface XdsServer {
 
 /** Clients being written to at the same time: bounds memory for messages in flight (ecosystem.md measured waves of 50). */
 const MAX_IN_FLIGHT = 50
+/** A client that hangs keeps its place no longer than this, or a few dozen of them would stop the pushes of all. */
+const STALLED_MS = 2000
 /** Time for one turn of the loop; admission answers and certificates must not wait for a push to thousands. */
 const TURN_MS = 5
 
@@ -79,18 +81,31 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     }
     schedule()
   }
+  /** One of the places for clients being written to; given back once, when the client has taken all or has had its time. */
+  const takePlace = (): (() => void) => {
+    inFlight++
+    let held = true
+    const release = (): void => {
+      if (!held) return
+      held = false
+      inFlight--
+      timer.cancel()
+      schedule()
+    }
+    const timer = clock.after(STALLED_MS, release, { background: true })
+    return release
+  }
   const serve = (stream: AdsStream): void => {
     if (stream.admitted === undefined) return
     try {
       const resources = options.resourcesFor(stream.admitted.node, stream.admitted.identity)
       const messages = resources === undefined ? [] : stream.session.next(resources)
       if (messages.length === 0) return
-      inFlight++
+      const release = takePlace()
       stream.send(messages, () => {
-        inFlight--
-        // Whatever came while the client was busy; and room for the next client.
+        release()
+        // Whatever came while the client was busy.
         owner.ready(stream)
-        schedule()
       })
     } catch (error) {
       log.error('configuration of a proxy could not be made', { node: stream.admitted.node.id, reason: errorMessage(error) })
