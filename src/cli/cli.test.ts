@@ -228,12 +228,20 @@ test('delete passes on why an object was not deleted', async (t) => {
   await startMesh(t, folder, 'one', {
     'POST /v1/delete': (body) => ({
       status: 409,
-      body: { results: [{ object: JSON.parse(body).objects[0], deleted: false, reason: 'it is defined at mesh.yaml:3; remove it there' }] },
+      body: {
+        results: [
+          {
+            object: JSON.parse(body).objects[0],
+            deleted: false,
+            reason: 'VirtualService default/reviews is defined at mesh.yaml:3; remove it there',
+          },
+        ],
+      },
     }),
   })
   const ran = await lateen(folder, ['delete', 'vs', 'reviews'])
   assert.equal(ran.code, 2)
-  assert.match(ran.err, /VirtualService default\/reviews was not deleted: it is defined at mesh\.yaml:3/)
+  assert.match(ran.err, /^lateen: not deleted: VirtualService default\/reviews is defined at mesh\.yaml:3/)
 })
 
 test('proxy-status shows what sidecars acknowledged, and a refusal is exit code 2', async (t) => {

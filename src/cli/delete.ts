@@ -31,7 +31,7 @@ export async function deleteObjects(args: readonly string[], context: CliContext
   const results = await deleteRefs(mesh.client, refs)
   for (const { object, deleted, reason } of results) {
     if (deleted) context.write(`${formatRef(object)} deleted\n`)
-    else context.writeError(`lateen: ${formatRef(object)} was not deleted: ${reason ?? 'no reason given'}\n`)
+    else context.writeError(`lateen: not deleted: ${reason ?? formatRef(object)}\n`)
   }
   const failed = results.filter(({ deleted }) => !deleted).length
   if (failed === 0) return EXIT.fine
