@@ -27,7 +27,8 @@ function emitNode(schema: JsonObject, source: KindSource, constants: string[], r
   const parts: string[] = []
   const put = (key: string, text: string | undefined): void => void (text === undefined ? 0 : parts.push(`${key}: ${text}`))
   for (const key of PLAIN)
-    if (schema[key] !== undefined && !(key === 'maxLength' && durationMinMs(schema) !== undefined)) put(key, text(schema[key]))
+    if (schema[key] !== undefined && !(['maxLength', 'pattern'].includes(key) && durationMinMs(schema) !== undefined))
+      put(key, text(schema[key]))
   if (schema['x-kubernetes-preserve-unknown-fields'] === true) put('open', 'true')
   if (schema['x-kubernetes-int-or-string'] === true) put('intOrString', 'true')
   put('durationMinMs', durationMinMs(schema)?.toString())

@@ -73,11 +73,15 @@ export function isDuration(schema: JsonObject): boolean {
   return durationMinMs(schema) !== undefined
 }
 
-/** Durations are known by their CEL rule, the only mark that a CRD can carry. */
+/** Where a zero means 'off', the CRD has this pattern; elsewhere a CEL rule asks for at least so many milliseconds. */
+const DURATION_PATTERN = '^(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(h|m|s|ms|us|µs|ns))+$'
+
+/** Durations are known by their pattern or CEL rule, the only marks that a CRD can carry. */
 export function durationMinMs(schema: JsonObject): number | undefined {
+  if (schema.pattern === DURATION_PATTERN) return 0
   const rules = Array.isArray(schema['x-kubernetes-validations']) ? schema['x-kubernetes-validations'] : []
   for (const entry of rules) {
-    const match = isJsonObject(entry) ? /^duration\(self\) >= duration\('(\d+)m?s'\)$/.exec(String(entry.rule)) : null
+    const match = isJsonObject(entry) ? /^duration\(self\) >= duration\('(\d+)ms'\)$/.exec(String(entry.rule)) : null
     if (match !== null) return Number(match[1])
   }
   return undefined

@@ -15,6 +15,7 @@ import { isRecord } from './record.ts'
 import { collector, type Locate, type Report } from './report.ts'
 import { checkValue } from './schema/check.ts'
 import type { SchemaNode } from './schema/schema-node.ts'
+import { withoutNulls } from './schema/without-nulls.ts'
 import { checkSemantics } from './validate/semantics.ts'
 
 export interface Checked {
@@ -37,12 +38,14 @@ export function checkApiObject(value: unknown, locate: Locate, source: ObjectSou
   const ref = { kind: info.kind, namespace: metadata.namespace, name: metadata.name }
   const { report, findings } = collector(ref, locate)
   findings.push(...nameless.findings.map((found) => ({ ...found, object: ref })))
-  checkBody(value, schemaOf(info), report)
+  const schema = schemaOf(info)
+  const body = bodyOf(value, schema)
+  checkValue(body, schema, [], report)
   const candidate: ApiObject = {
     apiVersion: String(value.apiVersion),
     kind: info.kind,
     metadata,
-    spec: value.spec ?? {},
+    spec: body.spec ?? {},
     ...(value.status === undefined ? {} : { status: value.status }),
     ...(source === undefined ? {} : { source }),
   }
@@ -50,7 +53,7 @@ export function checkApiObject(value: unknown, locate: Locate, source: ObjectSou
   const object = candidate as AnyApiObject
   if (!hasErrors(findings)) checkSemantics(object, report, options)
   const refused = hasErrors(findings)
-  reportNotInForce(object, info, schemaOf(info), report)
+  reportNotInForce(object, info, schema, report)
   if (!refused) return { object, findings, refused }
   const denying = info.group === SECURITY_GROUP && metadata.name !== '' ? unreadable(candidate) : undefined
   return { ...(denying === undefined ? {} : { object: denying }), findings, refused }
@@ -88,7 +91,8 @@ function suggestKind(kind: string): string {
 }
 
 /** Metadata has its own reader and status is ours to write: the schema is asked about the rest. */
-function checkBody(value: Readonly<Record<string, unknown>>, schema: SchemaNode, report: Report): void {
+function bodyOf(value: Readonly<Record<string, unknown>>, schema: SchemaNode): Readonly<Record<string, unknown>> {
   const { metadata: _metadata, status: _status, ...body } = value
-  checkValue(body, schema, [], report)
+  const kept = withoutNulls(body, schema)
+  return isRecord(kept) ? kept : body
 }

@@ -116,14 +116,11 @@ function patternOf(source: string): RegExp {
   return made
 }
 
-function checkNumber(value: number, schema: SchemaNode, path: FieldPath, report: Report): void {
-  const limit = schema.format === 'int32' ? 2 ** 31 : Number.POSITIVE_INFINITY
-  const minimum = Math.max(schema.minimum ?? -limit, -limit)
-  const maximum = Math.min(schema.maximum ?? limit - 1, limit - 1)
-  if (value < minimum || (schema.exclusiveMinimum === true && value === minimum)) {
-    report('LTN0117', path, { value, bound: schema.exclusiveMinimum === true ? `more than ${minimum}` : `at least ${minimum}` })
-  }
-  if (value > maximum) report('LTN0117', path, { value, bound: `at most ${maximum}` })
+function checkNumber(value: number, { minimum, maximum, exclusiveMinimum }: SchemaNode, path: FieldPath, report: Report): void {
+  if (minimum !== undefined && exclusiveMinimum === true && value <= minimum)
+    report('LTN0117', path, { value, bound: `more than ${minimum}` })
+  else if (minimum !== undefined && value < minimum) report('LTN0117', path, { value, bound: `at least ${minimum}` })
+  if (maximum !== undefined && value > maximum) report('LTN0117', path, { value, bound: `at most ${maximum}` })
 }
 
 function checkDuration(value: unknown, minimumMs: number, path: FieldPath, report: Report): void {
