@@ -1,4 +1,5 @@
 // What may be inside the proxy's bundle. Used by the build, which fails on it, and by test/house/bundle.test.ts, which walks it again.
+import { isBuiltin } from 'node:module'
 import type { Metafile } from 'esbuild'
 
 /** Loaded only by a dynamic import, when a listener needs the original destination or a pattern needs RE2. */
@@ -19,7 +20,7 @@ export function forbiddenImports(metafile: Metafile): readonly string[] {
   const permitted = new Set<string>(PROXY_EXTERNALS)
   return Object.values(metafile.outputs).flatMap((output) =>
     output.imports
-      .filter(({ path, external }) => external === true && !path.startsWith('node:'))
+      .filter(({ path, external }) => external === true && !isBuiltin(path))
       .filter(({ path, kind }) => !(permitted.has(path) && kind === 'dynamic-import'))
       .map(({ path, kind }) => `${path} (${kind})`),
   )

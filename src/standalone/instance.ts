@@ -36,11 +36,14 @@ export interface InstanceOptions {
 const APPLICATION_GRACE_MS = 5_000
 const SIDECAR_GRACE_MS = 10_000
 const SIDECAR_PROBE_MS = 50
+/** Well below the second for which a draining sidecar goes on accepting. */
+const SIDECAR_WATCH_MS = 250
 
 export class Instance {
   readonly key: string
-  /** The application answers its probe; without an application: the sidecar is ready. */
+  /** Sidecar and application both answer their probes; without an application the sidecar alone. */
   readonly ready = new Watchable(false)
+  readonly #answers = { sidecar: false, application: false }
   readonly #options: InstanceOptions
   readonly #stopping = new AbortController()
   readonly #sidecar: ManagedProcess
@@ -76,17 +79,37 @@ export class Instance {
     const { clock, random, guardian, output, addresses, workload } = this.#options
     const sidecarProbe: Probe = { kind: 'http', at: addresses.admin, path: '/ready', timeoutMs: 1000 }
     if (!(await untilReady(sidecarProbe, clock, SIDECAR_PROBE_MS, this.#stopping.signal))) return
+    this.#note('sidecar', true)
+    const sidecarWatched = this.#watchSidecar(sidecarProbe)
     if (workload.spec.command === undefined) {
-      this.ready.set(true)
-      return
+      this.#note('application', true)
+      return sidecarWatched
     }
     const spec = (): ProcessSpec => this.#applicationSpec(workload.spec.command ?? [])
     this.#application = new ManagedProcess({ label: this.#name, spec, clock, random, guardian, output })
     // At once, not at the next probe: a quick restart would go unnoticed, and its requests would be refused meanwhile.
     this.#application.state.watch((state) => {
-      if (state.kind !== 'running') this.ready.set(false)
+      if (state.kind !== 'running') this.#note('application', false)
     })
-    await this.#watchReadiness(workload.spec.readinessProbe)
+    await Promise.all([sidecarWatched, this.#watchReadiness(workload.spec.readinessProbe)])
+  }
+
+  #note(part: 'sidecar' | 'application', answers: boolean): void {
+    this.#answers[part] = answers
+    this.ready.set(this.#answers.sidecar && this.#answers.application && !this.#stopping.signal.aborted)
+  }
+
+  /** A sidecar that drains says so and goes on serving for a while: in that time its callers must hear of it. */
+  async #watchSidecar(probe: Probe): Promise<void> {
+    const { signal } = this.#stopping
+    this.#sidecar.state.watch((state) => {
+      if (state.kind !== 'running') this.#note('sidecar', false)
+    })
+    while (!signal.aborted) {
+      const why = await probeOnce(probe)
+      this.#note('sidecar', why === undefined)
+      await delay(this.#options.clock, why === undefined ? SIDECAR_WATCH_MS : SIDECAR_PROBE_MS, signal)
+    }
   }
 
   #applicationSpec(command: readonly string[]): ProcessSpec {
@@ -108,7 +131,7 @@ export class Instance {
     const { clock, addresses } = this.#options
     const probe = applicationProbe(declared, addresses)
     if (probe === undefined) {
-      this.ready.set(true)
+      this.#note('application', true)
       return
     }
     const { signal } = this.#stopping
@@ -117,10 +140,10 @@ export class Instance {
       const why = await probeOnce(probe)
       if (signal.aborted) return
       failures = why === undefined ? 0 : failures + 1
-      if (why === undefined) this.ready.set(true)
-      else if (failures >= (declared?.failureThreshold ?? 3)) this.ready.set(false)
+      if (why === undefined) this.#note('application', true)
+      else if (failures >= (declared?.failureThreshold ?? 3)) this.#note('application', false)
       // Until it is ready a second is long: people wait for the first page.
-      await delay(clock, this.ready.value ? (declared?.periodSeconds ?? 1) * 1000 : 100, signal)
+      await delay(clock, this.#answers.application ? (declared?.periodSeconds ?? 1) * 1000 : 100, signal)
     }
   }
 }
@@ -139,8 +162,10 @@ export function applicationProbe(declared: LocalProbe | undefined, addresses: Wo
 /** What a running instance depends on: when it differs, the instance is replaced. A new Service elsewhere is not among it. */
 export function instanceFingerprint(workload: LocalWorkload, addresses: WorkloadAddresses): string {
   const { outbound, ...own } = addresses
+  // One more replica, or one less, is no reason to replace the others.
+  const { replicas: _replicas, ...spec } = workload.spec
   return canonicalJson({
-    spec: workload.spec,
+    spec,
     labels: workload.metadata.labels ?? {},
     own,
     published: outbound.filter((each) => each.published),

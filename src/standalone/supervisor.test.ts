@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { delay, systemClock } from '../base/clock.ts'
 import { instancesOf } from './address-book.ts'
 import { NO_ASSIGNMENTS, planAddresses } from './address-plan.ts'
+import { claimMeshNumber } from './free-ports.ts'
 import { killProcessGroup } from './guardian.ts'
 
 const PROGRAM = path.join(import.meta.dirname, 'mesh-program.fixture.ts')
@@ -48,10 +49,10 @@ const workload = (name: string, dir: string, hostPort?: number) => ({
   source: { file: path.join(dir, 'mesh.yaml'), line: 1, column: 1, document: 0 },
 })
 
-function startMesh(
-  t: TestContext,
-  options: { readonly mesh: number; readonly names: readonly string[]; readonly hostPort?: number },
-): Mesh {
+async function startMesh(t: TestContext, options: { readonly names: readonly string[]; readonly hostPort?: number }): Promise<Mesh> {
+  // Held while the test runs: nobody else on this machine plans the same addresses.
+  const number = await claimMeshNumber(undefined)
+  t.after(() => number.release())
   const base = mkdtempSync(path.join(tmpdir(), 'lateen-run-'))
   const dir = path.join(base, 'mesh')
   const state = path.join(base, 'state')
@@ -63,7 +64,7 @@ function startMesh(
     instancesOf(workloads, undefined),
     [{ namespace: 'default', name: 'a', ports: [{ port: 9080 }] }],
     NO_ASSIGNMENTS,
-    { strategy: 'loopback', mesh: options.mesh, unavailablePorts: new Set(), firstUnprivilegedPort: 1024 },
+    { strategy: 'loopback', mesh: number.mesh, unavailablePorts: new Set(), firstUnprivilegedPort: 1024 },
   )
   writeFileSync(path.join(dir, 'application.mjs'), APPLICATION)
   writeFileSync(path.join(dir, 'desired.json'), JSON.stringify({ workloads, addresses: plan }))
@@ -123,7 +124,7 @@ const readyCount = (mesh: Mesh): number => {
 const allReady = (mesh: Mesh, count: number): Promise<void> => until(() => readyCount(mesh) === count, mesh.output)
 
 test('a mesh starts its applications behind ready sidecars, and SIGTERM leaves nothing', async (t) => {
-  const mesh = startMesh(t, { mesh: 31, names: ['a', 'b'] })
+  const mesh = await startMesh(t, { names: ['a', 'b'] })
   await allReady(mesh, 2)
   // control plane, two sidecars, two applications with a child each
   assert.equal(alive(mesh.dir).length, 7)
@@ -134,7 +135,7 @@ test('a mesh starts its applications behind ready sidecars, and SIGTERM leaves n
 })
 
 test('a kill -9 of the parent leaves no process behind', async (t) => {
-  const mesh = startMesh(t, { mesh: 31, names: ['a', 'b'] })
+  const mesh = await startMesh(t, { names: ['a', 'b'] })
   await allReady(mesh, 2)
   mesh.process.kill('SIGKILL')
   await mesh.exit
@@ -145,7 +146,7 @@ test('a kill -9 of the parent leaves no process behind', async (t) => {
 })
 
 test('an application that crashes is not ready, says so, and comes back', async (t) => {
-  const mesh = startMesh(t, { mesh: 31, names: ['a'] })
+  const mesh = await startMesh(t, { names: ['a'] })
   await allReady(mesh, 1)
   await fetch(`http://127.0.0.1:${mesh.applicationPort('a')}/crash`).then((response) => response.text())
   await until(() => /a ended with exit code 7; it starts again in/.test(mesh.output()), mesh.output)
@@ -154,8 +155,8 @@ test('an application that crashes is not ready, says so, and comes back', async 
 })
 
 test('two meshes of different directories run side by side', async (t) => {
-  const first = startMesh(t, { mesh: 31, names: ['a'] })
-  const second = startMesh(t, { mesh: 32, names: ['a'] })
+  const first = await startMesh(t, { names: ['a'] })
+  const second = await startMesh(t, { names: ['a'] })
   await Promise.all([allReady(first, 1), allReady(second, 1)])
   first.process.kill('SIGTERM')
   assert.equal(await first.exit, 0)
@@ -171,7 +172,7 @@ test('a published port that is taken ends the run with a sentence and an alterna
     })
   })
   t.after(() => server.close())
-  const mesh = startMesh(t, { mesh: 31, names: ['a'], hostPort: taken })
+  const mesh = await startMesh(t, { names: ['a'], hostPort: taken })
   assert.equal(await mesh.exit, 1)
   assert.match(mesh.output(), new RegExp(`Port ${taken} on 127.0.0.1 is taken`))
   assert.match(mesh.output(), /npx lateen run .* --ingress-port \d+/)
@@ -179,7 +180,7 @@ test('a published port that is taken ends the run with a sentence and an alterna
 })
 
 test('a second run of the same directory is refused, and the first goes on', async (t) => {
-  const mesh = startMesh(t, { mesh: 31, names: ['a'] })
+  const mesh = await startMesh(t, { names: ['a'] })
   await allReady(mesh, 1)
   const second = spawn(process.execPath, [PROGRAM, 'run', mesh.dir, path.join(mesh.dir, '..', 'state')], {
     stdio: ['ignore', 'ignore', 'pipe'],
