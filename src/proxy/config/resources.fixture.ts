@@ -2,7 +2,7 @@
 import { compileRegex, compileRegexRewrite, compileStrictRegex } from '../../base/regex.ts'
 import type { Problem } from '../../base/result.ts'
 import type { Bootstrap } from '../../envoy/generated/messages.gen.ts'
-import { proxyCodec as codec } from '../../envoy/proxy-codec.ts'
+import { proxyCodec } from '../../envoy/proxy-codec.ts'
 import type { DecodeSettings, RegexEngine } from './decode-context.ts'
 
 export const regexEngine: RegexEngine = { compile: compileRegex, compileStrict: compileStrictRegex, rewriter: compileRegexRewrite }
@@ -10,7 +10,7 @@ export const settings: DecodeSettings = { regex: regexEngine, allowUnsupported: 
 
 export function readBootstrap(json: unknown): { readonly message: Bootstrap; readonly dropped: readonly Problem[] } {
   const dropped: Problem[] = []
-  const result = codec.fromJson('envoy.config.bootstrap.v3.Bootstrap', json, {
+  const result = proxyCodec.fromJson('envoy.config.bootstrap.v3.Bootstrap', json, {
     onUnsupported: (path, message) => dropped.push({ path, message }),
   })
   if (!result.ok) throw new Error(JSON.stringify(result.problems, null, 1))

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { FakeClock } from '../../base/fake-clock.ts'
 import { createLogger, silentLogger } from '../../base/log.ts'
 import type { AccessLog } from '../config/proxy-config.ts'
-import { AccessLogWriter, MAX_BUFFERED_CHARACTERS } from './access-log-writer.ts'
+import { AccessLogWriter, MAX_BUFFERED_BYTES } from './access-log-writer.ts'
 import { IstioMetrics } from './istio-metrics.ts'
 import { MetricRegistry } from './metrics.ts'
 import { connectionFacts, head, outcome, peer, reviewsCluster } from './outcome.fixture.ts'
@@ -181,7 +181,7 @@ test('a full buffer drops whole lines and counts them', async (t) => {
   const writer = new AccessLogWriter({ kind: 'file', path: path.join(folder(t), 'access.log') }, new FakeClock(), silentLogger)
   t.after(() => writer.close())
   const line = `${'x'.repeat(1023)}\n`
-  const sent = (2 * MAX_BUFFERED_CHARACTERS) / line.length
+  const sent = (2 * MAX_BUFFERED_BYTES) / line.length
   for (let index = 0; index < sent; index++) writer.write(line)
   const { lines, dropped } = writer.status
   assert.ok(dropped > 0)
@@ -189,6 +189,19 @@ test('a full buffer drops whole lines and counts them', async (t) => {
   await writer.flush()
   writer.write(line)
   assert.equal(writer.status.dropped, dropped)
+})
+
+test('many lines, long lines and text beyond ASCII arrive whole and in order', async (t) => {
+  const file = path.join(folder(t), 'access.log')
+  const writer = new AccessLogWriter({ kind: 'file', path: file }, new FakeClock(), silentLogger)
+  const lines = Array.from({ length: 3000 }, (_, index) => `${index} ${index % 500 === 7 ? 'ü'.repeat(40_000) : 'x'.repeat(index % 97)}\n`)
+  for (const [index, line] of lines.entries()) {
+    writer.write(line)
+    if (index % 250 === 249) await writer.flush()
+  }
+  await writer.close()
+  assert.equal(writer.status.dropped, 0)
+  assert.equal(readFileSync(file, 'utf8'), lines.join(''))
 })
 
 test('a log that cannot be opened is said once and costs nothing else', async (t) => {
