@@ -39,7 +39,8 @@ export interface ListenerProblem {
 export interface DataPlane {
   /** Swaps the configuration. Unchanged listeners keep their sockets; established connections are never cut. Resolves when new sockets listen. */
   apply(config: ProxyConfig): Promise<readonly ListenerProblem[]>
-  /** Stops accepting, answers with `connection: close`, resolves when the last exchange is done or after `graceMs`. */
+  /** Answers with `connection: close`, stops accepting when callers have gone elsewhere, resolves when the last connection is gone or
+   *  after `graceMs`. */
   drain(graceMs: number): Promise<void>
   /** Cuts everything. */
   close(): void

@@ -16,7 +16,8 @@ import type { Outcome } from './telemetry/outcome.ts'
 import { ClusterRuntime } from './upstream/cluster-runtime.ts'
 
 const WHEEL_TICK_MS = 10
-/** During a drain, a kept connection is closed after this long without a request: closing it earlier could meet a request on its way. */
+/** During a drain, listeners stay open until nobody has connected for this long: callers still have to hear that this endpoint leaves.
+ *  A kept connection is closed after as long without a request: closing it earlier could meet a request on its way. */
 const QUIET_BEFORE_CLOSE_MS = 1000
 const DRAIN_CHECK_MS = 50
 
@@ -83,13 +84,18 @@ export class LocalDataPlane implements DataPlane {
     const startedMs = clock.monotonicMs()
     const quietMs = Math.min(QUIET_BEFORE_CLOSE_MS, graceMs / 2)
     this.#activity.draining = true
-    for (const listener of this.#listeners.values()) listener.bound?.close()
     return new Promise((resolve) => {
+      let accepting = true
       const check = (): void => {
         const nowMs = clock.monotonicMs()
-        if (nowMs - startedMs >= quietMs) for (const connection of this.#acceptor.open) connection.closeIfIdle(nowMs - quietMs)
         const over = nowMs - startedMs >= graceMs
-        if (over || this.#closed || this.#acceptor.open.size === 0) return resolve()
+        if (accepting && (over || nowMs - Math.max(startedMs, this.#acceptor.lastAcceptedMs) >= quietMs)) {
+          accepting = false
+          for (const listener of this.#listeners.values()) listener.bound?.close()
+        }
+        if (nowMs - startedMs >= quietMs) for (const connection of this.#acceptor.open) connection.closeIfIdle(nowMs - quietMs)
+        // Counts every socket, also one in the middle of its handshake: its request may be on the way.
+        if (over || this.#closed || (!accepting && this.#activity.connections === 0)) return resolve()
         clock.after(Math.min(DRAIN_CHECK_MS, graceMs), check)
       }
       check()

@@ -47,6 +47,8 @@ const INSPECTED_AS_PLAIN: Inspection = { transportProtocol: 'raw_buffer', server
 
 export class Acceptor {
   readonly open = new Set<OpenConnection>()
+  /** By the clock of the data plane; 0: never. */
+  lastAcceptedMs = 0
   readonly #options: AcceptorOptions
   readonly #tlsServers = new Map<string, DownstreamTlsServer>()
 
@@ -56,6 +58,8 @@ export class Acceptor {
 
   accept(socket: Socket, acceptedBy: ListenerRuntime): void {
     const { services, maxConnections } = this.#options
+    const acceptedMs = services.clock.monotonicMs()
+    this.lastAcceptedMs = acceptedMs
     socket.on('error', ignoreUntilClose)
     const destination = this.#destinationOf(socket, acceptedBy)
     const listener = acceptedBy.config.useOriginalDestination
@@ -68,7 +72,10 @@ export class Acceptor {
       services.activity.connections--
     })
     if (!listener.needsInspection) return this.#choose(accepted)
-    const waiting: OpenConnection = { close: () => socket.destroy(), closeIfIdle: () => socket.destroy() }
+    const closeIfOld = (quietSinceMs: number): void => {
+      if (acceptedMs <= quietSinceMs) socket.destroy()
+    }
+    const waiting: OpenConnection = { close: () => socket.destroy(), closeIfIdle: closeIfOld }
     this.open.add(waiting)
     socket.once('close', () => this.open.delete(waiting))
     inspect(socket, services.wheel, (inspection) => {

@@ -60,7 +60,7 @@ export class ConnectionPool implements ConnectionOwner {
     this.#load.pendingRequests--
   }
 
-  /** The endpoint is gone: idle connections close, those in use finish. */
+  /** The endpoint is gone: idle connections close, those in use and who waits for one finish. */
   retire(): void {
     this.#retired = true
     for (const connection of this.#idle.splice(0)) connection.close()
@@ -83,9 +83,11 @@ export class ConnectionPool implements ConnectionOwner {
 
   connectionFreed(connection: UpstreamConnection): void {
     const limit = this.#limits.maxRequestsPerConnection
-    if (this.#retired || (limit !== undefined && limit > 0 && connection.served >= limit)) return connection.close()
+    if (limit !== undefined && limit > 0 && connection.served >= limit) return connection.close()
+    // Also when retired: who waits here has chosen this endpoint already. Closed instead, the connection would be opened again for ever.
     const user = this.#waiting.shift()
     if (user !== undefined) return this.#serve(user, connection)
+    if (this.#retired) return connection.close()
     connection.idleSinceMs = this.#services.clock.monotonicMs()
     this.#idle.push(connection)
     if (!this.#sweeping) this.#scheduleSweep()
