@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { readCorpus } from '../../test/corpus/corpus.ts'
 import { type Finding, formatFinding } from './finding.ts'
 import { readYaml } from './read-yaml.ts'
 
@@ -160,5 +163,51 @@ test('a Finding prints as one line that an editor can follow', () => {
   assert.equal(
     formatFinding(found),
     'f.yaml:4:23: error LTN0117: Service default/a: spec.ports[0].port: 0 is out of bounds: at least 1. Choose a value within the bound.',
+  )
+})
+
+test('whatever a text says, reading it answers and never throws', () => {
+  const seeds = ['good', 'bad'].flatMap((folder) =>
+    readCorpus(fileURLToPath(new URL(`../../test/corpus/${folder}`, import.meta.url))).map(({ text }) => text),
+  )
+  const noise = fc.constantFrom(
+    '',
+    ' ',
+    '\n',
+    ':',
+    '- ',
+    '{',
+    '}',
+    '[',
+    ']',
+    '"',
+    "'",
+    '&a ',
+    '*a',
+    '!!binary ',
+    '|',
+    '\t',
+    '\u0000',
+    '~',
+    '1e999',
+    '---\n',
+  )
+  const mutated = fc
+    .tuple(fc.constantFrom(...seeds), fc.array(fc.tuple(fc.nat(4000), fc.nat(20), noise), { maxLength: 6 }))
+    .map(([text, cuts]) =>
+      cuts.reduce(
+        (at, [start, length, put]) => at.slice(0, start % (at.length + 1)) + put + at.slice((start % (at.length + 1)) + length),
+        text,
+      ),
+    )
+
+  fc.assert(
+    fc.property(mutated, (text) => {
+      const { objects, findings, broken } = readYaml(text, 'f', options)
+      if (broken) assert.ok(findings.some(({ severity }) => severity === 'error'))
+      for (const { position } of findings) assert.ok(position !== undefined && position.line >= 1 && position.column >= 1)
+      for (const { metadata } of objects) assert.ok(metadata.name !== '')
+    }),
+    { seed: 4711, numRuns: 1500 },
   )
 })

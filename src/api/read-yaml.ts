@@ -9,7 +9,7 @@ import type { CheckOptions } from './check-options.ts'
 import type { FieldPath } from './field-path.ts'
 import { type Finding, findingAt } from './finding.ts'
 import type { AnyApiObject } from './kinds.ts'
-import type { Position } from './object-meta.ts'
+import type { ObjectSource, Position } from './object-meta.ts'
 import { isRecord } from './record.ts'
 import type { Locate } from './report.ts'
 
@@ -37,6 +37,21 @@ export function readYaml(text: string, file: string, options: CheckOptions): Rea
     objects: read.flatMap(({ objects }) => objects),
     findings: read.flatMap(({ findings }) => findings),
     broken: read.some(({ broken }) => broken),
+  }
+}
+
+/** Finds fields of objects in a text that was read before: `at(source, path)` is the field's place, or undefined. Parses once, on first use. */
+export function fieldFinder(text: string): (source: ObjectSource, path: FieldPath) => Position | undefined {
+  const lines = new LineCounter()
+  let documents: readonly Document[] | undefined
+  return (source, path) => {
+    if (documents === undefined) {
+      const parsed = parse(text, lines, { file: source.file, line: 1, column: 1 })
+      documents = parsed.ok ? parsed.value : []
+    }
+    const document = documents[source.document]
+    if (document === undefined || document.errors.length > 0) return undefined
+    return locator(document, lines, source.file)(source.item === undefined ? path : ['items', source.item, ...path], 'value')
   }
 }
 

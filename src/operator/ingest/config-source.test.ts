@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes, writeFile } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { finding } from '../../api/finding.ts'
 import { systemClock } from '../../base/clock.ts'
 import { FakeClock } from '../../base/fake-clock.ts'
 import { ConfigSource, type IngestState } from './config-source.ts'
@@ -118,6 +119,16 @@ test('the same object in two files: the first is in force, the second is named w
   assert.equal(found?.code, 'LTN0107')
   assert.deepEqual(found?.position, { file: join(folder, 'b.yaml'), line: 2, column: 1 })
   assert.ok(found?.message.includes(`${join(folder, 'a.yaml')}:1`))
+})
+
+test('a Finding of a later stage gets the place of its field', async (t) => {
+  const { source, folder } = await startSource(t, { 'a.yaml': `${service('a')}---\n${service('b')}` })
+  const object = source.current.value.state.objects.Service.get('default/b')
+  assert.ok(object !== undefined)
+
+  const [located] = source.locate([finding('LTN0148', object, 'spec.ports[0].port', { name: 'b', port: 80 })])
+
+  assert.deepEqual(located?.position, { file: join(folder, 'a.yaml'), line: 9, column: 35 })
 })
 
 test('a reading that changes nothing publishes nothing, and a change keeps what it did not touch', async (t) => {

@@ -12,6 +12,7 @@ import { type ReadonlyWatchable, Watchable } from '../../base/watchable.ts'
 import { DirectorySource } from './directory.ts'
 import { nameOf } from './file-record.ts'
 import { emptyKubeState, type KubeState, nextKubeState } from './kube-state.ts'
+import { locateFindings } from './locate.ts'
 import { formatPlace, mergeSources } from './merge.ts'
 import { Overlay } from './overlay.ts'
 
@@ -72,6 +73,11 @@ export class ConfigSource {
   /** Looks at the directory now, for callers that have just written a file and want to see it. */
   rescan(): Promise<void> {
     return this.#directory.rescan()
+  }
+
+  /** Findings about objects of the present state, with the place of each field where a file has it. */
+  locate(findings: readonly Finding[]): readonly Finding[] {
+    return locateFindings(findings, this.#current.value.state, this.#directory.records.value)
   }
 
   async apply(text: string, name: string): Promise<ApplyOutcome> {

@@ -11,6 +11,7 @@ import { canonicalJson } from '../../base/content-hash.ts'
 export interface FileRecord {
   /** As a user would type it. */
   readonly file: string
+  readonly text: string
   readonly modifiedMs: number
   readonly objects: readonly AnyApiObject[]
   readonly findings: readonly Finding[]
@@ -25,10 +26,10 @@ export function readFileRecord(
   modifiedMs: number,
   options: CheckOptions,
 ): FileRecord {
-  if (isForeignJson(file, text)) return { file, modifiedMs, objects: [], findings: [], stale: false }
+  if (isForeignJson(file, text)) return { file, text, modifiedMs, objects: [], findings: [], stale: false }
   const read = readYaml(text, file, options)
   if (!read.broken)
-    return { file, modifiedMs, objects: keepUnchanged(previous?.objects ?? [], read.objects), findings: read.findings, stale: false }
+    return { file, text, modifiedMs, objects: keepUnchanged(previous?.objects ?? [], read.objects), findings: read.findings, stale: false }
   const lastGood = previous?.objects ?? []
   const known = new Set(lastGood.map(nameOf))
   const denying = read.objects.filter((object) => object.unreadable === true && !known.has(nameOf(object)))
@@ -38,7 +39,7 @@ export function readFileRecord(
   const stale = lastGood.length > 0
   // The time of the content, not of the slip: or breaking a file would put its old content above what was applied since.
   const contentMs = stale ? (previous?.modifiedMs ?? modifiedMs) : modifiedMs
-  return { file, modifiedMs: contentMs, objects, findings: [...read.findings, kept], stale }
+  return { file, text, modifiedMs: contentMs, objects, findings: [...read.findings, kept], stale }
 }
 
 /** A file that exists but cannot be read says nothing about what its author wants: all stays as it is. */
@@ -48,7 +49,7 @@ export function unreadableFileRecord(previous: FileRecord | undefined, file: str
     findingAt('LTN0101', { file, line: 1, column: 1 }, '', { problem }),
     findingAt('LTN0108', { file, line: 1, column: 1 }, '', { kept: keptSentence(objects.length, 0) }),
   ]
-  return { file, modifiedMs: previous?.modifiedMs ?? 0, objects, findings, stale: objects.length > 0 }
+  return { file, text: previous?.text ?? '', modifiedMs: previous?.modifiedMs ?? 0, objects, findings, stale: objects.length > 0 }
 }
 
 function keptSentence(lastGood: number, readable: number): string {
