@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net'
 import { cidrMatcher } from '../../base/cidr.ts'
 import type { SecretStore } from '../certs/secret-store.ts'
-import type { DownstreamTls, FilterChain } from '../config/proxy-config.ts'
+import type { DownstreamTls, FilterChain, TcpProxy } from '../config/proxy-config.ts'
 import { authorize } from '../decide/authorize.ts'
 import { type ConnectionView, chooseFilterChain, type RangeTest } from '../decide/filter-chain.ts'
 import { DownstreamConnection } from '../http/downstream-connection.ts'
@@ -115,14 +115,22 @@ export class Acceptor {
     if (chain === undefined) return this.#refuse(accepted, inspection.looksLikeHttp ? 'plaintext-refused' : 'no-filter-chain', '')
     const binding = listener.bindingOf(chain)
     if (chain.tls === undefined) return this.#serve(accepted, chain, binding, undefined)
+    const handshake: OpenConnection = { close: () => socket.destroy(), closeIfIdle: () => undefined }
+    this.open.add(handshake)
     this.#tlsServer(chain.tls).accept(socket, accepted.inspection?.alpn, {
-      onSecure: (peer) => this.#serve({ ...accepted, socket: peer.socket }, chain, binding, peer),
-      onRefused: (reason) => this.#record(accepted, 'no-filter-chain', reason),
+      onSecure: (peer) => {
+        this.open.delete(handshake)
+        this.#serve({ ...accepted, socket: peer.socket }, chain, binding, peer)
+      },
+      onRefused: (reason) => {
+        this.open.delete(handshake)
+        this.#record(accepted, 'no-filter-chain', reason)
+      },
     })
   }
 
   #serve(accepted: Accepted, chain: FilterChain, binding: HttpBinding | undefined, secure: SecurePeer | undefined): void {
-    const { socket, listener, destination } = accepted
+    const { socket, destination } = accepted
     const facts = connectionFacts(accepted, secure)
     const peer = new DownstreamPeer(facts, destination, secure?.names ?? NO_NAMES)
     if (chain.networkRules.length > 0 && !networkAllows(chain, peer)) {
@@ -131,7 +139,7 @@ export class Acceptor {
       return
     }
     if (chain.terminal.kind === 'http') this.#serveHttp(socket, binding ?? { manager: chain.terminal }, peer)
-    else this.#serveTcp(socket, chain, peer, listener)
+    else this.#serveTcp(socket, chain.terminal, peer)
   }
 
   #serveHttp(socket: Socket, binding: HttpBinding, peer: DownstreamPeer): void {
@@ -146,13 +154,11 @@ export class Acceptor {
     socket.resume()
   }
 
-  #serveTcp(socket: Socket, chain: FilterChain, peer: DownstreamPeer, _listener: ListenerRuntime): void {
-    if (chain.terminal.kind !== 'tcp-proxy') return
-    const cut = proxyTcp({ socket, facts: peer.facts, destination: peer.destination }, chain.terminal, this.#options.services, () =>
-      this.open.delete(handle),
-    )
-    const handle: OpenConnection = { close: cut, closeIfIdle: () => undefined }
+  #serveTcp(socket: Socket, proxy: TcpProxy, peer: DownstreamPeer): void {
+    const handle: OpenConnection = { close: () => cut(), closeIfIdle: () => undefined }
     this.open.add(handle)
+    const client = { socket, facts: peer.facts, destination: peer.destination }
+    const cut = proxyTcp(client, proxy, this.#options.services, () => this.open.delete(handle))
   }
 
   #tlsServer(tls: DownstreamTls): DownstreamTlsServer {
