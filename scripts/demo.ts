@@ -8,7 +8,8 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { isFree, nextFreePort } from '../src/standalone/free-ports.ts'
-import { stateRoot } from '../src/standalone/state-folder.ts'
+import { connectMesh } from '../src/standalone/mesh-client.ts'
+import { knownStateFolders, stateRoot } from '../src/standalone/state-folder.ts'
 import { picture, redraw, sidecarTable, tries } from './demo/screen.ts'
 import { SidecarWatch } from './demo/watch-sidecars.ts'
 
@@ -125,7 +126,7 @@ async function askPage(): Promise<boolean> {
 }
 
 async function show(): Promise<void> {
-  const stateOption = ''
+  const stateOption = (await anotherMeshRuns()) ? ` --state ${state}` : ''
   process.stdout.write(isTty ? '\u001b[?1049h\u001b[2J' : `${tries(stateOption)}\n\n`)
   tableOwnsScreen = isTty
   const watch = new SidecarWatch(path.join(state, 'control.sock'))
@@ -147,6 +148,13 @@ async function show(): Promise<void> {
     if (tableOwnsScreen) process.stdout.write('\u001b[?1049l')
     tableOwnsScreen = false
   }
+}
+
+/** Then a command has to say which one it means. */
+async function anotherMeshRuns(): Promise<boolean> {
+  const others = knownStateFolders(stateRoot(process.env)).filter((folder) => folder !== state)
+  const answers = await Promise.allSettled(others.map((folder) => connectMesh(path.join(folder, 'control.sock')).get('/v1/version')))
+  return answers.some(({ status }) => status === 'fulfilled')
 }
 
 function finished(child: ChildProcess): Promise<number> {

@@ -28,7 +28,7 @@ export async function analyze(args: readonly string[], context: CliContext): Pro
   }
   const findings = findAll(await readInputs(command.args, context), options.namespace)
   if (options.output === 'json') context.write(`${JSON.stringify({ findings }, null, 2)}\n`)
-  else context.write(`${printFindings(findings, context.colour)}${summarise(findings)}\n`)
+  else context.write(`${printFindings(findings, context)}${summarise(findings)}\n`)
   return fails(findings, options.failOn) ? EXIT.problems : EXIT.fine
 }
 

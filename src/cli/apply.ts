@@ -24,7 +24,7 @@ export async function apply(args: readonly string[], context: CliContext): Promi
   for (const { name, text } of inputs) {
     const { changes, findings } = await applyText(mesh.client, text, name)
     for (const { object, change } of changes) context.write(`${formatRef(object)} ${change}\n`)
-    context.writeError(printFindings(findings, context.colour))
+    context.writeError(printFindings(findings, context))
     if (changes.length > 0 || !hasErrors(findings)) continue
     refused++
     context.writeError(`lateen: nothing of ${name} was applied, because of the errors above\n`)

@@ -52,7 +52,7 @@ async function wantedRefs(
     context.writeError(
       printFindings(
         read.flatMap(({ findings }) => findings),
-        context.colour,
+        context,
       ),
     )
     context.writeError(`lateen: ${options.filename.join(', ')} describes no object\n`)

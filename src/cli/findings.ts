@@ -1,17 +1,19 @@
 // Findings for people. One form for every command that shows them: what is wrong first, then where, then what to do.
 import { type Finding, hasErrors } from '../api/finding.ts'
 import { formatRef } from '../api/object-meta.ts'
+import type { CliContext } from './command.ts'
+import { shortPath } from './short-path.ts'
 
 const COLOUR = { error: 31, warning: 33, info: 36 } as const
 
-export function printFindings(findings: readonly Finding[], colour: boolean): string {
-  return findings.map((found) => printFinding(found, colour)).join('')
+export function printFindings(findings: readonly Finding[], context: Pick<CliContext, 'colour' | 'cwd'>): string {
+  return findings.map((found) => printFinding(found, context)).join('')
 }
 
-function printFinding(found: Finding, colour: boolean): string {
+function printFinding(found: Finding, { colour, cwd }: Pick<CliContext, 'colour' | 'cwd'>): string {
   const { position, object, severity, code } = found
   const word = colour ? `\u001b[${COLOUR[severity]}m${severity}\u001b[0m` : severity
-  const where = position === undefined ? '' : `${position.file}:${position.line}:${position.column}: `
+  const where = position === undefined ? '' : `${shortPath(position.file, cwd)}:${position.line}:${position.column}: `
   const about = [object === undefined ? '' : formatRef(object), found.path].filter((part) => part !== '').join(' ')
   return `${where}${word} ${code}${about === '' ? '' : ` ${about}`}\n    ${found.message}\n    ${found.hint}\n`
 }

@@ -6,6 +6,7 @@ import { askObjects } from '../standalone/mesh-api.ts'
 import { type CliContext, EXIT } from './command.ts'
 import { findMesh, STATE_OPTION } from './find-mesh.ts'
 import { describeCommand, parse } from './parse.ts'
+import { shortPath } from './short-path.ts'
 import { table } from './table.ts'
 
 const FORMATS = ['table', 'json', 'yaml', 'name'] as const
@@ -40,12 +41,12 @@ export async function get(args: readonly string[], context: CliContext): Promise
     context.writeError(`lateen: there is no ${kind?.info?.kind} '${name}'; all of them: npx lateen get ${word}\n`)
     return EXIT.problems
   }
-  context.write(print(objects, format))
+  context.write(print(objects, format, context.cwd))
   if (objects.length === 0) context.writeError('lateen: no objects found\n')
   return EXIT.fine
 }
 
-function print(objects: readonly ApiObject[], format: Format): string {
+function print(objects: readonly ApiObject[], format: Format, cwd: string): string {
   switch (format) {
     case 'json':
       return `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects.map(clean) }, null, 2)}\n`
@@ -54,7 +55,12 @@ function print(objects: readonly ApiObject[], format: Format): string {
     case 'name':
       return objects.map(({ kind, metadata }) => `${kindInfo(kind)?.plural ?? kind}/${metadata.name}\n`).join('')
     case 'table':
-      return objects.length === 0 ? '' : table(['NAMESPACE', 'KIND', 'NAME', 'SAYS', 'FROM'], objects.map(row))
+      return objects.length === 0
+        ? ''
+        : table(
+            ['NAMESPACE', 'KIND', 'NAME', 'SAYS', 'FROM'],
+            objects.map((object) => row(object, cwd)),
+          )
   }
 }
 
@@ -74,9 +80,9 @@ function clean({ kind, spec, metadata, ...object }: ApiObject): object {
   return { apiVersion, kind, metadata: kept, spec }
 }
 
-function row(object: ApiObject): readonly string[] {
+function row(object: ApiObject, cwd: string): readonly string[] {
   const { namespace, name } = object.metadata
-  const from = object.source === undefined ? 'lateen apply' : `${object.source.file}:${object.source.line}`
+  const from = object.source === undefined ? 'lateen apply' : `${shortPath(object.source.file, cwd)}:${object.source.line}`
   return [namespace === '' ? '-' : namespace, object.kind, name, saying(object), from]
 }
 

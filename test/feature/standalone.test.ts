@@ -2,7 +2,7 @@
 // One mesh for the whole file; tests run in order and each leaves the routing as its name says.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -97,6 +97,17 @@ async function versions(count: number, user?: string): Promise<Readonly<Record<s
     for (const answer of answers) seen[answer] = (seen[answer] ?? 0) + 1
   }
   return seen
+}
+
+/** Processes that have the folder on their command line. */
+function processesOf(folder: string): readonly string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)
+    } catch {
+      return false
+    }
+  })
 }
 
 const networking = (name: string): string => readFileSync(path.join(samples, 'networking', name), 'utf8')
@@ -215,4 +226,20 @@ test('a control plane that is killed comes back, and no request notices', async 
     assert.equal(isWhole(await page()), true)
     return (await askProxies(connectMesh(path.join(state, 'control.sock')))).length === 7
   })
+})
+
+test('a second mesh runs beside the first with a port per workload, and a kill -9 of it leaves nothing', async () => {
+  const own = path.join(base, 'second')
+  const secondPort = await freePort()
+  const args = ['run', path.join(samples, 'mesh'), '--state', own, '--ingress-port', String(secondPort), '--addresses', 'ports']
+  const second = spawn(process.execPath, [LATEEN, ...args], { stdio: 'ignore' })
+  try {
+    await until('its page is whole', async () => isWhole(await (await fetch(`http://127.0.0.1:${secondPort}/productpage`)).text()))
+    assert.equal(isWhole(await page()), true)
+    assert.ok(processesOf(own).length >= 9, `run, control plane and seven sidecars: ${processesOf(own)}`)
+  } finally {
+    second.kill('SIGKILL')
+  }
+  await until('all of it is gone', () => processesOf(own).length === 0)
+  assert.equal(isWhole(await page()), true)
 })
