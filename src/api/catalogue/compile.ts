@@ -91,4 +91,12 @@ export const compileCatalogue = {
     fix: 'Correct targetPort, or declare the port in the workloads.',
     example: 'spec: {selector: {app: reviews}, ports: [{name: http, port: 80, targetPort: 9999}]}',
   },
+  LTN0212: {
+    severity: 'error',
+    title: 'A security object with errors: the selected workloads deny',
+    what: '{kind} {name} has errors, so every workload that it selects denies all requests',
+    why: 'A policy that cannot be read might forbid what would be let through without it.',
+    fix: 'Correct its errors, or remove it.',
+    example: 'apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: default}\nspec: {mtls: {mode: STRCT}}',
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>

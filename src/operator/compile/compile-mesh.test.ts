@@ -242,6 +242,19 @@ test('a policy kind that is not in force denies where it selects, mesh-wide from
   assert.equal(denials(policy('istio-system', 'app: reviews')), 1)
 })
 
+test('a security object with errors denies where it selects, and says so', () => {
+  const broken = (labels: string): string =>
+    `\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p}\nspec: {selector: {matchLabels: {${labels}}}, mtls: {mode: STRCT}}\n`
+  const { snapshot, findings } = compile(broken('app: reviews'))
+
+  assert.match(snapshot.workloads.get('default/reviews-v1')?.denials[0]?.reason ?? '', /has errors, so it denies/)
+  assert.deepEqual(
+    findings.map(({ code }) => code).filter((code) => code === 'LTN0212'),
+    ['LTN0212'],
+  )
+  assert.deepEqual(compile(broken('app: other')).snapshot.workloads.get('default/reviews-v1')?.denials, [])
+})
+
 test('whatever is written into a spec, compile answers', () => {
   const word = fc.constantFrom('reviews', 'reviews.default.svc.cluster.local', '*', '*.b', '', 'a|b', 'v1', '10.0.0.1')
   const destination = fc.record({ host: word, subset: word, port: fc.record({ number: fc.integer() }) }, { requiredKeys: ['host'] })
