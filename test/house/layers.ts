@@ -43,10 +43,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
 /** Package -> the places (folder or file prefixes under src) that may import it. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@grpc/grpc-js': ['xds/serve', 'ca', 'bin'],
-  ajv: ['api'],
   commander: ['cli', 'bin'],
   koffi: ['proxy/sockets'],
-  'node-forge': ['identity'],
   re2js: ['base/regex.ts'],
   yaml: ['api', 'cli', 'standalone', 'envoy/yaml-to-json.ts'],
 }
