@@ -123,7 +123,7 @@ function lateen(...args: string[]): Promise<{ readonly code: number | null; read
 
 test('every hop of the page was proved by mutual TLS', async () => {
   const text = await page()
-  for (const caller of ['bookinfo-ingress', 'bookinfo-productpage']) assert.match(text, new RegExp(`mutual TLS from ${caller}`))
+  for (const caller of ['bookinfo-ingress', 'bookinfo-productpage']) assert.match(text, new RegExp(`mTLS from ${caller}`))
   assert.equal(text.includes('plain text'), false, text)
 })
 

@@ -147,7 +147,7 @@ function hop(workload: string, caller: string | undefined): string {
   const proof =
     caller === undefined
       ? '<small>called in plain text</small>'
-      : `<small class="secret" title="${escapeHtml(caller)}">mutual TLS from ${escapeHtml(shortIdentity(caller))}</small>`
+      : `<small class="secret" title="${escapeHtml(caller)}">mTLS from ${escapeHtml(shortIdentity(caller))}</small>`
   return `<li><b>${escapeHtml(workload)}</b>${proof}</li>`
 }
 
