@@ -25,8 +25,9 @@ export interface AdsClientOptions<T> {
   readonly onChange: () => void
 }
 
-/** Envoy's defaults for a gRPC subscription. */
-const BACKOFF: BackoffOptions = { baseMs: 500, maxMs: 30_000 }
+/** Envoy begins so too, but waits up to 30 s: after an outage, changes that waited would wait as long again. Five seconds, jittered, is
+ *  what a thousand proxies can ask of a control plane that is just coming back. */
+const BACKOFF: BackoffOptions = { baseMs: 500, maxMs: 5000 }
 const REQUEST = 'envoy.service.discovery.v3.DeltaDiscoveryRequest'
 const RESPONSE = 'envoy.service.discovery.v3.DeltaDiscoveryResponse'
 
