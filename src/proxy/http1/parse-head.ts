@@ -134,7 +134,10 @@ function steer(head: MessageHead, kind: number, text: string, start: number, end
     if (head.chunked || end - start !== 7 || !equalsIgnoreCase(text, start, 'chunked')) return 'transfer-encoding-invalid'
     head.chunked = true
   } else if (kind === FIELD.connection) {
-    readConnectionOptions(head, text.slice(start, end))
+    // The two that nearly every message has, without taking the value apart.
+    if (end - start === 10 && equalsIgnoreCase(text, start, 'keep-alive')) head.keepAliveOption = true
+    else if (end - start === 5 && equalsIgnoreCase(text, start, 'close')) head.closeOption = true
+    else readConnectionOptions(head, text.slice(start, end))
   }
   return undefined
 }
