@@ -1,7 +1,7 @@
 // HTTP/1.1 through the proxy, octet for octet on both sides.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { simpleConfig } from './configs.ts'
+import { chain, cluster, forwardTo, listener, manager, proxyConfig, route, simpleConfig, virtualHost } from './configs.ts'
 import { always, connect, GET, OK, requestsOf, startProxy, startUpstream } from './peers.ts'
 
 test('a request crosses, keep-alive on both sides, one upstream connection', async (t) => {
@@ -334,4 +334,73 @@ test('an upgrade that is not allowed is refused', async (t) => {
   const client = await connect(t, proxy.port)
   client.send('GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
   assert.match(await client.untilEnd(), /^HTTP\/1\.1 403 /)
+})
+
+test('requests sent before the client closed its side are all answered', async (t) => {
+  const upstream = await startUpstream(t, always(OK))
+  const proxy = await startProxy(t, simpleConfig([upstream.port]))
+  const client = await connect(t, proxy.port)
+  client.socket.end(GET.repeat(3))
+  const answers = await client.untilEnd()
+  assert.equal(answers.match(/200 OK/g)?.length, 3)
+  assert.equal(answers.match(/connection: close/g)?.length ?? 0, 1)
+})
+
+test('CONNECT, where it is allowed, opens a tunnel', async (t) => {
+  const upstream = await startUpstream(t)
+  const any = route('/', forwardTo('up'), {
+    match: { path: { kind: 'connect' }, headers: [], queryParameters: [], fractionPerMillion: undefined },
+  })
+  const http = manager(virtualHost([any]), { upgrades: new Set(['connect']) })
+  const proxy = await startProxy(t, proxyConfig([listener([chain(http)])], [cluster('up', [upstream.port])]))
+  const client = await connect(t, proxy.port)
+  client.send('CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\nearly')
+  const peer = await upstream.accept()
+  assert.match(await peer.until('\r\n\r\n'), /^CONNECT db:5432 HTTP\/1\.1\r\n/)
+  peer.send('HTTP/1.1 200 OK\r\n\r\n')
+  await client.until('\r\n\r\n')
+  assert.ok((await peer.until('early')).endsWith('\r\n\r\nearly'))
+  client.socket.end()
+  peer.socket.end()
+  await client.untilEnd()
+  await proxy.recorded(1)
+  assert.equal(proxy.http[0]?.status, 200)
+})
+
+test('a head that does not come in time is answered 408; a body too', async (t) => {
+  const upstream = await startUpstream(t)
+  const proxy = await startProxy(t, simpleConfig([upstream.port], { manager: { requestTimeoutMs: 40, requestHeadersTimeoutMs: 20 } }))
+  const slowHead = await connect(t, proxy.port)
+  slowHead.send('GET / HTTP/1.1\r\nHo')
+  assert.match(await slowHead.untilEnd(), /^HTTP\/1\.1 408 /)
+  const slowBody = await connect(t, proxy.port)
+  slowBody.send('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab')
+  assert.match(await slowBody.untilEnd(), /^HTTP\/1\.1 408 /)
+  assert.deepEqual(
+    proxy.http.map((outcome) => outcome.flags),
+    ['DT', 'DT'],
+  )
+})
+
+test('nothing moves for too long: an idle connection ends quietly, a request with 408 SI, also by the route limit', async (t) => {
+  const upstream = await startUpstream(t)
+  const proxy = await startProxy(t, simpleConfig([upstream.port], { manager: { idleTimeoutMs: 40, streamIdleTimeoutMs: 60 } }))
+  assert.equal(await (await connect(t, proxy.port)).untilEnd(), '')
+  const stuck = await connect(t, proxy.port)
+  stuck.send(GET)
+  assert.match(await stuck.untilEnd(), /^HTTP\/1\.1 408 /)
+  assert.equal(proxy.http[0]?.flags, 'SI')
+  const byRoute = await startProxy(t, simpleConfig([upstream.port], { action: { idleTimeoutMs: 30 } }))
+  const other = await connect(t, byRoute.port)
+  other.send(GET)
+  assert.match(await other.untilEnd(), /^HTTP\/1\.1 408 /)
+})
+
+test('headers beyond the limits are answered 431', async (t) => {
+  const proxy = await startProxy(t, simpleConfig([1]))
+  for (const lines of [`X: ${'a'.repeat(61 * 1024)}\r\n`, 'X: y\r\n'.repeat(101)]) {
+    const client = await connect(t, proxy.port)
+    client.send(`GET / HTTP/1.1\r\nHost: h\r\n${lines}\r\n`)
+    assert.match(await client.untilEnd(), /^HTTP\/1\.1 431 /)
+  }
 })

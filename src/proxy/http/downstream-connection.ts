@@ -54,6 +54,7 @@ export class DownstreamConnection implements ExchangeHost {
   #clientEnded = false
   #drainedBytes = 0
   #lastMoveMs: number
+  #routeIdleMs: number | undefined
   #idleDeadline: Deadline | undefined
   #requestDeadline: Deadline | undefined
 
@@ -103,7 +104,8 @@ export class DownstreamConnection implements ExchangeHost {
   // ------------------------------------------------------------------------------------------------------- what the exchange asks
 
   get closesAfter(): boolean {
-    return this.mustClose || this.#clientEnded || this.services.activity.draining
+    // Requests that wait behind this one were sent in good faith: they are answered before the connection ends.
+    return this.mustClose || ((this.#clientEnded || this.services.activity.draining) && this.#held === undefined)
   }
 
   get clientCertLine(): string {
@@ -125,6 +127,12 @@ export class DownstreamConnection implements ExchangeHost {
 
   writeText(text: string): void {
     this.#socket.write(text, 'latin1')
+  }
+
+  limitIdle(idleTimeoutMs: number): void {
+    this.#routeIdleMs = idleTimeoutMs
+    if (this.#idleDeadline !== undefined) this.services.wheel.cancel(this.#idleDeadline)
+    this.#watchIdle()
   }
 
   pauseReading(): void {
@@ -153,6 +161,7 @@ export class DownstreamConnection implements ExchangeHost {
 
   exchangeDone(whole: boolean): void {
     this.#exchange = undefined
+    this.#routeIdleMs = undefined
     if (this.#tunnel !== undefined) return
     if (!whole) {
       this.#socket.destroy()
@@ -231,7 +240,10 @@ export class DownstreamConnection implements ExchangeHost {
     const { manager } = this.#binding
     const state = this.#reader.read(chunk, at)
     if (state === 'incomplete') {
-      if (this.#requestDeadline === undefined) this.#armRequestDeadline(manager)
+      const headTimeoutMs = manager.requestHeadersTimeoutMs
+      if (this.#requestDeadline === undefined) {
+        this.#armRequestDeadline(Math.min(positive(headTimeoutMs), positive(manager.requestTimeoutMs)))
+      }
       return -1
     }
     const head = this.#head
@@ -254,7 +266,7 @@ export class DownstreamConnection implements ExchangeHost {
       return -1
     }
     if (body.done) this.#cancelRequestDeadline()
-    else if (this.#requestDeadline === undefined) this.#armRequestDeadline(manager)
+    else if (this.#requestDeadline === undefined) this.#armRequestDeadline(positive(manager.requestTimeoutMs))
     exchange.start(chunk)
     return end
   }
@@ -368,8 +380,9 @@ export class DownstreamConnection implements ExchangeHost {
   #watchIdle(): void {
     this.#idleDeadline = undefined
     const { manager } = this.#binding
-    const limitMs = this.#exchange === undefined ? manager.idleTimeoutMs : manager.streamIdleTimeoutMs
-    const shortestMs = Math.min(positive(manager.idleTimeoutMs), positive(manager.streamIdleTimeoutMs))
+    const streamIdleMs = this.#routeIdleMs ?? manager.streamIdleTimeoutMs
+    const limitMs = this.#exchange === undefined ? manager.idleTimeoutMs : streamIdleMs
+    const shortestMs = Math.min(positive(manager.idleTimeoutMs), positive(streamIdleMs))
     if (shortestMs === Number.POSITIVE_INFINITY) return
     const quietMs = this.services.clock.monotonicMs() - this.#lastMoveMs
     if (limitMs !== undefined && limitMs > 0 && quietMs >= limitMs) {
@@ -381,9 +394,8 @@ export class DownstreamConnection implements ExchangeHost {
     this.#idleDeadline = this.services.wheel.after(leftMs, () => this.#watchIdle())
   }
 
-  #armRequestDeadline(manager: HttpConnectionManager): void {
-    const timeoutMs = manager.requestTimeoutMs
-    if (timeoutMs === undefined || timeoutMs <= 0) return
+  #armRequestDeadline(timeoutMs: number): void {
+    if (timeoutMs === Number.POSITIVE_INFINITY) return
     this.#requestDeadline = this.services.wheel.after(timeoutMs, () => {
       this.#requestDeadline = undefined
       if (this.#exchange === undefined) this.#refuse(this.#binding.manager, 'request-timeout', '')

@@ -27,6 +27,8 @@ export interface ExchangeHost {
   /** False: wait for onClientDrain. */
   write(head: string, chunk: Buffer, out: Outflow): boolean
   writeText(text: string): void
+  /** The route's own limit on how long nothing may move; 0: none. Holds for this request. */
+  limitIdle(idleTimeoutMs: number): void
   pauseReading(): void
   resumeReading(): void
   startTunnel(

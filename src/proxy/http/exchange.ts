@@ -62,6 +62,7 @@ export class Exchange implements UpstreamUser {
   #responseStarted = false
   #clientGone = false
   #routeDeadline: Deadline | undefined
+  #deadlineMs = 0
   #tryDeadline: Deadline | undefined
   #retryDelay: Deadline | undefined
 
@@ -146,7 +147,7 @@ export class Exchange implements UpstreamUser {
   }
 
   /** Answers with a failure of rescue.ts, or cuts the connection when an answer has begun. */
-  fail(kind: FailureKind, reason = ''): void {
+  fail(kind: FailureKind, reason = '', status: number = FAILURES[kind].status): void {
     if (this.finished) return
     this.#letGo()
     if (this.#responseStarted) {
@@ -156,7 +157,7 @@ export class Exchange implements UpstreamUser {
     }
     const failure = FAILURES[kind]
     this.#mark(kind, reason)
-    this.#send(failure.status, reason === '' ? failure.body : `${failure.body}: ${reason}`, '', failure.closes)
+    this.#send(status, reason === '' ? failure.body : `${failure.body}: ${reason}`, '', failure.closes)
   }
 
   // ------------------------------------------------------------------------------------------------------------ planning
@@ -184,7 +185,8 @@ export class Exchange implements UpstreamUser {
     this.#action = action
     this.outcome.clusterName = chosen?.name ?? ''
     const cluster = chosen === undefined ? undefined : services.cluster(chosen.name)
-    if (chosen === undefined || cluster === undefined) return this.fail('cluster-not-found')
+    if (chosen === undefined || cluster === undefined) return this.fail('cluster-not-found', '', action.clusterNotFoundStatus)
+    if (action.idleTimeoutMs !== undefined) this.#host.limitIdle(action.idleTimeoutMs)
     this.#cluster = cluster
     this.outcome.cluster = cluster.config
     this.#prepareHead(action, chosen, request.path)
@@ -295,6 +297,7 @@ export class Exchange implements UpstreamUser {
     this.outcome.bytesReceived = this.#host.body.payloadBytes
     const timeoutMs = this.#action?.timeoutMs
     if (timeoutMs === undefined || timeoutMs <= 0 || this.finished || this.#routeDeadline !== undefined) return
+    this.#deadlineMs = this.#host.services.clock.monotonicMs() + timeoutMs
     this.#routeDeadline = this.#host.services.wheel.after(timeoutMs, () => this.fail('route-timeout'))
   }
 
@@ -346,9 +349,9 @@ export class Exchange implements UpstreamUser {
         attempts: this.outcome.attempts,
         replayable: this.#replayable && this.#host.body.done,
         responseStarted: this.#responseStarted,
-        activeRetries: cluster.load.retries,
+        activeRetries: cluster.load.activeRetries,
         maxActiveRetries: cluster.load.limits.maxRetries,
-        remainingMs: undefined,
+        remainingMs: this.#routeDeadline === undefined ? undefined : this.#deadlineMs - services.clock.monotonicMs(),
       },
       services.random,
     )

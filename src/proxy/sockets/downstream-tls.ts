@@ -9,6 +9,7 @@ import { errorMessage } from '../../base/errors.ts'
 import type { ReadonlyWatchable } from '../../base/watchable.ts'
 import type { KeyPair, SecretStore } from '../certs/secret-store.ts'
 import type { DownstreamTls } from '../config/proxy-config.ts'
+import { TLS13_SUITES } from '../upstream/transport.ts'
 import { NO_NAMES, namesAllowed, type PeerNames, peerNames } from './peer-names.ts'
 
 export interface SecurePeer {
@@ -172,7 +173,6 @@ export class DownstreamTlsServer {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 15_000
-const TLS13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
 
 /** node:tls hands out a new socket object for the accepted one; the four numbers are what both have. */
 function connectionKey(socket: Socket): string {

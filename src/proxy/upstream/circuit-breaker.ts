@@ -21,6 +21,11 @@ export class ClusterLoad {
     return this.pendingRequests < this.limits.maxPendingRequests
   }
 
+  /** Of everybody who shares the limit. */
+  get activeRetries(): number {
+    return this.retries
+  }
+
   get canRequest(): boolean {
     return this.requests < this.limits.maxRequests
   }

@@ -4,7 +4,7 @@
 import type { Random } from '../../base/random.ts'
 import type { SecretStore } from '../certs/secret-store.ts'
 import type { Cluster, Endpoint, UpstreamTls } from '../config/proxy-config.ts'
-import type { ClusterStatus } from '../data-plane.ts'
+import type { ClusterStatus, DataPlaneOptions } from '../data-plane.ts'
 import { type BalancerState, createBalancerState, type HostPlan, NO_HOST, type PickInputs, pickHost, planHosts } from '../decide/balance.ts'
 import { ClusterLoad } from './circuit-breaker.ts'
 import { type ConnectServices, type ConnectTarget, createTicketBox } from './connect.ts'
@@ -14,6 +14,7 @@ import { TlsTransport, tlsFor, transportKey } from './transport.ts'
 export interface ClusterServices extends ConnectServices {
   readonly random: Random
   readonly secrets: SecretStore
+  readonly clusterLoad?: DataPlaneOptions['clusterLoad']
 }
 
 export class EndpointRuntime {
@@ -46,7 +47,7 @@ export class ClusterRuntime {
   constructor(config: Cluster, services: ClusterServices) {
     this.config = config
     this.#services = services
-    this.load = new ClusterLoad(config.circuitBreaker)
+    this.load = services.clusterLoad?.(config.name, config.circuitBreaker) ?? new ClusterLoad(config.circuitBreaker)
     this.#poolLimits = { idleTimeoutMs: config.idleTimeoutMs, maxRequestsPerConnection: config.maxRequestsPerConnection }
     this.#plan = planHosts([])
     this.#state = createBalancerState()
@@ -72,7 +73,7 @@ export class ClusterRuntime {
       return this.#ensure(key, endpoint)
     })
     for (const [key, endpoint] of this.#endpoints) if (!kept.has(key)) this.#retire(key, endpoint)
-    this.#plan = planHosts(config.endpoints)
+    this.#plan = planHosts(config.endpoints, config.panicThresholdPercent)
     this.#state = createBalancerState()
   }
 

@@ -12,11 +12,13 @@ export function transportKey(tls: UpstreamTls | undefined): string {
   const known = KEYS.get(tls)
   if (known !== undefined) return known
   const names = tls.validation.subjectAltNames.map(({ type, spec }) => ({ type, spec }))
-  const key = JSON.stringify([tls.certificate, tls.validation.trust, names, tls.sni, tls.alpn, tls.minVersion])
+  const key = JSON.stringify([tls.certificate, tls.validation.trust, names, tls.sni, tls.alpn, tls.minVersion, tls.cipherSuites])
   KEYS.set(tls, key)
   return key
 }
 
+/** Always on: a list of Envoy's names only the suites of TLS 1.2. */
+export const TLS13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
 const KEYS = new WeakMap<UpstreamTls, string>()
 
 /** Envoy's transport_socket_matches: the first whose labels the endpoint carries; none: the cluster's own. */
@@ -61,6 +63,7 @@ export class TlsTransport {
     if (this.#roots !== undefined && roots === undefined) return undefined
     this.#context = createSecureContext({
       minVersion: this.tls.minVersion,
+      ...(this.tls.cipherSuites === undefined ? {} : { ciphers: [...TLS13_SUITES, ...this.tls.cipherSuites].join(':') }),
       ...(keyPair === undefined ? {} : { cert: keyPair.chainPem, key: keyPair.keyPem }),
       // Without a trust setting Envoy verifies nothing; with one, only those roots count, never the system's.
       ca: roots ?? [],
