@@ -6,6 +6,8 @@ export class Outflow {
   start = 0
   end = 0
   readonly pieces: Buffer[] = []
+  /** Set by write-message.ts: octets of the chunk were handed to a socket that has not written them yet. */
+  retained = false
 
   clear(): void {
     this.start = 0

@@ -8,15 +8,21 @@ const JOIN_BYTES = 8 * 1024
 
 /** Writes `head` (may be '') and what `out` says of `chunk`. False: the socket asks to wait for 'drain'. */
 export function writeMessage(socket: Socket, head: string, chunk: Buffer, out: Outflow): boolean {
-  if (out.pieces.length > 0) return writePieces(socket, head, out.pieces)
+  if (out.pieces.length > 0) {
+    const flows = writePieces(socket, head, out.pieces)
+    out.retained = socket.writableLength > 0
+    return flows
+  }
   const length = out.end - out.start
   if (length === 0) return head === '' ? !socket.writableNeedDrain : socket.write(head, 'latin1')
-  if (head === '') return socket.write(range(chunk, out.start, out.end))
-  if (length <= JOIN_BYTES) return socket.write(head + chunk.toString('latin1', out.start, out.end), 'latin1')
-  socket.cork()
-  socket.write(head, 'latin1')
+  if (head !== '' && length <= JOIN_BYTES) return socket.write(head + chunk.toString('latin1', out.start, out.end), 'latin1')
+  if (head !== '') {
+    socket.cork()
+    socket.write(head, 'latin1')
+  }
   const flowing = socket.write(range(chunk, out.start, out.end))
-  socket.uncork()
+  if (head !== '') socket.uncork()
+  out.retained = socket.writableLength > 0
   return flowing
 }
 

@@ -7,6 +7,7 @@ import { errorCode, errorMessage } from '../../base/errors.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
 import type { FailureKind } from '../rescue.ts'
 import { namesAllowed, peerNames } from '../sockets/peer-names.ts'
+import type { ReadBuffer } from './read-buffer.ts'
 import type { TlsTransport } from './transport.ts'
 
 export interface ConnectTarget {
@@ -37,6 +38,8 @@ export interface Opened {
   readonly principal: string
   readonly mutualTls: boolean
   readonly alpn: string
+  /** What the socket reads into, when it was asked for; the socket then emits no 'data'. */
+  readonly reader: ReadBuffer | undefined
 }
 
 export interface ConnectHandler {
@@ -50,7 +53,7 @@ export interface ConnectServices {
 }
 
 /** Starts connecting; the returned function gives up. */
-export function openConnection(target: ConnectTarget, services: ConnectServices, handler: ConnectHandler): () => void {
+export function openConnection(target: ConnectTarget, services: ConnectServices, handler: ConnectHandler, reader?: ReadBuffer): () => void {
   const context = target.transport?.secureContext()
   let settled = false
   if (target.transport !== undefined && context === undefined) {
@@ -64,6 +67,7 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
     port: target.port,
     allowHalfOpen: true,
     noDelay: true,
+    ...(reader === undefined ? {} : { onread: reader.options }),
     ...(target.bindAddress === undefined ? {} : { localAddress: target.bindAddress }),
   }
   const { transport } = target
@@ -91,9 +95,10 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
   socket.on('close', () => finish(tcpConnected ? 'upstream-identity' : 'connect-failure', 'the peer closed the connection'))
   socket.on('connect', () => {
     tcpConnected = true
-    if (transport === undefined) succeed({ socket, principal: '', mutualTls: false, alpn: '' })
+    if (transport === undefined) succeed({ socket, principal: '', mutualTls: false, alpn: '', reader })
   })
-  if (transport !== undefined) watchHandshake(socket as TLSSocket, transport, target.tickets, services, succeed, finish)
+  if (transport !== undefined)
+    watchHandshake(socket as TLSSocket, transport, target.tickets, services, (peer) => succeed({ ...peer, reader }), finish)
 
   function succeed(opened: Opened): void {
     if (settled) return
@@ -126,7 +131,7 @@ function watchHandshake(
   transport: TlsTransport,
   tickets: TicketBox,
   services: ConnectServices,
-  succeed: (opened: Opened) => void,
+  succeed: (opened: Omit<Opened, 'reader'>) => void,
   fail: (failure: FailureKind, reason: string) => void,
 ): void {
   const { generation } = transport

@@ -3,7 +3,8 @@
 // Invariant: a connection is idle, lent, or gone; a waiting user is told exactly once.
 import type { FailureKind } from '../rescue.ts'
 import type { ClusterLoad } from './circuit-breaker.ts'
-import { type ConnectServices, type ConnectTarget, openConnection } from './connect.ts'
+import { type ConnectHandler, type ConnectServices, type ConnectTarget, openConnection } from './connect.ts'
+import { ReadBuffer } from './read-buffer.ts'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamUser } from './upstream-connection.ts'
 
 export interface PoolLimits {
@@ -125,7 +126,7 @@ export class ConnectionPool implements ConnectionOwner {
     this.totalConnections++
     this.#connecting++
     this.#load.connections++
-    const abandon = openConnection(this.target, this.#services, {
+    const handler: ConnectHandler = {
       opened: (opened) => {
         this.#connecting--
         this.#abandonConnects.delete(abandon)
@@ -139,7 +140,8 @@ export class ConnectionPool implements ConnectionOwner {
         this.#abandonConnects.delete(abandon)
         this.#failWaiting(failure, reason)
       },
-    })
+    }
+    const abandon = openConnection(this.target, this.#services, handler, new ReadBuffer())
     this.#abandonConnects.add(abandon)
   }
 

@@ -12,6 +12,7 @@ import { parseResponseHead } from '../http1/parse-head.ts'
 import { writeMessage } from '../http1/write-message.ts'
 import type { FailureKind } from '../rescue.ts'
 import type { Opened } from './connect.ts'
+import type { ReadBuffer } from './read-buffer.ts'
 
 /** Who is served by a connection or waits for one. */
 export interface UpstreamUser {
@@ -59,6 +60,7 @@ export class UpstreamConnection {
 
   readonly #owner: ConnectionOwner
   readonly #reader = new HeadReader(MAX_HEAD_BYTES)
+  readonly #readBuffer: ReadBuffer | undefined
   #user: UpstreamUser | undefined
   #headDone = false
   #clean = true
@@ -74,7 +76,9 @@ export class UpstreamConnection {
     this.localAddress = `${opened.socket.localAddress ?? ''}:${opened.socket.localPort ?? 0}`
     this.#owner = owner
     const { socket } = this
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    this.#readBuffer = opened.reader
+    if (opened.reader === undefined) socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    else opened.reader.onData = (chunk) => this.#onBufferedData(chunk)
     socket.on('end', () => this.#onEnd())
     socket.on('drain', () => this.#user?.onUpstreamDrain())
     socket.on('error', (error) => {
@@ -113,6 +117,7 @@ export class UpstreamConnection {
     this.served++
     if (this.#clean && isPersistent(this.head) && this.isOpen && !this.socket.writableNeedDrain) {
       this.resume()
+      this.#readBuffer?.shrink()
       this.#owner.connectionFreed(this)
     } else this.close()
   }
@@ -140,12 +145,20 @@ export class UpstreamConnection {
     socket.removeAllListeners('drain')
     socket.removeAllListeners('error')
     socket.removeAllListeners('close')
+    // The tunnel listens to 'data', and keeps what it cannot write at once.
+    if (this.#readBuffer !== undefined) this.#readBuffer.onData = (chunk) => socket.emit('data', Buffer.from(chunk))
     return socket
   }
 
   /** A detached socket was closed: the pool may forget the connection. */
   detachedClosed(): void {
     this.#owner.connectionClosed(this)
+  }
+
+  #onBufferedData(chunk: Buffer): void {
+    this.body.out.retained = false
+    this.#onData(chunk)
+    if (this.body.out.retained) this.#readBuffer?.retain()
   }
 
   #onData(chunk: Buffer): void {
@@ -163,7 +176,7 @@ export class UpstreamConnection {
       at = this.#reader.bodyStart
       const { status } = this.head
       if (status === 101 || (user.method === 'CONNECT' && status >= 200 && status < 300)) {
-        return user.onSwitched(this, chunk.subarray(at))
+        return user.onSwitched(this, Buffer.from(chunk.subarray(at)))
       }
       if (status < 200) {
         user.onInformational(this)
