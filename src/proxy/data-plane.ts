@@ -4,8 +4,9 @@ import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { SecretStore } from './certs/secret-store.ts'
-import type { AccessLog, ProxyConfig } from './config/proxy-config.ts'
+import type { AccessLog, CircuitBreaker, ProxyConfig } from './config/proxy-config.ts'
 import type { Outcome, PeerLabels } from './telemetry/outcome.ts'
+import type { ClusterLoad } from './upstream/circuit-breaker.ts'
 
 export interface DataPlaneOptions {
   readonly clock: Clock
@@ -23,6 +24,10 @@ export interface DataPlaneOptions {
   readonly originalDestination:
     | ((fd: number, remoteAddress: string) => { readonly host: string; readonly port: number } | undefined)
     | undefined
+  /** Other data threads listen on the same ports. */
+  readonly reusePort?: boolean
+  /** Where a cluster's load is counted when its limits are shared with other data threads; undefined: in this thread alone. */
+  readonly clusterLoad?: (cluster: string, limits: CircuitBreaker) => ClusterLoad
 }
 
 /** Consumes each outcome exactly once: access log and metrics. Called on the hot path. */

@@ -1,6 +1,7 @@
 // The part of the proxy that moves bytes, in this thread. Given a configuration it listens, accepts, forwards; given another it goes on
 // with that one without cutting anything. Made by bin/proxy.ts (or by a data thread) and driven through the words of data-plane.ts.
 // Invariant: a listener whose address is unchanged keeps its socket, a cluster that keeps its name keeps its pools.
+import type { Socket } from 'node:net'
 import { TimerWheel } from '../base/timer-wheel.ts'
 import type { Cluster, Listener, ProxyConfig } from './config/proxy-config.ts'
 import type { ClusterStatus, DataPlane, DataPlaneOptions, ListenerProblem } from './data-plane.ts'
@@ -140,7 +141,8 @@ export class LocalDataPlane implements DataPlane {
     const runtime = known ?? new ListenerRuntime(config)
     this.#listeners.set(config.name, runtime)
     if (!config.bindToPort || runtime.bound !== undefined || this.#closed) return undefined
-    const opened = await BoundListener.open(config.address, (socket) => this.#acceptor.accept(socket, runtime))
+    const accept = (socket: Socket): void => this.#acceptor.accept(socket, runtime)
+    const opened = await BoundListener.open(config.address, accept, this.#options.reusePort === true)
     if (typeof opened === 'string') return { listener: config.name, message: `listener ${config.name}: ${opened}` }
     runtime.bound = opened
     if (this.#closed) opened.close()

@@ -36,7 +36,10 @@ export const adminRoutes: Readonly<Record<string, AdminRoute>> = {
   '/stats/prometheus': {
     method: 'GET',
     help: 'all series for Prometheus',
-    answer: (state) => ({ status: 200, contentType: PROMETHEUS_CONTENT_TYPE, body: prometheusText(state.families()) }),
+    async answer(state) {
+      await state.collect?.()
+      return { status: 200, contentType: PROMETHEUS_CONTENT_TYPE, body: prometheusText(state.families()) }
+    },
   },
   '/stats': { method: 'GET', help: 'all series; ?format=json or prometheus, ?filter=RE2', answer: stats },
   '/config_dump': { method: 'GET', help: 'the configuration in force; ?include_eds, ?resource=, ?name_regex=', answer: dump },
@@ -48,10 +51,12 @@ export const adminRoutes: Readonly<Record<string, AdminRoute>> = {
   '/clusters': {
     method: 'GET',
     help: 'clusters and their endpoints; ?format=json',
-    answer: (state, query) =>
-      query.get('format') === 'json'
+    async answer(state, query) {
+      await state.collect?.()
+      return query.get('format') === 'json'
         ? json(clustersJson(state.config(), state.clusterStatus()))
-        : text(clustersText(state.config(), state.clusterStatus())),
+        : text(clustersText(state.config(), state.clusterStatus()))
+    },
   },
   '/listeners': {
     method: 'GET',
@@ -97,7 +102,8 @@ function badRequest(message: string): AdminAnswer {
   return { ...text(`${message}\n`), status: 400 }
 }
 
-function stats(state: AdminState, query: URLSearchParams): AdminAnswer {
+async function stats(state: AdminState, query: URLSearchParams): Promise<AdminAnswer> {
+  await state.collect?.()
   const format = query.get('format')
   if (format === 'prometheus') return { status: 200, contentType: PROMETHEUS_CONTENT_TYPE, body: prometheusText(state.families()) }
   const wanted = nameTest(query.get('filter'))

@@ -8,6 +8,8 @@ import type { MetricFamily } from '../telemetry/metrics.ts'
 export interface AdminState {
   /** `reason` is one line: what is waited for, or 'LIVE'. */
   readiness(): { readonly ready: boolean; readonly reason: string }
+  /** Asks the data threads for what they have counted; without it, or when one does not answer, the numbers are those of before. */
+  collect?(): Promise<void>
   families(): Iterable<MetricFamily>
   config(): ProxyConfig
   clusterStatus(): readonly ClusterStatus[]

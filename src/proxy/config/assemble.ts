@@ -66,8 +66,16 @@ export class Assembler {
   >()
   readonly #joinedListeners = new WeakMap<envoy.Listener, { readonly tables: readonly RouteTable[]; readonly joined: Listener }>()
 
+  /** What each published cluster and listener was made of; data threads make theirs of the same. */
+  readonly #origins = new WeakMap<Cluster | Listener, Resources>()
+
   constructor(settings: DecodeSettings) {
     this.#settings = settings
+  }
+
+  /** The smallest set of resources that gives this very cluster or listener again, also when it is one of before that was kept. */
+  originOf(part: Cluster | Listener): Resources | undefined {
+    return this.#origins.get(part)
   }
 
   /** For a NACK: whether one resource can be taken. The answer is kept, so `assemble` does not do the work again. */
@@ -108,6 +116,8 @@ export class Assembler {
     const decoded = state.take('clusters', name, this.readCluster(received))
     if (decoded === undefined) return
     const { cluster, edsName } = decoded
+    const clusters = new Map([[name, received]])
+    this.#remember(cluster, { ...NO_RESOURCES, clusters })
     if (edsName === undefined) {
       state.clusters.set(cluster.name, cluster)
       return
@@ -120,7 +130,13 @@ export class Assembler {
       return
     }
     const joined = state.take('endpoints', edsName, this.#join(received.message, decoded, assignment))
-    if (joined !== undefined) state.clusters.set(joined.name, joined)
+    if (joined === undefined) return
+    this.#remember(joined, { ...NO_RESOURCES, clusters, endpoints: new Map([[edsName, assignment]]) })
+    state.clusters.set(joined.name, joined)
+  }
+
+  #remember(part: Cluster | Listener, origin: Resources): void {
+    if (!this.#origins.has(part)) this.#origins.set(part, origin)
   }
 
   #join(message: envoy.Cluster, decoded: DecodedCluster, assignment: Received<envoy.ClusterLoadAssignment>): Decoded<Cluster> {
@@ -153,6 +169,9 @@ export class Assembler {
         const missing = state.warming.get(cluster)
         if (missing !== undefined) state.waiting.push({ type: 'listener', name: listenerName, for: 'endpoints', missing })
       }
+    }
+    if (listener !== undefined) {
+      this.#remember(listener, { ...NO_RESOURCES, listeners: new Map([[name, received]]), routes: routesOf(decoded, resources) })
     }
     if (listener !== undefined && state.waiting.length === waitingBefore) {
       state.listeners.set(listenerName, listener)
@@ -211,6 +230,18 @@ function finish<T>(context: DecodeContext, value: T | undefined): Decoded<T> {
   context.reportDropped()
   const { problems, warnings } = context
   return { value: problems.length === 0 ? value : undefined, problems, warnings }
+}
+
+const NO_RESOURCES: Resources = { listeners: new Map(), clusters: new Map(), routes: new Map(), endpoints: new Map() }
+
+function routesOf(decoded: DecodedListener, { routes }: Resources): ReceivedByName<envoy.RouteConfiguration> {
+  const found = new Map<string, Received<envoy.RouteConfiguration>>()
+  for (const { terminal } of chainsOf(decoded)) {
+    if (!('routes' in terminal) || 'table' in terminal.routes) continue
+    const table = routes.get(terminal.routes.rdsName)
+    if (table !== undefined) found.set(terminal.routes.rdsName, table)
+  }
+  return found
 }
 
 function chainsOf(decoded: DecodedListener): readonly DecodedChain[] {

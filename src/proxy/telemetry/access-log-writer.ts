@@ -19,6 +19,16 @@ const MAX_BYTES_PER_UNIT = 3
 
 export type LogTarget = AccessLog['target']
 
+/** Writes `block` from `from` on, as fs.write does. */
+export type BlockWrite = (
+  fd: number,
+  block: Uint8Array,
+  from: number,
+  done: (error: NodeJS.ErrnoException | null, written: number) => void,
+) => void
+
+const writeToFile: BlockWrite = (fd, block, from, done) => write(fd, block, from, block.length - from, null, done)
+
 export interface WriterStatus {
   readonly lines: number
   readonly dropped: number
@@ -29,6 +39,7 @@ export class AccessLogWriter {
   readonly #target: LogTarget
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #writeBlock: BlockWrite
   #fd: number | undefined
   #block: Buffer = Buffer.allocUnsafe(BLOCK_BYTES)
   #used = 0
@@ -44,10 +55,11 @@ export class AccessLogWriter {
   #failedWrites = 0
   #idle: (() => void)[] = []
 
-  constructor(target: LogTarget, clock: Clock, log: Logger) {
+  constructor(target: LogTarget, clock: Clock, log: Logger, writeBlock: BlockWrite = writeToFile) {
     this.#target = target
     this.#clock = clock
     this.#log = log
+    this.#writeBlock = writeBlock
     this.#open()
   }
 
@@ -174,7 +186,7 @@ export class AccessLogWriter {
   }
 
   #writeAll(fd: number, chunk: Buffer, from: number): void {
-    write(fd, chunk, from, chunk.length - from, null, (error, written) => {
+    this.#writeBlock(fd, chunk, from, (error, written) => {
       // A pipe that is full says so; a reader that is slow must not cost lines that the buffer can hold.
       if (error !== null && error.code === 'EAGAIN') {
         this.#clock.after(10, () => this.#writeAll(fd, chunk, from))

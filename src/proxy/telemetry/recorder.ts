@@ -5,7 +5,7 @@ import type { Logger } from '../../base/log.ts'
 import type { AccessLog } from '../config/proxy-config.ts'
 import type { OutcomeRecorder } from '../data-plane.ts'
 import { compileAccessLog, type LineWriter } from './access-log-format.ts'
-import { AccessLogWriter } from './access-log-writer.ts'
+import { AccessLogWriter, type BlockWrite } from './access-log-writer.ts'
 import type { IstioMetrics } from './istio-metrics.ts'
 import type { MetricRegistry } from './metrics.ts'
 import type { Outcome } from './outcome.ts'
@@ -19,14 +19,17 @@ export class Recorder implements OutcomeRecorder {
   readonly #metrics: IstioMetrics
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #writeStream: BlockWrite | undefined
   /** One writer per target, however many logs write to it. */
   readonly #writers = new Map<string, AccessLogWriter>()
   readonly #open = new WeakMap<AccessLog, OpenLog>()
 
-  constructor(metrics: IstioMetrics, clock: Clock, log: Logger) {
+  /** @param writeStream for stdout and stderr, where they are shared with other data threads. */
+  constructor(metrics: IstioMetrics, clock: Clock, log: Logger, writeStream?: BlockWrite) {
     this.#metrics = metrics
     this.#clock = clock
     this.#log = log
+    this.#writeStream = writeStream
   }
 
   recordHttp(outcome: Outcome, logs: readonly AccessLog[]): void {
@@ -53,7 +56,7 @@ export class Recorder implements OutcomeRecorder {
     const key = target.kind === 'file' ? `file ${target.path}` : target.kind
     let writer = this.#writers.get(key)
     if (writer === undefined) {
-      writer = new AccessLogWriter(target, this.#clock, this.#log)
+      writer = new AccessLogWriter(target, this.#clock, this.#log, target.kind === 'file' ? undefined : this.#writeStream)
       this.#writers.set(key, writer)
     }
     const open = { line: compileAccessLog(log), writer }
