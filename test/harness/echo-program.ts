@@ -6,7 +6,8 @@ import net from 'node:net'
 
 const { HOST = '127.0.0.1', PORT = '0', WORKLOAD_NAME = 'echo', SERVICE_VERSION = '' } = process.env
 let answered = 0
-let open = 0
+/** What ends a connection as soon as it owes no answer. */
+const endIdle = new Set<() => void>()
 let stopping = false
 
 const server = net.createServer({ noDelay: true }, (socket) => {
@@ -27,9 +28,12 @@ const server = net.createServer({ noDelay: true }, (socket) => {
     if (waitMs > 0) setTimeout(finish, waitMs)
     else finish()
   }
-  open++
+  const endIfIdle = (): void => {
+    if (!busy) socket.end()
+  }
+  endIdle.add(endIfIdle)
   socket.on('close', () => {
-    open--
+    endIdle.delete(endIfIdle)
     leaveWhenDone()
   })
   socket.on('error', () => socket.destroy())
@@ -70,12 +74,13 @@ function answer({ path, head }: Request): Buffer {
 }
 
 function leaveWhenDone(): void {
-  if (stopping && open === 0) process.exit(0)
+  if (stopping && endIdle.size === 0) process.exit(0)
 }
 
 server.listen(Number(PORT), HOST)
 process.on('SIGTERM', () => {
   stopping = true
   server.close()
+  for (const end of endIdle) end()
   leaveWhenDone()
 })

@@ -64,12 +64,14 @@ export async function startMeshParts(t: TestContext, options: PartsOptions): Pro
 export async function startEchoParts(t: TestContext, options: PartsOptions): Promise<MeshParts> {
   const mesh = await startMeshParts(t, options)
   const versions = ['v1', 'v2'].filter((version) => mesh.has(`echo-${version}`))
-  for (const version of versions) {
-    await mesh.startSidecar(`echo-${version}`, 'echo', { app: 'echo', version })
-    await mesh.startEcho(`echo-${version}`, version)
-  }
   await mesh.setReady(['caller', ...versions.map((version) => `echo-${version}`)])
-  await mesh.startSidecar('caller', 'caller', { app: 'caller', version: 'v1' })
+  await Promise.all([
+    mesh.startSidecar('caller', 'caller', { app: 'caller', version: 'v1' }),
+    ...versions.flatMap((version) => [
+      mesh.startSidecar(`echo-${version}`, 'echo', { app: 'echo', version }),
+      mesh.startEcho(`echo-${version}`, version),
+    ]),
+  ])
   const { length } = versions
   await waitFor(
     async () => {
@@ -272,7 +274,7 @@ export class MeshParts {
   }
 
   async stop(): Promise<void> {
-    for (const name of [...this.#parts.keys()].reverse()) await this.end(name)
+    await Promise.all([...this.#parts.keys()].map((name) => this.end(name)))
   }
 
   /** SIGKILL: it has no chance to say goodbye. */

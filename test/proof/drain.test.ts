@@ -12,7 +12,7 @@ const SLOW = '/wait/40'
 
 test('SIGTERM to the sidecar of one of two replicas loses none, and the replica comes back', async (t) => {
   const mesh = await startMesh(t, { files: echoMesh({ v1: 2, v2: 0 }) })
-  const load = postLoad(mesh.outbound('caller'), { ratePerSecond: 300, durationMs: 14_000, path: SLOW })
+  const load = postLoad(mesh.outbound('caller'), { ratePerSecond: 300, durationMs: 10_000, path: SLOW })
   await untilServing(mesh, LEAVING, 0)
   const pid = mesh.sidecarPid(LEAVING)
 
@@ -34,7 +34,7 @@ test('SIGTERM to the sidecar of one of two replicas loses none, and the replica 
 
 test('a replica taken away by an edit loses none', async (t) => {
   const mesh = await startMesh(t, { files: echoMesh({ v1: 2, v2: 0 }) })
-  const load = postLoad(mesh.outbound('caller'), { ratePerSecond: 300, durationMs: 8000, path: SLOW })
+  const load = postLoad(mesh.outbound('caller'), { ratePerSecond: 300, durationMs: 6000, path: SLOW })
   await untilServing(mesh, LEAVING, 0)
   const pid = mesh.sidecarPid(LEAVING)
 

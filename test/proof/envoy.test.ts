@@ -20,10 +20,12 @@ test('a stock Envoy as the caller reaches applications behind our sidecars over 
   const binary = requireEnvoy(t)
   if (binary === undefined) return
   const mesh = await startMeshParts(t, { files: FILES })
-  for (const version of ['v1', 'v2']) {
-    await mesh.startSidecar(`echo-${version}`, 'echo', { app: 'echo', version })
-    await mesh.startEcho(`echo-${version}`, version)
-  }
+  await Promise.all(
+    ['v1', 'v2'].flatMap((version) => [
+      mesh.startSidecar(`echo-${version}`, 'echo', { app: 'echo', version }),
+      mesh.startEcho(`echo-${version}`, version),
+    ]),
+  )
   await mesh.setReady(['caller', 'echo-v1', 'echo-v2'])
   const envoy = await startEnvoyAs(t, binary, mesh, 'caller', 'caller', { app: 'caller', version: 'v1' })
 

@@ -18,7 +18,7 @@ test('a control plane killed for 30 seconds loses no request, and a change made 
   const held = await connectHttp(caller)
   t.after(() => held.close())
   assert.equal((await held.post('/pay')).status, 200)
-  const load = postLoad(caller, { ratePerSecond: RATE, durationMs: OUTAGE_MS + 10_000 })
+  const load = postLoad(caller, { ratePerSecond: RATE, durationMs: OUTAGE_MS + 7500 })
 
   await mesh.kill('control-plane')
   const killedAt = performance.now()
