@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
+import { waitFor } from '../harness/wait.ts'
 import { simpleConfig } from './configs.ts'
 import { connect, GET, startProxy, startUpstream } from './peers.ts'
 
@@ -87,4 +88,44 @@ test('request bodies of many sizes reach the upstream as they were', async (t) =
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
     await client.until('\r\n\r\nok')
   }
+})
+
+test('a reader that begins only when every buffer on the way is full gets the same octets', async (t) => {
+  const size = 16 * 1024 * 1024
+  const body = noise(size, 5)
+  const upstream = await startUpstream(t, (peer) => {
+    // In small parts, so that the proxy's reads differ in size and none fills its buffer.
+    const writeFrom = (at: number): void => {
+      if (peer.socket.destroyed || at >= size) return
+      const more = peer.socket.write(body.subarray(at, at + 5000))
+      if (more) setImmediate(writeFrom, at + 5000)
+      else peer.socket.once('drain', () => writeFrom(at + 5000))
+    }
+    peer.socket.once('data', () => {
+      peer.socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`)
+      writeFrom(0)
+    })
+  })
+  const proxy = await startProxy(t, simpleConfig([upstream.port]))
+  const client = await connect(t, proxy.port)
+  client.socket.removeAllListeners('data')
+  client.socket.pause()
+  client.send(GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+  const peer = await upstream.accept()
+  // The proxy has stopped reading when what it has taken no longer grows.
+  let taken = -1
+  await waitFor(
+    () => {
+      const now = proxy.http.length + (peer.socket.bytesWritten - peer.socket.writableLength)
+      const stuck = now === taken && now > 0
+      taken = now
+      return stuck
+    },
+    { what: 'a full way' },
+  )
+  assert.equal(proxy.http.length, 0, 'the proxy holds back instead of buffering')
+  const chunks: Buffer[] = []
+  for await (const chunk of client.socket) chunks.push(chunk)
+  const answer = Buffer.concat(chunks)
+  assert.equal(digest(answer.subarray(answer.indexOf('\r\n\r\n') + 4)), digest(body))
 })
