@@ -33,6 +33,8 @@ import { waitFor } from './wait.ts'
 
 /** The name in the control plane's certificate. */
 const CONTROL_PLANE_SAN = 'istiod.istio-system.svc'
+/** As `lateen run` chooses: macOS has no loopback aliases. */
+const STRATEGY = process.platform === 'darwin' ? 'ports' : 'loopback'
 const HOUR_MS = 3_600_000
 
 export interface PartsOptions {
@@ -98,7 +100,7 @@ export class MeshParts {
     mkdirSync(this.dir)
     for (const [name, text] of Object.entries(files)) this.write(name, text)
     const folder = openStateFolder(this.state)
-    const settings: MeshSettings = { dir: this.dir, mesh: meshNumber, strategy: 'loopback', ingressPort: undefined }
+    const settings: MeshSettings = { dir: this.dir, mesh: meshNumber, strategy: STRATEGY, ingressPort: undefined }
     writePrivateFile(folder.settingsFile, JSON.stringify(settings))
     this.client = connectMesh(folder.socket)
     this.#controlPlaneArgs = controlPlaneArgs
