@@ -2,7 +2,8 @@
 // costs about a tenth of a request). Starts small, because most responses are, and grows for a connection that fills it.
 // Invariant: a buffer that somebody still refers to (a write that is pending) is left to them, and a new one takes its place.
 
-const SMALL = 8 * 1024
+const SMALL = 4 * 1024
+const GROWTH = 4
 const LARGE = 64 * 1024
 
 export class ReadBuffer {
@@ -21,7 +22,7 @@ export class ReadBuffer {
     callback: (length: number): boolean => {
       const buffer = this.#reading
       const full = length === buffer.length
-      if (full && length < LARGE) this.#next = Buffer.allocUnsafeSlow(LARGE)
+      if (full && length < LARGE) this.#next = Buffer.allocUnsafeSlow(length * GROWTH)
       this.onData?.(full ? buffer : buffer.subarray(0, length))
       return true
     },
