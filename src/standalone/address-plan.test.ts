@@ -6,6 +6,7 @@ import {
   type AddressOptions,
   type AddressStrategy,
   type Assignments,
+  controlPlanePort,
   MAX_MESHES,
   meshLockPort,
   NO_ASSIGNMENTS,
@@ -182,13 +183,14 @@ test('a number of what is long gone is given again when there is no other', () =
   assert.match(plan.workloads['default/new']?.address ?? '', /^127\.1\.\d+\.1$/)
 })
 
-test('the port that holds a mesh number is given to nobody and stays below the ephemeral range', () => {
+test('the ports of the mesh number and of the control plane are given to nobody and stay below the ephemeral range', () => {
   const many = Array.from({ length: 250 }, (_, index) => ({
     ...workload(`w${index}`),
     ports: [80, 81, 82].map((port) => ({ name: '', containerPort: port })),
   }))
   const { assignments, problems } = planAddresses(many, [], NO_ASSIGNMENTS, options('loopback', 3))
   assert.ok(problems.length > 0)
-  assert.equal(Object.values(assignments.ports).includes(meshLockPort(3)), false)
+  for (const kept of [meshLockPort(3), controlPlanePort(3)]) assert.equal(Object.values(assignments.ports).includes(kept), false)
+  assert.ok(Object.values(assignments.ports).includes(controlPlanePort(3) - 1))
   assert.ok(meshLockPort(MAX_MESHES) < 32_768)
 })

@@ -60,6 +60,15 @@ export function meshLockPort(mesh: number): number {
   return FIRST_PORT + mesh * PORTS_PER_MESH - 1
 }
 
+/** Where proxies find the control plane. Not a port of the ephemeral range: while a killed control plane is away, an outgoing connection
+ *  could take that, and the one that comes back would have to listen where nobody looks for it. */
+export function controlPlanePort(mesh: number): number {
+  return meshLockPort(mesh) - 1
+}
+
+/** Of a block, what is left for applications, published services and sidecars. */
+const GIVEN_PORTS = PORTS_PER_MESH - 2
+
 const SIDECAR_PORTS = { admin: 15_000, httpProxy: 15_001, health: 15_021, metrics: 15_090 } as const
 
 export function planAddresses(
@@ -252,10 +261,10 @@ class PortBook {
     const known = this.given[purpose]
     if (known !== undefined) return { host: '127.0.0.1', port: known }
     while (this.#used.has(this.#next) || this.#unavailable.has(this.#next)) this.#next++
-    if (this.#next >= this.#first + PORTS_PER_MESH - 1) {
+    if (this.#next >= this.#first + GIVEN_PORTS) {
       this.problems.push({
         path: purpose,
-        message: `the mesh's ${PORTS_PER_MESH - 1} ports (${this.#first} and up) are used up; use --addresses loopback`,
+        message: `the mesh's ${GIVEN_PORTS} ports (${this.#first} and up) are used up; use --addresses loopback`,
       })
       return undefined
     }

@@ -19,7 +19,8 @@ import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { Workload } from '../../model/workload.ts'
 import { ConfigSource } from '../../operator/ingest/config-source.ts'
 import { openAddressBook } from '../../standalone/address-book.ts'
-import { openStateFolder } from '../../standalone/state-folder.ts'
+import { controlPlanePort } from '../../standalone/address-plan.ts'
+import { openStateFolder, readSettings } from '../../standalone/state-folder.ts'
 import { createXdsServer } from '../../xds/serve/ads-server.ts'
 import type { DebounceOptions } from '../../xds/serve/debounce.ts'
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from '../../xds/serve/grpc-server.ts'
@@ -132,7 +133,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       services: [xds.service, certificates],
       ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
     },
-    files.recorded.xds,
+    preferredPorts(files.recorded.xds, readSettings(folder)?.mesh),
   )
   opened.defer(() => grpc.close())
   opened.defer(() => xds.close())
@@ -177,15 +178,22 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   }
 }
 
-/** Where it was before, so that proxies find it again; elsewhere when somebody has taken the port. */
-async function startGrpc(options: GrpcServerOptions, before: number): Promise<GrpcServer> {
-  if (options.port !== 0 || before === 0) return startGrpcServer(options)
-  try {
-    return await startGrpcServer({ ...options, port: before })
-  } catch (error) {
-    if (!(error instanceof LateenError)) throw error
-    return startGrpcServer(options)
+/** Where it was before, so that proxies find it again; the first time the mesh's own port. */
+function preferredPorts(before: number, mesh: number | undefined): readonly number[] {
+  return [...(before === 0 ? [] : [before]), ...(mesh === undefined ? [] : [controlPlanePort(mesh)])]
+}
+
+/** Elsewhere when somebody has taken them all. */
+async function startGrpc(options: GrpcServerOptions, preferred: readonly number[]): Promise<GrpcServer> {
+  if (options.port !== 0) return startGrpcServer(options)
+  for (const port of preferred) {
+    try {
+      return await startGrpcServer({ ...options, port })
+    } catch (error) {
+      if (!(error instanceof LateenError)) throw error
+    }
   }
+  return startGrpcServer(options)
 }
 
 function whyNotWorkload({ namespace, name, serviceAccount }: Workload, identity: SpiffeId, trustDomain: string): string | undefined {
