@@ -1,7 +1,6 @@
 // One request and its answer: plans with the deciding functions, performs, and records exactly once. Made by downstream-connection.ts
 // for each request, serves the upstream pools as their user. Octets stream through it: nothing is held but what a retry may need.
 // Invariant: every exchange ends in #finish, once; from then on nothing is written and no timer of it fires.
-import type { Deadline } from '../../base/timer-wheel.ts'
 import type { ForwardAction, HttpConnectionManager, Route, VirtualHost, WeightedCluster } from '../config/proxy-config.ts'
 import { authorize } from '../decide/authorize.ts'
 import { matchRoute } from '../decide/match.ts'
@@ -16,14 +15,15 @@ import { FAILURES, type FailureKind } from '../rescue.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
 import type { ClusterRuntime, EndpointRuntime } from '../upstream/cluster-runtime.ts'
 import type { UpstreamConnection, UpstreamUser } from '../upstream/upstream-connection.ts'
+import { AttemptLoad } from './attempt-load.ts'
+import { ExchangeDeadlines } from './exchange-deadlines.ts'
 import type { ExchangeHost } from './exchange-host.ts'
 import { hostOverride, mutationsFor, type RouteMutations } from './header-mutations.ts'
+import { KeptBody } from './kept-body.ts'
 import { newOutcome } from './new-outcome.ts'
 import { requestHead } from './request-head.ts'
 import { type FramingChange, localHead, type ResponseHeadInputs, responseHead } from './response-head.ts'
 
-/** A body is kept for a retry up to here; a longer one is sent once. */
-const MAX_KEPT_BYTES = 64 * 1024
 /** RFC 9110 9.2.2: repeating these does no more than doing them once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 const NO_MUTATIONS: RouteMutations = { request: undefined, response: undefined }
@@ -41,36 +41,26 @@ export class Exchange implements UpstreamUser {
   #action: ForwardAction | undefined
   #mutations = NO_MUTATIONS
   #cluster: ClusterRuntime | undefined
-  #endpoint: EndpointRuntime | undefined
-  #lastEndpoint: EndpointRuntime | undefined
   #tried: Set<EndpointRuntime> | undefined
   #upstream: UpstreamConnection | undefined
   #waiting = false
-  /** A retry waits for its turn, or is in flight: both count against the cluster's budget. */
-  #retryScheduled = false
-  #retryInFlight = false
+  readonly #load = new AttemptLoad()
   #path = ''
   #hostToSend: string | undefined
 
-  /** Request body octets that are not on their way, or may be needed again. */
-  #kept: Buffer[] | undefined
-  #keptBytes = 0
-  #replayable = true
-
+  readonly #kept = new KeptBody()
+  readonly #deadlines: ExchangeDeadlines
   #sentMs = 0
   #responseHead = ''
   #responseStarted = false
   #clientGone = false
-  #routeDeadline: Deadline | undefined
-  #deadlineMs = 0
-  #tryDeadline: Deadline | undefined
-  #retryDelay: Deadline | undefined
 
   constructor(host: ExchangeHost, manager: HttpConnectionManager) {
     const { services, request, facts } = host
     this.#host = host
     this.#manager = manager
     this.#startedMs = services.clock.monotonicMs()
+    this.#deadlines = new ExchangeDeadlines(services.wheel, services.clock)
     this.method = request.method
     const outcome = newOutcome(facts, services.clock.nowMs())
     outcome.protocol = request.head.minorVersion === 1 ? 'HTTP/1.1' : 'HTTP/1.0'
@@ -118,7 +108,7 @@ export class Exchange implements UpstreamUser {
   /** More of the request body has come (host.body.out of `chunk`). */
   onRequestBody(chunk: Buffer): void {
     if (this.finished) return
-    this.#keep(chunk)
+    this.#kept.add(chunk, this.#host.body.out, this.#upstream !== undefined)
     if (this.#upstream !== undefined && !this.#upstream.send('', chunk, this.#host.body.out)) this.#host.pauseReading()
     if (this.#upstream === undefined) this.#host.pauseReading()
     if (this.#host.body.done) this.#requestComplete()
@@ -191,8 +181,8 @@ export class Exchange implements UpstreamUser {
     this.outcome.cluster = cluster.config
     this.#prepareHead(action, chosen, request.path)
     const { body } = this.#host
-    if (!body.done || !body.out.isEmpty) this.#kept = []
-    this.#keep(chunk)
+    if (!body.done || !body.out.isEmpty) this.#kept.begin()
+    this.#kept.add(chunk, body.out, false)
     this.#attempt(chunk)
     if (body.done && !this.finished) this.#requestComplete()
   }
@@ -213,20 +203,13 @@ export class Exchange implements UpstreamUser {
     const cluster = this.#cluster
     if (cluster === undefined) return
     this.outcome.attempts++
-    this.#retryInFlight = this.#retryScheduled
-    this.#retryScheduled = false
+    this.#load.begin(cluster)
     const endpoint = this.#pick(cluster)
     if (endpoint === undefined) return this.fail('no-healthy-upstream')
-    this.#endpoint = endpoint
     this.outcome.endpoint = endpoint.config
     const acquired = endpoint.pool.acquire(this)
-    if (acquired === 'overflow') {
-      this.#endpoint = undefined
-      return this.fail('overflow')
-    }
-    endpoint.activeRequests++
-    endpoint.totalRequests++
-    cluster.load.requests++
+    if (acquired === 'overflow') return this.fail('overflow')
+    this.#load.carry(endpoint)
     if (acquired === 'waiting') {
       this.#waiting = true
       if (!this.#host.body.done) this.#host.pauseReading()
@@ -261,14 +244,12 @@ export class Exchange implements UpstreamUser {
     const flowing =
       chunk !== undefined
         ? connection.send(head, chunk, this.#host.body.out)
-        : this.#kept === undefined || this.#kept.length === 0
+        : this.#kept.pieces.length === 0
           ? connection.socket.write(head, 'latin1')
-          : writePieces(connection.socket, head, this.#kept)
-    if (!this.#mayRetry) this.#dropKept()
-    const perTryTimeoutMs = this.#action?.retry?.perTryTimeoutMs
-    if (perTryTimeoutMs !== undefined && perTryTimeoutMs > 0) {
-      this.#tryDeadline = this.#host.services.wheel.after(perTryTimeoutMs, () => this.#onPerTryTimeout())
-    }
+          : writePieces(connection.socket, head, this.#kept.pieces)
+    const retry = this.#action?.retry
+    if (retry === undefined || retry.maxRetries === 0 || !this.#kept.fits) this.#kept.drop()
+    if (retry !== undefined) this.#deadlines.startAttempt(retry.perTryTimeoutMs, () => this.#onPerTryTimeout())
     if (flowing && !this.#host.body.done) this.#host.resumeReading()
   }
 
@@ -280,7 +261,9 @@ export class Exchange implements UpstreamUser {
       manager: this.#manager,
       request: host.request,
       path: this.#path,
-      host: rewrite === undefined ? this.#hostToSend : rewriteHost(rewrite, host.request.authority, this.#endpoint?.config.address.host),
+      host:
+        rewrite === undefined ? this.#hostToSend : rewriteHost(rewrite, host.request.authority, this.#load.endpoint?.config.address.host),
+      rewritesHost: rewrite !== undefined,
       attempt: this.#virtualHost?.includeAttemptCountInRequest === true ? this.outcome.attempts : 0,
       timeoutMs: action?.timeoutMs !== undefined && action.timeoutMs > 0 ? action.timeoutMs : undefined,
       extraLines: host.clientCertLine + host.services.metadata.linesFor(connection),
@@ -295,30 +278,7 @@ export class Exchange implements UpstreamUser {
 
   #requestComplete(): void {
     this.outcome.bytesReceived = this.#host.body.payloadBytes
-    const timeoutMs = this.#action?.timeoutMs
-    if (timeoutMs === undefined || timeoutMs <= 0 || this.finished || this.#routeDeadline !== undefined) return
-    this.#deadlineMs = this.#host.services.clock.monotonicMs() + timeoutMs
-    this.#routeDeadline = this.#host.services.wheel.after(timeoutMs, () => this.fail('route-timeout'))
-  }
-
-  /** Octets that may be needed again, or that cannot be sent yet. */
-  #keep(chunk: Buffer): void {
-    const { out } = this.#host.body
-    if (this.#kept === undefined || out.isEmpty || !this.#replayable) return
-    if (out.pieces.length > 0) this.#kept.push(...out.pieces)
-    else this.#kept.push(chunk.subarray(out.start, out.end))
-    this.#keptBytes += out.pieces.reduce((sum, piece) => sum + piece.length, out.end - out.start)
-    if (this.#upstream !== undefined && this.#keptBytes > MAX_KEPT_BYTES) this.#dropKept()
-  }
-
-  get #mayRetry(): boolean {
-    return (this.#action?.retry?.maxRetries ?? 0) > 0 && this.#keptBytes <= MAX_KEPT_BYTES
-  }
-
-  #dropKept(): void {
-    if (this.#kept === undefined) return
-    this.#kept = undefined
-    this.#replayable = false
+    if (!this.finished) this.#deadlines.startRoute(this.#action?.timeoutMs, () => this.fail('route-timeout'))
   }
 
   onUpstreamFailure(failure: FailureKind, reason: string): void {
@@ -347,11 +307,11 @@ export class Exchange implements UpstreamUser {
       {
         result,
         attempts: this.outcome.attempts,
-        replayable: this.#replayable && this.#host.body.done,
+        replayable: this.#kept.complete,
         responseStarted: this.#responseStarted,
         activeRetries: cluster.load.activeRetries,
         maxActiveRetries: cluster.load.limits.maxRetries,
-        remainingMs: this.#routeDeadline === undefined ? undefined : this.#deadlineMs - services.clock.monotonicMs(),
+        remainingMs: this.#deadlines.remainingMs,
       },
       services.random,
     )
@@ -360,23 +320,17 @@ export class Exchange implements UpstreamUser {
       if (decision.because === 'budget-spent') this.#addFlag('UO')
       return false
     }
-    const last = this.#endpoint ?? this.#lastEndpoint
+    const last = this.#load.lastEndpoint
     if (retry.avoidsPreviousHosts && last !== undefined) {
       this.#tried ??= new Set()
       this.#tried.add(last)
     }
-    cluster.load.retries++
-    this.#retryScheduled = true
-    const again = (): void => {
-      this.#retryDelay = undefined
-      this.#attempt(undefined)
-    }
-    this.#retryDelay = services.wheel.after(decision.afterMs, again)
+    this.#load.scheduleRetry()
+    this.#deadlines.waitForRetry(decision.afterMs, () => this.#attempt(undefined))
     return true
   }
 
   #onPerTryTimeout(): void {
-    this.#tryDeadline = undefined
     if (this.#responseStarted || this.finished) return
     this.#letGo()
     if (this.#retryAfter({ kind: 'per-try-timeout' })) return
@@ -385,26 +339,16 @@ export class Exchange implements UpstreamUser {
 
   /** The attempt is over: give back what it counted. */
   #endAttempt(): void {
-    if (this.#tryDeadline !== undefined) {
-      this.#host.services.wheel.cancel(this.#tryDeadline)
-      this.#tryDeadline = undefined
-    }
+    this.#deadlines.endAttempt()
     this.#upstream = undefined
     this.#waiting = false
-    if (this.#cluster === undefined) return
-    if (this.#retryInFlight) this.#cluster.load.retries--
-    this.#retryInFlight = false
-    if (this.#endpoint === undefined) return
-    this.#lastEndpoint = this.#endpoint
-    this.#endpoint.activeRequests--
-    this.#cluster.load.requests--
-    this.#endpoint = undefined
+    this.#load.end()
   }
 
   /** Gives the upstream up in the middle of its work. */
   #letGo(): void {
     const upstream = this.#upstream
-    if (this.#waiting) this.#endpoint?.pool.cancel(this)
+    if (this.#waiting) this.#load.endpoint?.pool.cancel(this)
     this.#endAttempt()
     upstream?.abandon()
   }
@@ -428,7 +372,7 @@ export class Exchange implements UpstreamUser {
     const now = this.#host.services.clock.monotonicMs()
     outcome.upstreamServiceTimeMs = now - this.#sentMs
     if (this.#action?.retry !== undefined && head.status >= 400 && this.#retriesOn(connection)) return 'stop'
-    this.#dropKept()
+    this.#kept.drop()
     const kind = responseBodyKind(head, this.method)
     const minorVersion = this.#host.request.head.minorVersion
     let framing: FramingChange = 'none'
@@ -495,7 +439,7 @@ export class Exchange implements UpstreamUser {
     this.#responseStarted = true
     const socket = connection.detach()
     this.#upstream = undefined
-    this.#clearDeadlines()
+    this.#deadlines.clear()
     this.#host.startTunnel(socket, text, rest, this.#manager.streamIdleTimeoutMs, (result) => {
       outcome.bytesReceived = result.bytesReceived
       outcome.bytesSent = result.bytesSent
@@ -555,20 +499,14 @@ export class Exchange implements UpstreamUser {
     if (flag !== '') outcome.flags = outcome.flags === '' ? flag : `${flag},${outcome.flags}`
   }
 
-  #clearDeadlines(): void {
-    const { wheel } = this.#host.services
-    for (const deadline of [this.#routeDeadline, this.#tryDeadline, this.#retryDelay]) if (deadline !== undefined) wheel.cancel(deadline)
-    this.#routeDeadline = this.#tryDeadline = this.#retryDelay = undefined
-  }
-
   /** @param whole the client got a whole answer. */
   #finish(whole: boolean): void {
     if (this.finished) return
     this.finished = true
-    this.#clearDeadlines()
+    this.#deadlines.clear()
     const { services, body } = this.#host
     const { outcome } = this
-    if (this.#retryScheduled && this.#cluster !== undefined) this.#cluster.load.retries--
+    this.#load.close()
     if (outcome.bytesReceived === 0) outcome.bytesReceived = body.payloadBytes
     outcome.durationMs = services.clock.monotonicMs() - this.#startedMs
     services.activity.requests--

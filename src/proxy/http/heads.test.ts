@@ -32,6 +32,7 @@ function forwarded(lines: string, overrides: { readonly edge?: boolean; readonly
     request,
     path: '/p',
     host: undefined,
+    rewritesHost: false,
     attempt: 0,
     timeoutMs: undefined,
     extraLines: '',

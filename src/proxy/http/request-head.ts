@@ -15,6 +15,8 @@ export interface RequestHeadInputs {
   readonly path: string
   /** Undefined: the Host line travels as it came. */
   readonly host: string | undefined
+  /** A route rewrites Host: the application still learns what the client called (x-envoy-original-host). */
+  readonly rewritesHost: boolean
   /** 0: not written. */
   readonly attempt: number
   /** Undefined: no timeout, not written. */
@@ -93,10 +95,19 @@ export function requestHead(inputs: RequestHeadInputs): string {
   if (inputs.timeoutMs !== undefined) text += `x-envoy-expected-rq-timeout-ms: ${inputs.timeoutMs}\r\n`
   if (inputs.attempt > 0) text += `x-envoy-attempt-count: ${inputs.attempt}\r\n`
   if (rewritten) text += `x-envoy-original-path: ${request.path}\r\n`
+  if (inputs.rewritesHost && inputs.host !== request.authority) text += `x-envoy-original-host: ${request.authority}\r\n`
+  if (lacksLength(request)) text += 'content-length: 0\r\n'
   if (request.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${request.head.value(FIELD.upgrade) ?? request.upgrade}\r\n`
   if (inputs.extraLines !== '') text += inputs.extraLines
   if (mutations !== undefined) text += addedLines(mutations, (name) => present(head, mutations, name), inputs.expand)
   return `${text}\r\n`
+}
+
+/** RFC 9110 8.6: an empty body of a method that may carry one is announced; Envoy's codec counts these five as bodiless. */
+const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT'])
+
+function lacksLength({ head, method, upgrade }: IncomingRequest): boolean {
+  return head.contentLength === -1 && !head.chunked && upgrade === '' && !BODILESS.has(method)
 }
 
 /** Fills `disposition` for this request. */
