@@ -25,6 +25,7 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./proxy-status.ts')).proxyStatus,
   },
   { name: 'analyze', summary: 'Check files without a mesh: analyze FILE|DIR|-', load: async () => (await import('./analyze.ts')).analyze },
+  { name: 'explain', summary: 'What a code means: explain code LTN0101', load: async () => (await import('./explain.ts')).explain },
   {
     name: 'version',
     summary: 'Show the versions of this program and of the running mesh',

@@ -30,3 +30,28 @@ function splitCases(file: string, text: string): readonly CorpusCase[] {
     return made
   })
 }
+
+export interface MeshCase {
+  readonly file: string
+  readonly title: string
+  readonly text: string
+  /** `code Kind namespace/name path`, sorted. */
+  readonly expected: readonly string[]
+}
+
+/** Whole meshes of a few objects, each after a line `# case: what it shows`. */
+export function readMeshCorpus(folder: string): readonly MeshCase[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.yaml'))
+    .sort()
+    .flatMap((file) =>
+      readFileSync(join(folder, file), 'utf8')
+        .split(/^(?=# case: )/m)
+        .map((text) => ({
+          file,
+          title: /^# case: (.*)$/m.exec(text)?.[1] ?? '',
+          text,
+          expected: [...text.matchAll(/^# expect: (.*)$/gm)].map(([, line = '']) => line.trim()).sort(),
+        })),
+    )
+}

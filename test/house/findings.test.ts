@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type CatalogueEntry, catalogue } from '../../src/api/catalogue.ts'
 import { readYaml } from '../../src/api/read-yaml.ts'
 import { compileRegex } from '../../src/base/regex.ts'
-import { readCorpus } from '../corpus/corpus.ts'
+import { readCorpus, readMeshCorpus } from '../corpus/corpus.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const entries: readonly (readonly [string, CatalogueEntry])[] = Object.entries(catalogue)
@@ -54,6 +54,9 @@ test('every code is produced by the corpus or asserted by a test', () => {
     for (const found of readCorpus(join(root, 'test/corpus', folder))) {
       for (const { code } of readYaml(found.text, found.file, { defaultNamespace: 'default', compileRegex }).findings) produced.add(code)
     }
+  }
+  for (const { expected } of readMeshCorpus(join(root, 'test/corpus/mesh'))) {
+    for (const line of expected) produced.add(line.split(' ', 1)[0] ?? '')
   }
   const asserted = codesIn([...filesIn('src', isTest), ...filesIn('test', isTest), ...filesIn('test/golden', () => true)])
 

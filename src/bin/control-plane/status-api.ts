@@ -15,11 +15,12 @@ import { findKind } from '../../api/kinds.ts'
 import type { ObjectRef } from '../../api/object-meta.ts'
 import type { JoinTokens } from '../../ca/join-tokens.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
+import { analyzeMesh } from '../../operator/analyze/analyze-mesh.ts'
 import type { ConfigSource } from '../../operator/ingest/config-source.ts'
 import { allObjects } from '../../operator/ingest/kube-state.ts'
 import type { XdsServer } from '../../xds/serve/ads-server.ts'
 import type { Answer, Question, Routes } from './http-json.ts'
-import type { MeshLoop } from './mesh-loop.ts'
+import type { CurrentMesh, MeshLoop } from './mesh-loop.ts'
 import type { RecordedControlPlane } from './state-files.ts'
 
 export interface StatusApiOptions {
@@ -37,6 +38,7 @@ const JOIN_TOKEN_VALID_MS = 10 * 60_000
 
 export function statusRoutes(options: StatusApiOptions): Routes {
   const { loop, source, xds } = options
+  const findingsNow = findingsOfCurrentMesh(options)
   return {
     'GET /v1/version': () => fine(options.about()),
     'GET /v1/addresses': () => {
@@ -46,13 +48,13 @@ export function statusRoutes(options: StatusApiOptions): Routes {
     },
     'GET /v1/proxies': () => fine({ revision: loop.current?.state.revision ?? 0, proxies: xds.statuses() }),
     'GET /v1/objects': ({ query }) => objects(options, query),
-    'GET /v1/findings': () => fine({ findings: loop.current?.findings ?? [], problems: loop.current?.problems ?? [] }),
+    'GET /v1/findings': () => fine({ findings: findingsNow(), problems: loop.current?.problems ?? [] }),
     'POST /v1/apply': async ({ body }) => {
       if (!isRecord(body) || typeof body.text !== 'string') return wrong('{ text, name } is expected')
       const outcome = await source.apply(body.text, typeof body.name === 'string' ? body.name : 'stdin')
       if (hasErrors(outcome.findings) && outcome.changes.length === 0) return { status: 422, body: outcome }
       await loop.refresh()
-      const compiled = (loop.current?.findings ?? []).filter((found) => outcome.changes.some(({ object }) => isAbout(found, object)))
+      const compiled = findingsNow().filter((found) => outcome.changes.some(({ object }) => isAbout(found, object)))
       return fine({ changes: outcome.changes, findings: unique([...outcome.findings, ...compiled]) })
     },
     'POST /v1/delete': ({ body }) => remove(options, body),
@@ -64,6 +66,19 @@ export function statusRoutes(options: StatusApiOptions): Routes {
       loop.setReady(ready)
       return fine({})
     },
+  }
+}
+
+/** Of reading, compiling and analysis, at their places. Worked out when somebody asks, once per round of the loop. */
+function findingsOfCurrentMesh({ loop, source }: StatusApiOptions): () => readonly Finding[] {
+  let known: { readonly of: CurrentMesh; readonly findings: readonly Finding[] } | undefined
+  return () => {
+    const { current } = loop
+    if (current === undefined) return []
+    if (known?.of !== current) {
+      known = { of: current, findings: source.locate([...current.findings, ...analyzeMesh(current.state, current.snapshot.settings)]) }
+    }
+    return known.findings
   }
 }
 

@@ -4,10 +4,17 @@ import { parsePath } from '../../api/field-path.ts'
 import type { Finding } from '../../api/finding.ts'
 import type { AnyApiObject } from '../../api/kinds.ts'
 import { fieldFinder } from '../../api/read-yaml.ts'
-import type { FileRecords } from './directory.ts'
+import type { FileRecord } from './file-record.ts'
 import type { KubeState } from './kube-state.ts'
 
-export function locateFindings(findings: readonly Finding[], state: KubeState, records: FileRecords): readonly Finding[] {
+/** What is needed of a file: the text that its objects were read from. */
+export type LocatableFile = Pick<FileRecord, 'file' | 'text' | 'stale'>
+
+export function locateFindings(
+  findings: readonly Finding[],
+  state: KubeState,
+  records: ReadonlyMap<string, LocatableFile>,
+): readonly Finding[] {
   const finders = new Map<string, ReturnType<typeof fieldFinder>>()
   return findings.map((found) => {
     const source = objectOf(found, state)?.source

@@ -1,0 +1,122 @@
+// `lateen analyze` and `lateen explain`: words and text in, output and exit code out.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parse as parseYaml } from 'yaml'
+import { systemClock } from '../base/clock.ts'
+import { seededRandom } from '../base/random.ts'
+import type { CliContext } from './command.ts'
+import { runCommand } from './run-command.ts'
+
+async function lateen(
+  words: readonly string[],
+  input = '',
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+  let out = ''
+  let err = ''
+  const context: CliContext = {
+    write: (text) => {
+      out += text
+    },
+    writeError: (text) => {
+      err += text
+    },
+    readInput: async () => input,
+    env: {},
+    cwd: import.meta.dirname,
+    colour: false,
+    program: [],
+    node: process.execPath,
+    sidecarNodeOptions: [],
+    version: '1.2.3',
+    clock: systemClock,
+    random: seededRandom(1),
+    signal: new AbortController().signal,
+  }
+  const [word = '', ...args] = words
+  const code = await runCommand(word, args, context)
+  return { code, out, err }
+}
+
+const SERVICE = `apiVersion: v1
+kind: Service
+metadata: {name: reviews}
+spec: {ports: [{name: http, port: 9080}]}
+---
+`
+const TWO_MISTAKES = `${SERVICE}apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  gateways:
+    - mesh
+    - edge
+  http:
+    - route:
+        - destination:
+            host: reviws
+`
+
+test('Findings of compile and of analysis stand at the line of their field', async () => {
+  const { code, out } = await lateen(['analyze', '-'], TWO_MISTAKES)
+
+  assert.equal(code, 2)
+  assert.match(out, /^stdin:17:19: error LTN0201 /m)
+  assert.match(out, /^stdin:13:7: error LTN0301 /m)
+  assert.match(out, /^\d errors?/m)
+})
+
+test('-o table has a line for each, -o json and -o yaml say the same, with a version of their schema', async () => {
+  const table = await lateen(['analyze', '-', '-o', 'table'], TWO_MISTAKES)
+  assert.match(table.out, /^SEVERITY +CODE +OBJECT +FIELD +PLACE +MESSAGE$/m)
+  assert.match(table.out, /^error +LTN0301 +VirtualService default\/reviews +spec\.gateways\[1\] +stdin:13:7 +there is no Gateway/m)
+
+  const json: unknown = JSON.parse((await lateen(['analyze', '-', '-o', 'json'], TWO_MISTAKES)).out)
+  const yaml: unknown = parseYaml((await lateen(['analyze', '-', '-o', 'yaml'], TWO_MISTAKES)).out)
+  assert.deepEqual(yaml, json)
+  assert.equal((json as { readonly schemaVersion: number }).schemaVersion, 1)
+})
+
+test('--fail-on moves the line, --ignore leaves codes out, in both ways to write several', async () => {
+  const warning = `${SERVICE.replace('name: http, ', '')}`
+  assert.equal((await lateen(['analyze', '-'], warning)).code, 0)
+  assert.equal((await lateen(['analyze', '-', '--fail-on', 'warning'], warning)).code, 0)
+  assert.equal((await lateen(['analyze', '-', '--fail-on', 'info'], warning)).code, 2)
+  assert.equal((await lateen(['analyze', '-', '--fail-on', 'never'], TWO_MISTAKES)).code, 0)
+  for (const words of [['LTN0201,LTN0301,LTN0102'], ['LTN0201', 'LTN0301', 'ltn0102']]) {
+    assert.deepEqual(await lateen(['analyze', '-', '--ignore', ...words], TWO_MISTAKES), {
+      code: 0,
+      out: 'no problems found\n',
+      err: '',
+    })
+  }
+})
+
+test('a wrong word in an option is exit code 1 and says which words there are', async () => {
+  for (const [words, message] of [
+    [['-o', 'xml'], /--output is 'xml'; it must be one of text, table, json, yaml/],
+    [['--fail-on', 'errors'], /--fail-on is 'errors'/],
+    [['--ignore', 'LTN9999'], /there is no code 'LTN9999'/],
+  ] as const) {
+    const { code, err } = await lateen(['analyze', '-', ...words], SERVICE)
+    assert.equal(code, 1)
+    assert.match(err, message)
+  }
+})
+
+test('the same object in one text twice is said, as the control plane says it', async () => {
+  const { out } = await lateen(['analyze', '-'], `${SERVICE}${SERVICE}`)
+
+  assert.match(out, /^stdin:6:1: error LTN0107 /m)
+})
+
+test('explain code says what a code means; without a code it lists all; a slip gets a suggestion', async () => {
+  const one = await lateen(['explain', 'code', 'ltn0301'])
+  assert.equal(one.code, 0)
+  assert.match(one.out, /^LTN0301 \(error\): A VirtualService names a gateway that does not exist\n\nMessage: .*\nWhy: .*\nFix: /)
+  assert.match((await lateen(['explain', 'code'])).out, /^LTN0101 +error +/m)
+  const slip = await lateen(['explain', 'code', 'LTN031'])
+  assert.equal(slip.code, 1)
+  assert.match(slip.err, /did you mean LTN0/)
+  assert.equal((await lateen(['explain', 'weather'])).code, 1)
+})

@@ -1,0 +1,13 @@
+// Objects against each other, for people: called by `lateen analyze` and by the control plane when Findings are shown, not on the way of
+// a change to the proxies. Invariant: pure, and bounded: no check looks at all pairs of objects.
+import type { Finding } from '../../api/finding.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { KubeState } from '../ingest/kube-state.ts'
+import { checks } from './checks.ts'
+import { meshFacts } from './mesh-facts.ts'
+
+/** In the order of the checks, within a check in the order of objects. */
+export function analyzeMesh(state: KubeState, settings: MeshSettings): readonly Finding[] {
+  const facts = meshFacts(state, settings)
+  return checks.flatMap((check) => check(facts))
+}
