@@ -2,6 +2,7 @@
 //   dist/lateen.js  a thin dispatcher; everything else in dist/chunks, loaded by the word on the command line. Packages are bundled:
 //                   one file per command loads faster than a hundred from node_modules.
 //   dist/proxy.js   the sidecar in one file with no package inside: koffi and re2js stay outside and are loaded when something needs them.
+//   dist/proxy-thread.js  what a data thread of the sidecar runs (--concurrency N), under the same rule.
 // Fails when a package got into the proxy: it would be paid for by every workload of every mesh.
 import { existsSync } from 'node:fs'
 import { chmod, rm } from 'node:fs/promises'
@@ -55,7 +56,7 @@ async function buildLateen(): Promise<void> {
 async function buildProxy(): Promise<Metafile> {
   const { metafile } = await build({
     ...common,
-    entryPoints: { proxy: bin('proxy.ts') },
+    entryPoints: { proxy: bin('proxy.ts'), 'proxy-thread': bin('proxy-thread.ts') },
     outdir: path.join(root, 'dist'),
     external: [...PROXY_EXTERNALS],
     minifySyntax: true,
@@ -86,6 +87,6 @@ if (packages.length > 0) {
   )
   process.exitCode = 1
 } else {
-  const bytes = Object.entries(metafile.outputs).find(([name]) => name.endsWith('.js'))?.[1].bytes ?? 0
+  const bytes = Object.entries(metafile.outputs).find(([name]) => name.endsWith('proxy.js'))?.[1].bytes ?? 0
   console.log(`built dist/lateen.js and dist/proxy.js (${Math.round(bytes / 1024)} KB) in ${Math.round(performance.now() - startedMs)} ms`)
 }

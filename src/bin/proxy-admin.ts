@@ -10,8 +10,7 @@ import type { ReceivedResource } from '../proxy/ads/resource-reader.ts'
 import type { LocalSecretStore } from '../proxy/certs/local-secret-store.ts'
 import type { ReceivedByName } from '../proxy/config/assemble.ts'
 import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
-import type { DataPlane } from '../proxy/data-plane.ts'
-import type { MetricRegistry } from '../proxy/telemetry/metrics.ts'
+import type { DataSide } from './proxy-data-side.ts'
 import type { ProxyOptions } from './proxy-options.ts'
 import type { SwitchableLog } from './switchable-log.ts'
 
@@ -23,8 +22,7 @@ export interface AdminParts {
   readonly codec: Codec
   readonly clock: Clock
   readonly log: SwitchableLog
-  readonly registry: MetricRegistry
-  readonly dataPlane: DataPlane
+  readonly dataSide: DataSide
   readonly secrets: LocalSecretStore
   readonly ads: AdsState<ReceivedResource>
   readonly live: LiveConfig
@@ -41,7 +39,8 @@ const KINDS: Readonly<Record<string, string>> = {
 }
 
 export function adminState(parts: AdminParts): AdminState {
-  const { dataPlane, registry, secrets, log, clock, codec, ads, fixed } = parts
+  const { dataSide, secrets, log, clock, codec, ads, fixed } = parts
+  const { dataPlane } = dataSide
   const startedMs = clock.monotonicMs()
   const startedAtMs = clock.nowMs()
   const resources = (own: ReceivedByName<object>, typeUrl: string): readonly HeldResource[] => [
@@ -56,7 +55,8 @@ export function adminState(parts: AdminParts): AdminState {
   ]
   return {
     readiness: () => readiness(parts),
-    families: () => registry.families,
+    collect: () => dataSide.collect(),
+    families: () => dataSide.families(),
     config: () => dataPlane.config,
     clusterStatus: () => dataPlane.clusterStatus(),
     held: () => ({

@@ -19,7 +19,12 @@ const TABLE: readonly OptionRow[] = [
   { name: 'config-path', short: 'c', value: 'FILE', env: 'LATEEN_CONFIG_PATH', help: 'Envoy v3 bootstrap, JSON or YAML' },
   { name: 'mode', value: 'MODE', env: 'LATEEN_MODE', help: "'serve' (default), or 'validate': print what is wrong and exit with 0 or 1" },
   { name: 'allow-unsupported', env: 'LATEEN_ALLOW_UNSUPPORTED', help: 'Fields that are not in force: a warning instead of an error' },
-  { name: 'concurrency', value: 'N', env: 'LATEEN_CONCURRENCY', help: 'Data threads (1)' },
+  {
+    name: 'concurrency',
+    value: 'N',
+    env: 'LATEEN_CONCURRENCY',
+    help: 'Data threads (1); more need Linux, about 10 MB each, and a core each',
+  },
   { name: 'log-level', short: 'l', value: 'LEVEL', env: 'LATEEN_LOG_LEVEL', help: 'trace, debug, info (default), warn, error or off' },
   { name: 'log-format', value: 'FORMAT', env: 'LATEEN_LOG_FORMAT', help: "'text' (default) or 'json'" },
   { name: 'drain-time', value: 'TIME', env: 'LATEEN_DRAIN_TIME', help: 'How long a stop waits for requests under way (5s)' },

@@ -10,9 +10,7 @@ import { Redacted } from '../base/redacted.ts'
 import { formatProblems, type Problem } from '../base/result.ts'
 import type { Codec } from '../envoy/codec/codec.ts'
 import type { Bootstrap } from '../envoy/generated/messages.gen.ts'
-import { WORKLOAD_SECRET } from '../envoy/names.ts'
 import { CLUSTER_TYPE, LISTENER_TYPE } from '../envoy/type-urls.ts'
-import { readCertificate } from '../identity/certificate.ts'
 import { type AdminServer, startAdminServer } from '../proxy/admin/admin-server.ts'
 import { AdsClient } from '../proxy/ads/ads-client.ts'
 import { AdsState } from '../proxy/ads/ads-state.ts'
@@ -25,13 +23,8 @@ import { LocalSecretStore } from '../proxy/certs/local-secret-store.ts'
 import { Assembler } from '../proxy/config/assemble.ts'
 import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
-import { LocalDataPlane } from '../proxy/local-data-plane.ts'
-import { loadOriginalDestination, type OriginalDestination } from '../proxy/sockets/original-destination.ts'
-import { registerDataPlane } from '../proxy/telemetry/data-plane-metrics.ts'
-import { IstioMetrics } from '../proxy/telemetry/istio-metrics.ts'
-import { MetricRegistry } from '../proxy/telemetry/metrics.ts'
-import { Recorder } from '../proxy/telemetry/recorder.ts'
 import { adminState } from './proxy-admin.ts'
+import { createDataSide, type DataSide } from './proxy-data-side.ts'
 import { selfLabels, workloadIdentity } from './proxy-identity.ts'
 import { registerControl } from './proxy-metrics.ts'
 import type { CaOptions, ProxyOptions } from './proxy-options.ts'
@@ -59,8 +52,7 @@ const CERTIFICATE_LIFETIME_MS = 24 * 3_600_000
 export class ProxyProcess {
   readonly #parts: ProxyParts
   readonly #secrets: LocalSecretStore
-  readonly #registry = new MetricRegistry()
-  readonly #recorder: Recorder
+  readonly #dataSide: DataSide
   readonly #dataPlane: DataPlane
   readonly #assembler: Assembler
   readonly #state: AdsState<ReceivedResource>
@@ -79,24 +71,20 @@ export class ProxyProcess {
     const { clock, random, log, loaded, codec } = parts
     const { node } = loaded.bootstrap
     this.#secrets = new LocalSecretStore(clock, log)
-    const labels = selfLabels(node)
-    const metrics = new IstioMetrics({ labels, principal: () => this.#principal() })
-    metrics.register(this.#registry, { component: 'proxy', tag: parts.version })
-    this.#recorder = new Recorder(metrics, clock, log)
-    this.#recorder.register(this.#registry)
-    this.#dataPlane = new LocalDataPlane({
+    this.#assembler = new Assembler(loaded.fixed.settings)
+    this.#dataSide = createDataSide({
+      threads: parts.options.concurrency,
+      version: parts.version,
+      self: selfLabels(node),
+      nodeId: node?.id ?? '',
+      fixed: loaded.fixed,
+      assembler: this.#assembler,
+      secrets: this.#secrets,
       clock,
       random,
       log,
-      secrets: this.#secrets,
-      recorder: this.#recorder,
-      self: labels,
-      maxDownstreamConnections: loaded.fixed.maxDownstreamConnections,
-      nodeId: node?.id ?? '',
-      originalDestination: lazyOriginalDestination(log),
     })
-    registerDataPlane(this.#registry, this.#dataPlane)
-    this.#assembler = new Assembler(loaded.fixed.settings)
+    this.#dataPlane = this.#dataSide.dataPlane
     this.#state = new AdsState(
       { userAgentName: 'lateen', userAgentVersion: parts.version, ...node },
       rootsOf(loaded.bootstrap),
@@ -129,7 +117,12 @@ export class ProxyProcess {
     if (problem !== undefined) return problem
     this.#usesAds = target.value !== undefined
     if (target.value !== undefined) this.#startAds(target.value)
-    registerControl(this.#registry, { ads: this.#ads, certificates: this.#certificates, live: this.#live, clock: this.#parts.clock })
+    registerControl(this.#dataSide.registry, {
+      ads: this.#ads,
+      certificates: this.#certificates,
+      live: this.#live,
+      clock: this.#parts.clock,
+    })
     const stopWatching = this.#live.status.watch(({ ready }) => {
       if (!ready) return
       stopWatching()
@@ -142,12 +135,13 @@ export class ProxyProcess {
   /** Not ready any more, lets requests finish for `graceMs`, then closes. */
   async stop(graceMs: number): Promise<void> {
     this.#draining = true
+    await this.#dataSide.collect()
     this.#parts.log.info('draining', { graceMs, activeRequests: this.#dataPlane.activeRequests })
     this.#ads?.stop()
     this.#live.stop()
     await this.#dataPlane.drain(graceMs)
     this.close()
-    await this.#recorder.close()
+    await this.#dataSide.finish()
     this.#parts.log.info('stopped')
   }
 
@@ -171,8 +165,7 @@ export class ProxyProcess {
       codec,
       clock,
       log,
-      registry: this.#registry,
-      dataPlane: this.#dataPlane,
+      dataSide: this.#dataSide,
       secrets: this.#secrets,
       ads: this.#state,
       live: this.#live,
@@ -237,14 +230,6 @@ export class ProxyProcess {
       sinceStartMs: Math.round(this.#parts.clock.monotonicMs()),
     })
   }
-
-  /** For metrics; '' until there is a certificate. */
-  #principal(): string {
-    const pair = this.#secrets.keyPair({ kind: 'secret', name: WORKLOAD_SECRET }).value
-    if (pair === undefined) return ''
-    const facts = readCertificate(pair.chainPem)
-    return facts.ok ? (facts.value.uris[0] ?? '') : ''
-  }
 }
 
 /** Envoy: lds_config and cds_config over ADS mean everything that the control plane has for this node. */
@@ -264,21 +249,5 @@ function readToken(ca: CaOptions, log: Logger): Redacted<string> | undefined {
     // A restart with a saved certificate needs none; the certificate manager says so if it does.
     log.warn('cannot read the join token', { file: ca.joinTokenPath, problem: errorMessage(error) })
     return undefined
-  }
-}
-
-/** Loaded by the first connection that a redirecting listener accepts, and by nothing else: koffi costs 5 MB. */
-function lazyOriginalDestination(log: Logger): OriginalDestination {
-  let loaded: OriginalDestination | undefined
-  return (fd, remoteAddress) => {
-    try {
-      loaded ??= loadOriginalDestination()
-    } catch (error) {
-      log.error('redirected connections cannot be served: koffi is not installed or does not fit this system', {
-        problem: errorMessage(error),
-      })
-      loaded = () => undefined
-    }
-    return loaded(fd, remoteAddress)
   }
 }

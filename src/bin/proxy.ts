@@ -31,8 +31,8 @@ export async function runProxy(argv: readonly string[], env: Readonly<Record<str
     process.stdout.write(proxyHelp())
     return 0
   }
-  if (options.value.concurrency > 1) {
-    process.stderr.write('lateen proxy: --concurrency above 1 is not in force yet: data threads are missing. Use 1, or several proxies.\n')
+  if (options.value.concurrency > 1 && process.platform !== 'linux') {
+    process.stderr.write('lateen proxy: --concurrency above 1 needs Linux: elsewhere the kernel does not spread connections. Use 1.\n')
     return 2
   }
   const { logLevel, logFormat } = options.value

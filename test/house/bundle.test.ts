@@ -23,12 +23,14 @@ async function bundle(contents: string): ReturnType<typeof build> {
   })
 }
 
-test('the proxy bundle contains no package and imports none statically', async () => {
-  const { metafile } = await bundle("export * from './proxy.ts'")
-  assert.ok(metafile)
-  assert.deepEqual(packagesIn(metafile), [])
-  assert.deepEqual(forbiddenImports(metafile), [])
-})
+for (const entry of ['proxy.ts', 'proxy-thread.ts']) {
+  test(`the bundle of ${entry} contains no package and imports none statically`, async () => {
+    const { metafile } = await bundle(`export * from './${entry}'`)
+    assert.ok(metafile)
+    assert.deepEqual(packagesIn(metafile), [])
+    assert.deepEqual(forbiddenImports(metafile), [])
+  })
+}
 
 test('the walk sees a package that got in, and a permitted one that is loaded at the start', async () => {
   const { metafile } = await bundle("import { parse } from 'yaml'\nimport koffi from 'koffi'\nconsole.log(parse, koffi)")
