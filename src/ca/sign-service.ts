@@ -1,13 +1,6 @@
 // istio.v1.auth.IstioCertificateService/CreateCertificate on gRPC: takes the call apart, asks sign-certificate.ts, answers.
 // The composition root adds it to the server that also serves xDS and passes the codec, because ca does not import envoy.
 // Invariant: an error names its reason to the caller; an unexpected failure names nothing of our inside.
-import {
-  type handleUnaryCall,
-  type ServerErrorResponse,
-  type ServiceDefinition,
-  status,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js'
 import { errorMessage } from '../base/errors.ts'
 import type { Result } from '../base/result.ts'
 import type { RefusalKind } from './ca-metrics.ts'
@@ -24,49 +17,47 @@ export interface SignCodec {
   readonly encodeResponse: (response: { readonly certChain: readonly string[] }) => Buffer
 }
 
+/** gRPC's codes (statuscodes.md). */
+const INVALID_ARGUMENT = 3
+const INTERNAL = 13
 const CODES: Readonly<Record<RefusalKind, number>> = {
-  unauthenticated: status.UNAUTHENTICATED,
-  'malformed-request': status.INVALID_ARGUMENT,
-  'identity-mismatch': status.PERMISSION_DENIED,
+  unauthenticated: 16,
+  'malformed-request': INVALID_ARGUMENT,
+  'identity-mismatch': 7,
 }
 
-export function signService(
-  ca: CertificateAuthority,
-  codec: SignCodec,
-): { readonly definition: ServiceDefinition; readonly implementation: UntypedServiceImplementation } {
-  const createCertificate: handleUnaryCall<Result<CertificateRequest>, Buffer> = (call, callback) => {
-    const { request } = call
-    if (!request.ok) return callback(failure(status.INVALID_ARGUMENT, 'the message is not an IstioCertificateRequest'))
+/** What is known of the caller, from the connection and the call's headers. */
+export interface SignCaller {
+  readonly from: string
+  /** Undefined unless TLS verified it against our roots. */
+  readonly peerCertificate: Buffer | undefined
+  readonly authorization: string | undefined
+}
+
+export type SignAnswer =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly code: number; readonly details: string }
+
+export type SignHandler = (request: Buffer, caller: SignCaller) => SignAnswer
+
+/** By path, as the gRPC server takes it. */
+export function signService(ca: CertificateAuthority, codec: SignCodec): { readonly unary: Readonly<Record<string, SignHandler>> } {
+  const createCertificate: SignHandler = (bytes, caller) => {
+    const request = codec.decodeRequest(bytes)
+    if (!request.ok) return refusal(INVALID_ARGUMENT, 'the message is not an IstioCertificateRequest')
     try {
-      const outcome = signCertificate(ca, {
-        csrPem: request.value.csr ?? '',
-        validitySeconds: request.value.validityDuration ?? 0,
-        // Undefined unless TLS verified it against our roots.
-        peerCertificate: call.getAuthContext().sslPeerCertificate?.raw,
-        authorization: call.metadata.get('authorization')[0]?.toString(),
-        from: call.getPeer(),
-      })
-      if (outcome.issued) callback(null, codec.encodeResponse({ certChain: outcome.chain }))
-      else callback(failure(CODES[outcome.kind], outcome.reason))
+      const { csr = '', validityDuration = 0 } = request.value
+      const outcome = signCertificate(ca, { csrPem: csr, validitySeconds: validityDuration, ...caller })
+      if (outcome.issued) return { ok: true, bytes: codec.encodeResponse({ certChain: outcome.chain }) }
+      return refusal(CODES[outcome.kind], outcome.reason)
     } catch (error) {
-      ca.log.error('certificate request failed', { reason: errorMessage(error), from: call.getPeer() })
-      callback(failure(status.INTERNAL, 'the certificate authority failed; its log says why'))
+      ca.log.error('certificate request failed', { reason: errorMessage(error), from: caller.from })
+      return refusal(INTERNAL, 'the certificate authority failed; its log says why')
     }
   }
-  const definition: ServiceDefinition = {
-    createCertificate: {
-      path: codec.path,
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: (bytes: Buffer) => bytes,
-      requestDeserialize: codec.decodeRequest,
-      responseSerialize: (bytes: Buffer) => bytes,
-      responseDeserialize: (bytes: Buffer) => bytes,
-    },
-  }
-  return { definition, implementation: { createCertificate } }
+  return { unary: { [codec.path]: createCertificate } }
 }
 
-function failure(code: number, details: string): Partial<ServerErrorResponse> & { readonly code: number; readonly details: string } {
-  return Object.assign(new Error(details), { code, details })
+function refusal(code: number, details: string): SignAnswer {
+  return { ok: false, code, details }
 }

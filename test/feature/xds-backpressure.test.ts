@@ -8,11 +8,13 @@ import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../src/base/clock.ts'
 import { FakeClock } from '../../src/base/fake-clock.ts'
 import { silentLogger } from '../../src/base/log.ts'
+import { seededRandom } from '../../src/base/random.ts'
 import { Watchable } from '../../src/base/watchable.ts'
 import { createIssuer } from '../../src/ca/issuer.ts'
 import { openRoot } from '../../src/ca/roots.ts'
 import { fullCodec } from '../../src/envoy/full-codec.ts'
 import { CLUSTER_TYPE, DELTA_ADS_PATH } from '../../src/envoy/type-urls.ts'
+import { allShared } from '../../src/xds/generate/resources.ts'
 import { createXdsServer } from '../../src/xds/serve/ads-server.ts'
 import { startGrpcServer } from '../../src/xds/serve/grpc-server.ts'
 import { AdsClient, type ClientIdentity } from './support/ads-client.ts'
@@ -44,7 +46,7 @@ test('fifty clients that hang do not keep the next one from its configuration', 
     return { keyPem, chainPem: chain.join('') }
   }
   let asked = 0
-  const resources = new Map([[CLUSTER_TYPE, new Map([['big', { version: '1', bytes: MEGABYTE }]])]])
+  const resources = allShared(new Map([[CLUSTER_TYPE, new Map([['big', { version: '1', bytes: MEGABYTE }]])]]))
   const xds = createXdsServer({
     resourcesFor() {
       asked++
@@ -58,8 +60,9 @@ test('fifty clients that hang do not keep the next one from its configuration', 
   const server = await startGrpcServer({
     host: '127.0.0.1',
     port: 0,
-    certificate,
-    rootsPem: new Watchable(root.bundle.pem),
+    tls: { certificate, rootsPem: new Watchable(root.bundle.pem) },
+    clock,
+    random: seededRandom(1),
     services: [xds.service],
   })
   const clients: AdsClient[] = []

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { LateenError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
+import { systemRandom } from '../../base/random.ts'
 import { compileRegex } from '../../base/regex.ts'
 import { Watchable } from '../../base/watchable.ts'
 import { createCaMetrics, formatCaMetrics } from '../../ca/ca-metrics.ts'
@@ -128,8 +129,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     {
       host: options.host,
       port: options.port,
-      certificate: own.certificate,
-      rootsPem: new Watchable(root.bundle.pem),
+      tls: { certificate: own.certificate, rootsPem: new Watchable(root.bundle.pem) },
+      clock,
+      random: systemRandom,
       services: [xds.service, certificates],
       ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
     },

@@ -5,7 +5,15 @@ import { fullCodec } from '../../envoy/full-codec.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../envoy/type-urls.ts'
 import type { ProxyView, ScopeView } from '../view/proxy-view.ts'
 import { endpointContributors, instanceContributors, scopeContributors } from './contributors.ts'
-import type { EncodedResource, EnvoyResources, Resource, ResourceMessageName } from './resources.ts'
+import {
+  type EncodedResource,
+  type EnvoyResources,
+  NO_RESOURCES,
+  type Resource,
+  type ResourceMap,
+  type ResourceMessageName,
+  type ServedResources,
+} from './resources.ts'
 
 const TYPE_URLS: Readonly<Record<ResourceMessageName, string>> = {
   'envoy.config.cluster.v3.Cluster': CLUSTER_TYPE,
@@ -21,20 +29,47 @@ export type Generate = (view: ProxyView) => EnvoyResources
 
 export const generate: Generate = (view) => join([scopePart(view.scope), endpointPart(view.scope), instancePart(view)])
 
-/** As `generate`, but remembers the shared parts of each scope while their keys hold, so that they are made and encoded once for all
- *  proxies of the scope. One per control plane; it keeps one rendering per scope. */
-export function createGenerator(): Generate {
+/** As `generate`, in parts, and remembers the shared ones of each scope while their keys hold, so that they are made and encoded once for
+ *  all proxies of the scope; scopes with equal resources of a type share one map. One per control plane; it keeps one rendering per scope. */
+export function createGenerator(): (view: ProxyView) => ServedResources {
   const scopeParts = new Map<string, Remembered>()
   const endpointParts = new Map<string, Remembered>()
+  const intern = createMapInterner()
   return (view) => {
     const { scope } = view
     const name = `${scope.capture} ${scope.namespace}`
-    return join([
-      remembered(scopeParts, name, scope.key, () => scopePart(scope)),
-      remembered(endpointParts, name, scope.endpointsKey, () => endpointPart(scope)),
-      instancePart(view),
-    ])
+    const shared = remembered(scopeParts, name, scope.key, () => intern(scopePart(scope)))
+    const endpoints = remembered(endpointParts, name, scope.endpointsKey, () => intern(endpointPart(scope)))
+    const own = intern(instancePart(view))
+    return new Map(
+      Object.values(TYPE_URLS).map((typeUrl) => {
+        const found = shared.get(typeUrl) ?? endpoints.get(typeUrl) ?? NO_RESOURCES
+        return [typeUrl, { shared: found, own: own.get(typeUrl) ?? NO_RESOURCES }]
+      }),
+    )
   }
+}
+
+/** What is served, for whoever has no use for parts. */
+export function joinedParts(served: ServedResources): EnvoyResources {
+  return new Map([...served].map(([typeUrl, { shared, own }]) => [typeUrl, own.size === 0 ? shared : sortedUnion([shared, own])]))
+}
+
+/** Equal maps become one object, as long as somebody holds it: what is sent is compared and rendered per object. */
+function createMapInterner(): (part: EncodedPart) => EncodedPart {
+  const known = new Map<string, WeakRef<ResourceMap>>()
+  const forgotten = new FinalizationRegistry<string>((key) => {
+    if (known.get(key)?.deref() === undefined) known.delete(key)
+  })
+  const intern = (map: ResourceMap): ResourceMap => {
+    const key = contentHash([...map].map(([name, { version }]) => `${name}\t${version}\n`).join(''))
+    const same = known.get(key)?.deref()
+    if (same !== undefined) return same
+    known.set(key, new WeakRef(map))
+    forgotten.register(map, key)
+    return map
+  }
+  return (part) => new Map([...part].map(([typeUrl, map]) => [typeUrl, intern(map)]))
 }
 
 interface Remembered {

@@ -12,6 +12,24 @@ export interface EncodedResource {
 /** Type URL -> name -> resource. Every type that the mesh serves is there, if only empty. */
 export type EnvoyResources = ReadonlyMap<string, ReadonlyMap<string, EncodedResource>>
 
+export type ResourceMap = ReadonlyMap<string, EncodedResource>
+
+/** The resources of one type in two parts that have no name in common: the first is one object for all proxies that get the same. */
+export interface ResourceParts {
+  readonly shared: ResourceMap
+  readonly own: ResourceMap
+}
+
+/** As EnvoyResources, in parts: what is sent, so that what many proxies have in common is compared and written once for all of them. */
+export type ServedResources = ReadonlyMap<string, ResourceParts>
+
+export const NO_RESOURCES: ResourceMap = new Map()
+
+/** For whoever has no use for parts. */
+export function allShared(resources: EnvoyResources): ServedResources {
+  return new Map([...resources].map(([typeUrl, shared]) => [typeUrl, { shared, own: NO_RESOURCES }]))
+}
+
 export type ResourceMessageName = Extract<
   MessageName,
   | 'envoy.config.cluster.v3.Cluster'

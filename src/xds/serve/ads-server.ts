@@ -1,8 +1,6 @@
 // The xDS server: all connected proxies, and whose turn it is. The composition root calls `update()` when there is something new; each
 // client is looked at when it can take it, a bounded number at a time, so that a push to thousands neither fills memory nor blocks the loop.
 // Invariant: a slow client costs one pending flag; it gets the newest configuration when it is ready, never a backlog.
-import type { ServiceDefinition } from '@grpc/grpc-js'
-import { status } from '@grpc/grpc-js'
 import type { Clock } from '../../base/clock.ts'
 import { contentHash } from '../../base/content-hash.ts'
 import { errorMessage } from '../../base/errors.ts'
@@ -12,19 +10,23 @@ import { fullCodec } from '../../envoy/full-codec.ts'
 import { DELTA_ADS_PATH, resourceTypeNames, STREAM_ADS_PATH } from '../../envoy/type-urls.ts'
 import type { Trust } from '../../identity/peer.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
-import type { EnvoyResources } from '../generate/resources.ts'
+import type { ServedResources } from '../generate/resources.ts'
 import type { ProxyNode } from '../view/proxy-node.ts'
-import { type AdsCall, AdsStream, type Request, type StreamOwner } from './ads-stream.ts'
+import { AdsStream, type Request, type StreamOwner } from './ads-stream.ts'
 import { ClientSession } from './client-session.ts'
 import { type ClientStatus, typeStatuses } from './client-status.ts'
+import { type GrpcCall, grpcStatus } from './grpc-call.ts'
 import type { GrpcService } from './grpc-server.ts'
-import { agreeing, identifyPeer } from './node-identity.ts'
+import { createInterestBook } from './interest.ts'
+import { agreeing, claimedIdentity, identifyPeer } from './node-identity.ts'
 import { createDeltaRenderer } from './render-delta.ts'
 
 export interface XdsServerOptions {
   /** Undefined: nothing is known yet (of this node); the client waits. Asked only when the client can take the answer. */
-  readonly resourcesFor: (node: ProxyNode, identity: SpiffeId) => EnvoyResources | undefined
+  readonly resourcesFor: (node: ProxyNode, identity: SpiffeId) => ServedResources | undefined
   readonly trust: () => Trust
+  /** Served without TLS: a node is taken at its word. For networks that are secured otherwise, and off unless asked for. */
+  readonly plaintext?: boolean
   /** Why this identity may not run this node's workload, from what the mesh knows of workloads; undefined when it may. */
   readonly whyNotAdmitted?: (node: ProxyNode, identity: SpiffeId) => string | undefined
   readonly clock: Clock
@@ -58,6 +60,7 @@ const TURN_MS = 5
 export function createXdsServer(options: XdsServerOptions): XdsServer {
   const { clock, log } = options
   const renderer = createDeltaRenderer(contentHash)
+  const book = createInterestBook()
   const metrics: XdsMetrics = { pushes: 0, pushedBytes: 0, rejections: 0, refusedStreams: 0 }
   const streams = new Set<AdsStream>()
   /** Whoever may have something to get, oldest first. */
@@ -109,13 +112,17 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       })
     } catch (error) {
       log.error('configuration of a proxy could not be made', { node: stream.admitted.node.id, reason: errorMessage(error) })
-      stream.end(status.INTERNAL, 'the control plane could not make the configuration; its log says why')
+      stream.end(grpcStatus.INTERNAL, 'the control plane could not make the configuration; its log says why')
     }
   }
 
   const owner: StreamOwner = {
     admit(call, node) {
-      const identity = agreeing(identifyPeer(call.getAuthContext().sslPeerCertificate?.raw, options.trust(), clock.nowMs()), node)
+      const trust = options.trust()
+      const identity =
+        options.plaintext === true
+          ? claimedIdentity(node, trust)
+          : agreeing(identifyPeer(call.caller.peerCertificate, trust, clock.nowMs()), node)
       const why = identity.ok ? options.whyNotAdmitted?.(node, identity.value) : undefined
       return why === undefined ? identity : fail('node', why)
     },
@@ -147,11 +154,13 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       log.debug('xDS stream closed', { node: stream.admitted?.node.id, from: stream.from })
     },
   }
-  const open = (protocol: ClientSession['protocol']) => (call: AdsCall) => {
-    streams.add(new AdsStream(call, new ClientSession(protocol, renderer), owner, clock.nowMs()))
+  const open = (protocol: ClientSession['protocol'], decode: (bytes: Buffer) => Result<Request>) => (call: GrpcCall) => {
+    streams.add(new AdsStream(call, new ClientSession(protocol, renderer, book), owner, decode, clock.nowMs()))
   }
   return {
-    service: { definition: DEFINITION, implementation: { delta: open('delta'), stateOfTheWorld: open('state-of-the-world') } },
+    service: {
+      streams: { [DELTA_ADS_PATH]: open('delta', decodeDelta), [STREAM_ADS_PATH]: open('state-of-the-world', decodeSotw) },
+    },
     metrics,
     update() {
       for (const stream of streams) waiting.add(stream)
@@ -159,7 +168,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     },
     statuses: () => [...streams].flatMap(statusOf),
     close() {
-      for (const stream of [...streams]) stream.end(status.UNAVAILABLE, 'the control plane is stopping')
+      for (const stream of [...streams]) stream.end(grpcStatus.UNAVAILABLE, 'the control plane is stopping')
     },
   }
 }
@@ -185,19 +194,4 @@ function decodeDelta(bytes: Buffer): Result<Request> {
 
 function decodeSotw(bytes: Buffer): Result<Request> {
   return fullCodec.decode('envoy.service.discovery.v3.DiscoveryRequest', bytes, LENIENT)
-}
-
-/** Responses are bytes already. */
-const sameBytes = (bytes: Buffer): Buffer => bytes
-const bidirectional = {
-  requestStream: true,
-  responseStream: true,
-  requestSerialize: sameBytes,
-  responseSerialize: sameBytes,
-  responseDeserialize: sameBytes,
-}
-
-const DEFINITION: ServiceDefinition = {
-  delta: { path: DELTA_ADS_PATH, requestDeserialize: decodeDelta, ...bidirectional },
-  stateOfTheWorld: { path: STREAM_ADS_PATH, requestDeserialize: decodeSotw, ...bidirectional },
 }

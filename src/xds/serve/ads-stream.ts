@@ -1,21 +1,19 @@
 // One ADS stream: the shell between gRPC and a ClientSession. Reads requests, checks once who calls, hands each message to the stream
 // and tells the server when the client can take more. Made by ads-server.ts.
 // Invariant: nothing is asked of the generator, and nothing is put on the stream, while the client has not taken what was sent.
-import type { ServerDuplexStream } from '@grpc/grpc-js'
-import { status } from '@grpc/grpc-js'
 import type { Result } from '../../base/result.ts'
 import type { DeltaDiscoveryRequest, DiscoveryRequest, Node } from '../../envoy/generated/messages.gen.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import { type ProxyNode, parseProxyNode } from '../view/proxy-node.ts'
 import type { ClientSession, OutgoingMessage } from './client-session.ts'
+import { type GrpcCall, grpcStatus } from './grpc-call.ts'
 
 export type Request = DeltaDiscoveryRequest & DiscoveryRequest
-export type AdsCall = ServerDuplexStream<Result<Request>, Buffer>
 
 /** What a stream asks of its server. */
 export interface StreamOwner {
   /** Who the caller is, if he may be served as this node. */
-  admit(call: AdsCall, node: ProxyNode): Result<SpiffeId>
+  admit(call: GrpcCall, node: ProxyNode): Result<SpiffeId>
   /** The client may be able to take something: look at it when its turn comes. */
   ready(stream: AdsStream): void
   refused(stream: AdsStream, reason: string): void
@@ -35,24 +33,22 @@ export class AdsStream {
   readonly connectedSinceMs: number
   /** Undefined until the first request named a node that the caller may be. */
   admitted: Admitted | undefined
-  readonly #call: AdsCall
+  readonly #call: GrpcCall
   readonly #owner: StreamOwner
   #flushed: (() => void) | undefined
   #open = true
 
-  constructor(call: AdsCall, session: ClientSession, owner: StreamOwner, nowMs: number) {
+  constructor(call: GrpcCall, session: ClientSession, owner: StreamOwner, decode: (bytes: Buffer) => Result<Request>, nowMs: number) {
     this.#call = call
     this.session = session
     this.#owner = owner
-    this.from = call.getPeer()
+    this.from = call.caller.from
     this.connectedSinceMs = nowMs
-    call.on('data', (request: Result<Request>) => this.#receive(request))
-    call.on('end', () => {
-      call.end()
-      this.#close()
+    call.listen({
+      message: (bytes) => this.#receive(decode(bytes)),
+      ended: () => this.end(grpcStatus.OK, ''),
+      closed: () => this.#close(),
     })
-    call.on('cancelled', () => this.#close())
-    call.on('error', () => this.#close())
   }
 
   /** Whether the client has taken all that was sent, as far as the stream knows. */
@@ -64,9 +60,13 @@ export class AdsStream {
   send(messages: readonly OutgoingMessage[], flushed: () => void): void {
     let unflushed = messages.length
     this.#flushed = flushed
-    for (const { typeUrl, bytes } of messages) {
-      this.#owner.sent(this, typeUrl, bytes.length)
-      this.#call.write(bytes, () => {
+    for (const { typeUrl, chunks } of messages) {
+      this.#owner.sent(
+        this,
+        typeUrl,
+        chunks.reduce((sum, { length }) => sum + length, 0),
+      )
+      this.#call.write(chunks, () => {
         if (--unflushed === 0) this.#settle()
       })
     }
@@ -80,32 +80,33 @@ export class AdsStream {
 
   end(code: number, reason: string): void {
     if (!this.#open) return
-    this.#call.emit('error', Object.assign(new Error(reason), { code, details: reason }))
+    this.#call.end(code, reason)
+    this.#close()
   }
 
   #receive(request: Result<Request>): unknown {
     if (!this.#open) return undefined
     if (!request.ok)
-      return this.#refuse(status.INVALID_ARGUMENT, `the discovery request cannot be read: ${request.problems[0]?.message ?? ''}`)
+      return this.#refuse(grpcStatus.INVALID_ARGUMENT, `the discovery request cannot be read: ${request.problems[0]?.message ?? ''}`)
     if (this.admitted === undefined && !this.#admit(request.value.node)) return undefined
     if (request.value.typeUrl === undefined || request.value.typeUrl === '')
-      return this.#refuse(status.INVALID_ARGUMENT, 'type_url is missing; ADS needs it')
+      return this.#refuse(grpcStatus.INVALID_ARGUMENT, 'type_url is missing; ADS needs it')
     const overBounds =
       this.session.protocol === 'delta' ? this.session.receiveDelta(request.value) : this.session.receiveSotw(request.value)
-    if (overBounds !== undefined) return this.#refuse(status.RESOURCE_EXHAUSTED, overBounds)
+    if (overBounds !== undefined) return this.#refuse(grpcStatus.RESOURCE_EXHAUSTED, overBounds)
     if (request.value.errorDetail !== undefined) this.#owner.rejected(this, request.value.typeUrl, request.value.errorDetail.message ?? '')
     return this.#owner.ready(this)
   }
 
   /** The node is in the first request of a stream only. */
   #admit(node: Node | undefined): boolean {
-    if (node === undefined) return this.#refuse(status.INVALID_ARGUMENT, 'the first request of a stream must carry the node')
+    if (node === undefined) return this.#refuse(grpcStatus.INVALID_ARGUMENT, 'the first request of a stream must carry the node')
     const parsed = parseProxyNode(node)
-    if (!parsed.ok) return this.#refuse(status.INVALID_ARGUMENT, parsed.problems[0]?.message ?? 'the node cannot be read')
+    if (!parsed.ok) return this.#refuse(grpcStatus.INVALID_ARGUMENT, parsed.problems[0]?.message ?? 'the node cannot be read')
     const identity = this.#owner.admit(this.#call, parsed.value)
     if (!identity.ok) {
       const [problem] = identity.problems
-      const code = problem?.path === 'certificate' ? status.UNAUTHENTICATED : status.PERMISSION_DENIED
+      const code = problem?.path === 'certificate' ? grpcStatus.UNAUTHENTICATED : grpcStatus.PERMISSION_DENIED
       return this.#refuse(code, problem?.message ?? 'refused')
     }
     this.admitted = { node: parsed.value, identity: identity.value }

@@ -5,24 +5,29 @@ import { contentHash } from '../../base/content-hash.ts'
 import { fullCodec } from '../../envoy/full-codec.ts'
 import type { DeltaDiscoveryResponse, DiscoveryResponse } from '../../envoy/generated/messages.gen.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, resourceTypeNames } from '../../envoy/type-urls.ts'
-import type { EncodedResource, EnvoyResources } from '../generate/resources.ts'
+import { allShared, type EncodedResource, type ServedResources } from '../generate/resources.ts'
 import { ClientSession } from './client-session.ts'
 import { typeStatuses } from './client-status.ts'
+import { createInterestBook } from './interest.ts'
 import { createDeltaRenderer } from './render-delta.ts'
 
 type Versions = Readonly<Record<string, string>>
 const TYPES: Readonly<Record<string, string>> = { cds: CLUSTER_TYPE, eds: ENDPOINT_TYPE, lds: LISTENER_TYPE, rds: ROUTE_TYPE }
 
 /** { cds: { a: '1' } }: type -> name -> version. */
-function world(versions: Readonly<Record<string, Versions>>): EnvoyResources {
-  return new Map(
-    Object.entries(TYPES).map(([short, url]) => {
-      const entries = Object.entries(versions[short] ?? {})
-      return [
-        url,
-        new Map(entries.map(([name, version]): [string, EncodedResource] => [name, { version, bytes: Buffer.from(`${name}@${version}`) }])),
-      ]
-    }),
+function world(versions: Readonly<Record<string, Versions>>): ServedResources {
+  return allShared(
+    new Map(
+      Object.entries(TYPES).map(([short, url]) => {
+        const entries = Object.entries(versions[short] ?? {})
+        return [
+          url,
+          new Map(
+            entries.map(([name, version]): [string, EncodedResource] => [name, { version, bytes: Buffer.from(`${name}@${version}`) }]),
+          ),
+        ]
+      }),
+    ),
   )
 }
 
@@ -35,7 +40,7 @@ interface Seen {
 
 /** A client that keeps its session's messages readable and answers them. */
 function deltaClient(renderer = createDeltaRenderer(contentHash)) {
-  const session = new ClientSession('delta', renderer)
+  const session = new ClientSession('delta', renderer, createInterestBook())
   return {
     session,
     subscribe(short: string, names: readonly string[] = [], initial: Versions = {}) {
@@ -44,7 +49,7 @@ function deltaClient(renderer = createDeltaRenderer(contentHash)) {
     unsubscribe(short: string, names: readonly string[]) {
       session.receiveDelta({ typeUrl: TYPES[short], resourceNamesUnsubscribe: names })
     },
-    next: (resources: EnvoyResources): readonly Seen[] => session.next(resources).map(({ bytes }) => seen(bytes)),
+    next: (resources: ServedResources): readonly Seen[] => session.next(resources).map(({ chunks }) => seen(Buffer.concat(chunks))),
     ack: (message: Seen | undefined) => session.receiveDelta({ typeUrl: typeOf(message), responseNonce: message?.nonce }),
     nack(message: Seen | undefined, reason: string) {
       session.receiveDelta({ typeUrl: typeOf(message), responseNonce: message?.nonce, errorDetail: { code: 13, message: reason } })
@@ -214,8 +219,8 @@ test('clients in the same position get the same bytes, rendered once', () => {
     const sent = clients.map((client) => {
       if (resources === before) client.subscribe('cds')
       const [message] = client.session.next(resources)
-      client.ack(seen(message?.bytes ?? Buffer.alloc(0)))
-      return message?.bytes
+      client.ack(seen(Buffer.concat(message?.chunks ?? [])))
+      return message?.chunks[0]
     })
     assert.ok(sent[0] !== undefined)
     assert.equal(sent[0], sent[1])
@@ -239,13 +244,13 @@ test('a client may not make us remember without bound', () => {
 })
 
 function sotwClient() {
-  const session = new ClientSession('state-of-the-world', createDeltaRenderer(contentHash))
+  const session = new ClientSession('state-of-the-world', createDeltaRenderer(contentHash), createInterestBook())
   const read = (bytes: Buffer): DiscoveryResponse => {
     const response = fullCodec.decode('envoy.service.discovery.v3.DiscoveryResponse', bytes, { keepAny: true })
     assert.ok(response.ok)
     return response.value
   }
-  return { session, next: (resources: EnvoyResources) => session.next(resources).map(({ bytes }) => read(bytes)) }
+  return { session, next: (resources: ServedResources) => session.next(resources).map(({ chunks }) => read(Buffer.concat(chunks))) }
 }
 
 test('state of the world: everything of a type each time it changes, nothing when it does not', () => {

@@ -4,8 +4,9 @@
 // are taken away only after the listeners and routes that named them are gone and the client has agreed.
 import type { DeltaDiscoveryRequest, DiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../../envoy/type-urls.ts'
-import type { EnvoyResources } from '../generate/resources.ts'
+import type { ServedResources } from '../generate/resources.ts'
 import { DeltaSubscription } from './delta-subscription.ts'
+import type { InterestBook } from './interest.ts'
 import type { DeltaRenderer } from './render-delta.ts'
 import { SotwSubscription } from './sotw-subscription.ts'
 import type { Subscription } from './subscription.ts'
@@ -21,42 +22,46 @@ const MAX_NAMES = 100_000
 
 export interface OutgoingMessage {
   readonly typeUrl: string
-  readonly bytes: Buffer
+  /** The message, in pieces that other clients may be sent too. */
+  readonly chunks: readonly Uint8Array[]
 }
 
 export class ClientSession {
   readonly protocol: 'delta' | 'state-of-the-world'
   readonly #renderer: DeltaRenderer
+  readonly #book: InterestBook
+  #sorted: readonly Subscription[] = []
   readonly #delta = new Map<string, DeltaSubscription>()
   readonly #sotw = new Map<string, SotwSubscription>()
 
-  constructor(protocol: 'delta' | 'state-of-the-world', renderer: DeltaRenderer) {
+  constructor(protocol: 'delta' | 'state-of-the-world', renderer: DeltaRenderer, book: InterestBook) {
     this.protocol = protocol
+    this.#book = book
     this.#renderer = renderer
   }
 
   /** In push order. */
   get subscriptions(): readonly Subscription[] {
-    return [...this.#delta.values(), ...this.#sotw.values()].sort((a, b) => rank(a.typeUrl) - rank(b.typeUrl))
+    return this.#sorted
   }
 
   /** Takes a request. Returns why the client must be cut off, or undefined. */
   receiveDelta(request: DeltaDiscoveryRequest): string | undefined {
     const known = this.#delta.get(request.typeUrl ?? '')
-    if (known === undefined) this.#delta.set(request.typeUrl ?? '', new DeltaSubscription(this.#renderer, request))
+    if (known === undefined) this.#add(this.#delta, new DeltaSubscription(this.#renderer, this.#book, request))
     else known.receive(request)
     return this.#overBounds()
   }
 
   receiveSotw(request: DiscoveryRequest): string | undefined {
     const known = this.#sotw.get(request.typeUrl ?? '')
-    if (known === undefined) this.#sotw.set(request.typeUrl ?? '', new SotwSubscription(this.#renderer, request))
+    if (known === undefined) this.#add(this.#sotw, new SotwSubscription(this.#renderer, this.#book, request))
     else known.receive(request)
     return this.#overBounds()
   }
 
   /** Everything that may go out now, in order. What cannot is looked at again after the next answer or update, and is then the newest. */
-  next(resources: EnvoyResources): readonly OutgoingMessage[] {
+  next(resources: ServedResources): readonly OutgoingMessage[] {
     const messages: OutgoingMessage[] = []
     const keepRemoved = this.#referrersUnsettled(resources)
     for (const subscription of this.subscriptions) {
@@ -66,19 +71,24 @@ export class ClientSession {
         if (subscription.hasNews(ofType)) break
         continue
       }
-      const bytes = subscription.next(ofType, keepRemoved && REFERRED_TYPES.includes(typeUrl))
-      if (bytes !== undefined) messages.push({ typeUrl, bytes })
+      const chunks = subscription.next(ofType, keepRemoved && REFERRED_TYPES.includes(typeUrl))
+      if (chunks !== undefined) messages.push({ typeUrl, chunks })
     }
     return messages
   }
 
   /** While a listener or route is unsent, unanswered or refused, the client may still run one that names what was removed. */
-  #referrersUnsettled(resources: EnvoyResources): boolean {
+  #referrersUnsettled(resources: ServedResources): boolean {
     return this.subscriptions.some(
       (subscription) =>
         REFERRING_TYPES.includes(subscription.typeUrl) &&
         (subscription.awaiting || subscription.rejection !== undefined || subscription.hasNews(resources.get(subscription.typeUrl))),
     )
+  }
+
+  #add<S extends Subscription>(to: Map<string, S>, subscription: S): void {
+    to.set(subscription.typeUrl, subscription)
+    this.#sorted = [...this.#delta.values(), ...this.#sotw.values()].sort((a, b) => rank(a.typeUrl) - rank(b.typeUrl))
   }
 
   #overBounds(): string | undefined {

@@ -1,13 +1,29 @@
 // What one client wants and has of one resource type, over the incremental protocol ("xDS REST and gRPC protocol", incremental variants).
 // No gRPC, no time: requests go in, renderings come out. Used by client-session.ts.
+// Resources come in two parts, shared and own (generate/resources.ts); what is held is kept in the same two, so that the shared one is
+// compared and rendered once for all clients. A client that asks by name may name either: its parts are joined.
 // Invariants: at most one response is out and unanswered; a resource that the client holds in its newest version is not sent.
 import type { DeltaDiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
-import type { EncodedResource } from '../generate/resources.ts'
+import { NO_RESOURCES, type ResourceParts } from '../generate/resources.ts'
+import { type InterestBook, type NameSet, NO_NAMES } from './interest.ts'
 import { afterAcceptance, type Rejection, rejected } from './rejection.ts'
-import { type DeltaRenderer, type Held, HOLDS_NOTHING, NO_RESOURCES, type Rendered, type Target } from './render-delta.ts'
+import { type DeltaRenderer, type Held, HOLDS_NOTHING, type Rendered } from './render-delta.ts'
 import type { Subscription } from './subscription.ts'
+import { encodeDeltaTail } from './wire.ts'
 
 const WILDCARD = '*'
+const EMPTY: ResourceParts = { shared: NO_RESOURCES, own: NO_RESOURCES }
+
+interface HeldParts {
+  readonly shared: Held
+  readonly own: Held
+}
+
+interface Awaited {
+  readonly nonce: string
+  readonly systemVersion: string
+  readonly parts: readonly Rendered[]
+}
 
 export class DeltaSubscription implements Subscription {
   readonly typeUrl: string
@@ -15,23 +31,31 @@ export class DeltaSubscription implements Subscription {
   sentVersion = ''
   acceptedVersion = ''
   readonly #renderer: DeltaRenderer
+  readonly #book: InterestBook
   #wildcard: boolean
-  readonly #names = new Set<string>()
-  #held: Held = HOLDS_NOTHING
+  #names: NameSet = NO_NAMES
+  #held: HeldParts = { shared: HOLDS_NOTHING, own: HOLDS_NOTHING }
+  /** What the client said it has when it came back, not yet told apart. */
+  #unsorted = false
+  /** From the first name on: parts no longer matter. */
+  #joined = false
   /** The last response, until the client has answered it. */
-  #awaited: Rendered | undefined
+  #awaited: Awaited | undefined
   #answeredOnce = false
-  #selected: { readonly from: Target; readonly target: Target } | undefined
 
   /** The first request of this type on the stream. Without names it means everything, the older form of '*'. */
-  constructor(renderer: DeltaRenderer, request: DeltaDiscoveryRequest) {
+  constructor(renderer: DeltaRenderer, book: InterestBook, request: DeltaDiscoveryRequest) {
     this.typeUrl = request.typeUrl ?? ''
     this.#renderer = renderer
+    this.#book = book
     const subscribed = request.resourceNamesSubscribe ?? []
     this.#wildcard = subscribed.length === 0 || subscribed.includes(WILDCARD)
     // What a reconnecting client holds is not sent again; versions are content hashes, so any replica's count.
     const initial = Object.entries(request.initialResourceVersions ?? {}).map(([name, version]) => [name, { version }] as const)
-    if (initial.length > 0) this.#held = new Map(initial)
+    if (initial.length > 0) {
+      this.#held = { shared: new Map(initial), own: HOLDS_NOTHING }
+      this.#unsorted = true
+    }
     this.#subscribe(subscribed, false)
     this.#unsubscribe(request.resourceNamesUnsubscribe ?? [])
   }
@@ -50,82 +74,108 @@ export class DeltaSubscription implements Subscription {
     // An answer to anything but the last response is out of date; interest counts whatever the nonce.
     if (answered !== undefined && request.responseNonce === answered.nonce) {
       this.#awaited = undefined
+      const touched = answered.parts.flatMap((part) => part.touched)
       if (request.errorDetail === undefined) {
         this.acceptedVersion = answered.systemVersion
-        this.rejection = afterAcceptance(this.rejection, answered.touched.keys())
+        this.rejection = afterAcceptance(this.rejection, touched)
       } else {
-        this.rejection = rejected(request.errorDetail.message ?? '', answered.systemVersion, answered.touched.keys())
+        this.rejection = rejected(request.errorDetail.message ?? '', answered.systemVersion, touched)
       }
     }
     this.#subscribe(request.resourceNamesSubscribe ?? [], true)
     this.#unsubscribe(request.resourceNamesUnsubscribe ?? [])
   }
 
-  hasNews(resources: Target | undefined): boolean {
+  hasNews(resources: ResourceParts | undefined): boolean {
     if (!this.#answeredOnce) return true
-    const { changed, removed } = this.#renderer.difference(this.#held, this.#target(resources))
-    return changed.length > 0 || removed.length > 0
+    const { changed, removed } = this.#compare(this.#target(resources))
+    return changed || removed
   }
 
   /** The next response, or undefined when there is nothing to say (or it must wait). The caller sends it. */
-  next(resources: Target | undefined, keepRemoved: boolean): Buffer | undefined {
+  next(resources: ResourceParts | undefined, keepRemoved: boolean): readonly Uint8Array[] | undefined {
     if (this.#awaited !== undefined) return undefined
     const target = this.#target(resources)
-    const { changed, removed } = this.#renderer.difference(this.#held, target)
+    const { changed, removed } = this.#compare(target)
     // The first request is always answered, if only with nothing: Envoy waits for it before it goes on starting.
-    if (changed.length === 0 && (removed.length === 0 || keepRemoved) && this.#answeredOnce) {
+    if (!changed && (!removed || keepRemoved) && this.#answeredOnce) {
       // Equal content in a new map: move on to it, so that all clients share one map and the old one can go.
-      if (removed.length === 0) this.#held = target
+      if (!removed) this.#held = target
       return undefined
     }
-    const rendered = this.#renderer.render(this.typeUrl, this.#held, target, keepRemoved)
-    this.#held = rendered.heldAfter
-    this.#awaited = rendered
+    const shared = this.#renderer.render(this.typeUrl, this.#held.shared, target.shared, keepRemoved)
+    const own = this.#renderer.render(this.typeUrl, this.#held.own, target.own, keepRemoved)
+    const parts = [shared, own].filter(({ chunks }) => chunks.length > 0)
+    const nonce = `${shared.id}.${own.id}`
+    const systemVersion = this.#version(target)
+    this.#held = { shared: shared.heldAfter, own: own.heldAfter }
+    this.#awaited = { nonce, systemVersion, parts }
     this.#answeredOnce = true
-    this.sentVersion = rendered.systemVersion
-    return rendered.bytes
+    this.sentVersion = systemVersion
+    return [...parts.flatMap(({ chunks }) => chunks), encodeDeltaTail({ systemVersion, typeUrl: this.typeUrl, nonce })]
   }
 
-  /** The part of the resources that this client wants; the same object while neither they nor its wishes change. */
-  #target(resources: Target = NO_RESOURCES): Target {
-    if (this.#wildcard) return resources
-    if (this.#selected?.from === resources) return this.#selected.target
-    const target = new Map<string, EncodedResource>()
-    for (const name of this.#names) {
-      const resource = resources.get(name)
-      if (resource !== undefined) target.set(name, resource)
+  #version({ shared, own }: ResourceParts): string {
+    if (own.size === 0) return this.#renderer.version(shared)
+    return `${this.#renderer.version(shared)}-${this.#renderer.version(own)}`
+  }
+
+  #compare(target: ResourceParts): { readonly changed: boolean; readonly removed: boolean } {
+    this.#sort(target)
+    const shared = this.#renderer.difference(this.#held.shared, target.shared)
+    const own = this.#renderer.difference(this.#held.own, target.own)
+    return { changed: shared.changed.length + own.changed.length > 0, removed: shared.removed.length + own.removed.length > 0 }
+  }
+
+  /** Puts what a returning client has into the part to which it belongs. */
+  #sort({ own }: ResourceParts): void {
+    if (!this.#unsorted) return
+    this.#unsorted = false
+    if (own.size === 0) return
+    const shared = new Map(this.#held.shared)
+    const ownHeld = new Map<string, { readonly version: string }>()
+    for (const name of own.keys()) {
+      const held = shared.get(name)
+      if (held !== undefined) ownHeld.set(name, held)
+      shared.delete(name)
     }
-    this.#selected = { from: resources, target }
-    return target
+    this.#held = { shared, own: ownHeld }
+  }
+
+  /** The part of the resources that this client wants; the same objects while neither they nor its wishes change. */
+  #target(resources: ResourceParts = EMPTY): ResourceParts {
+    if (!this.#joined) return resources
+    const all = this.#book.union(resources.shared, resources.own)
+    return { shared: this.#wildcard ? all : this.#book.select(this.#names, all), own: NO_RESOURCES }
+  }
+
+  #joinParts(): void {
+    const { shared, own } = this.#held
+    this.#unsorted = false
+    this.#joined = true
+    if (own.size > 0) this.#held = { shared: new Map([...shared, ...own]), own: HOLDS_NOTHING }
   }
 
   /** A name asked for (again) is sent (again), or reported as removed when there is none: both follow from holding version ''. */
   #subscribe(names: readonly string[], again: boolean): void {
+    if (names.length === 0) return
     if (names.includes(WILDCARD)) this.#wildcard = true
     const asked = names.filter((name) => name !== WILDCARD)
     if (asked.length === 0) return
-    this.#selected = undefined
-    const held = new Map(this.#held)
-    for (const name of asked) {
-      this.#names.add(name)
-      if (again || !held.has(name)) held.set(name, { version: '' })
-    }
-    this.#held = held
+    this.#joinParts()
+    this.#names = this.#book.subscribe(this.#names, asked)
+    this.#held = { shared: this.#book.ask(this.#held.shared, asked, again), own: HOLDS_NOTHING }
   }
 
   #unsubscribe(names: readonly string[]): void {
     if (names.length === 0) return
-    this.#selected = undefined
-    const held = new Map(this.#held)
-    for (const name of names) {
-      if (name === WILDCARD) this.#wildcard = false
-      else if (this.#names.delete(name)) {
-        // The client has forgotten it. Where '*' still covers the name, it is told anew whether it exists.
-        if (this.#wildcard) held.set(name, { version: '' })
-        else held.delete(name)
-      }
-    }
-    if (names.includes(WILDCARD)) for (const name of held.keys()) if (!this.#names.has(name)) held.delete(name)
-    this.#held = held
+    this.#joinParts()
+    if (names.includes(WILDCARD)) this.#wildcard = false
+    const given = names.filter((name) => name !== WILDCARD && this.#names.has(name))
+    this.#names = this.#book.unsubscribe(this.#names, given)
+    // The client has forgotten them. Where '*' still covers the names, it is told anew whether they exist.
+    let held = this.#book.forget(this.#held.shared, given, this.#wildcard)
+    if (names.includes(WILDCARD)) held = new Map([...held].filter(([name]) => this.#names.has(name)))
+    this.#held = { shared: held, own: HOLDS_NOTHING }
   }
 }

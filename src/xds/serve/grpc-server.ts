@@ -1,9 +1,16 @@
-// The gRPC server of the control plane: TLS, with a client certificate asked for but not demanded (a workload that joins has none yet);
-// each service decides per call whether it needs one. Own certificate and roots change without a restart.
-// Invariant: `call.getAuthContext().sslPeerCertificate` is there only when TLS verified it against the roots.
-import { experimental, Server, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js'
+// The gRPC server of the control plane, on node:http2: TLS, with a client certificate asked for but not demanded (a workload that joins
+// has none yet); each service decides per call whether it needs one. Own certificate and roots change without a restart.
+// What is sent to thousands is one set of bytes: chunks go to the socket as they are (docs/decisions/grpc-on-node-http2.md).
+// Invariant: `peerCertificate` is there only when TLS verified it against the roots.
+import { createSecureServer, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { Clock } from '../../base/clock.ts'
 import { errorMessage, LateenError } from '../../base/errors.ts'
+import type { Random } from '../../base/random.ts'
 import type { ReadonlyWatchable } from '../../base/watchable.ts'
+import { GrpcCall, type GrpcCaller, grpcStatus, refuseCall } from './grpc-call.ts'
+import { superviseSession } from './grpc-session.ts'
 
 export interface ServerCertificate {
   /** PEM, leaf first. */
@@ -11,19 +18,27 @@ export interface ServerCertificate {
   readonly keyPem: string
 }
 
+/** How a unary call was answered. */
+export type UnaryAnswer =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly code: number; readonly details: string }
+
 export interface GrpcService {
-  readonly definition: ServiceDefinition
-  readonly implementation: UntypedServiceImplementation
+  /** By path (`/package.Service/Method`). */
+  readonly streams?: Readonly<Record<string, (call: GrpcCall) => void>>
+  readonly unary?: Readonly<Record<string, (request: Buffer, caller: GrpcCaller) => UnaryAnswer>>
 }
 
 export interface GrpcServerOptions {
   readonly host: string
   /** 0: a free one. */
   readonly port: number
-  readonly certificate: ReadonlyWatchable<ServerCertificate>
-  readonly rootsPem: ReadonlyWatchable<string>
+  /** Undefined: plaintext (Istio's port 15010, off unless asked for). */
+  readonly tls: { readonly certificate: ReadonlyWatchable<ServerCertificate>; readonly rootsPem: ReadonlyWatchable<string> } | undefined
   readonly services: readonly GrpcService[]
-  /** After this, a connection is asked to come again, so that load spreads and certificates are looked at anew. */
+  readonly clock: Clock
+  readonly random: Random
+  /** After this (a tenth more or less), a connection is asked to come again, so that load spreads and certificates are looked at anew. */
   readonly maxConnectionAgeMs?: number
 }
 
@@ -33,65 +48,124 @@ export interface GrpcServer {
   close(): void
 }
 
-const KEEPALIVE = {
-  // Istio's: a peer that is silently gone is noticed within 40 s.
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
+/** For requests: a client that comes back lists all that it holds, which must not take dozens of round trips. */
+const REQUEST_WINDOW_BYTES = 1024 * 1024
+const HTTP2_OPTIONS = {
+  settings: { initialWindowSize: REQUEST_WINDOW_BYTES, maxConcurrentStreams: 100, enablePush: false },
+  maxSessionMemory: 64,
 }
-const MAX_REQUEST_BYTES = 8 * 1024 * 1024
 
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const server = new Server({
-    ...KEEPALIVE,
-    'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
-    ...(options.maxConnectionAgeMs === undefined
-      ? {}
-      : { 'grpc.max_connection_age_ms': options.maxConnectionAgeMs, 'grpc.max_connection_age_grace_ms': 10_000 }),
+  const { server, stop } = options.tls === undefined ? { server: createServer(HTTP2_OPTIONS), stop: () => undefined } : secure(options.tls)
+  const sessions = new Set<ServerHttp2Session>()
+  server.on('session', (session: ServerHttp2Session) => {
+    sessions.add(session)
+    session.setLocalWindowSize(REQUEST_WINDOW_BYTES)
+    session.on('error', () => undefined)
+    const supervision = superviseSession(session, options)
+    session.on('close', () => {
+      supervision.stop()
+      sessions.delete(session)
+    })
   })
-  for (const { definition, implementation } of options.services) server.addService(definition, implementation)
-  const provider = certificateProvider(options.certificate, options.rootsPem)
-  // One provider for both: grpc-js' types and code disagree on which argument is which.
-  const credentials = experimental.createCertificateProviderServerCredentials(provider, provider, false)
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(authority(options.host, options.port), credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(bindError(options, error)),
-    )
-  })
-  return { port, close: () => server.forceShutdown() }
-}
-
-function authority(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-function bindError({ host, port }: GrpcServerOptions, cause: Error): LateenError {
-  return new LateenError(
-    'LISTEN_FAILED',
-    `cannot listen on ${authority(host, port)} for xDS: ${errorMessage(cause)}; choose another address with --listen`,
-    { cause },
-  )
-}
-
-function certificateProvider(
-  certificate: ReadonlyWatchable<ServerCertificate>,
-  rootsPem: ReadonlyWatchable<string>,
-): experimental.CertificateProvider {
-  const stops = new Map<unknown, () => void>()
-  // grpc-js adds its listeners before it listens to what they bring: a value given at once would be lost.
-  const soon = queueMicrotask
+  // A handshake that fails is the client's affair: refused connections are seen where calls are.
+  server.on('sessionError', () => undefined)
+  server.on('tlsClientError', () => undefined)
+  server.on('stream', (stream: ServerHttp2Stream, headers) => answer(stream, headers, options.services))
+  const port = await listen(server, options)
   return {
-    addIdentityCertificateListener(listener) {
-      const tell = ({ chainPem, keyPem }: ServerCertificate): void =>
-        listener({ certificate: Buffer.from(chainPem), privateKey: Buffer.from(keyPem) })
-      stops.set(listener, certificate.watch(tell))
-      soon(() => tell(certificate.value))
+    port,
+    close() {
+      stop()
+      server.close()
+      for (const session of sessions) session.destroy()
     },
-    removeIdentityCertificateListener: (listener) => stops.get(listener)?.(),
-    addCaCertificateListener(listener) {
-      const tell = (pem: string): void => listener({ caCertificate: Buffer.from(pem) })
-      stops.set(listener, rootsPem.watch(tell))
-      soon(() => tell(rootsPem.value))
-    },
-    removeCaCertificateListener: (listener) => stops.get(listener)?.(),
   }
+}
+
+function answer(
+  stream: ServerHttp2Stream,
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+  services: readonly GrpcService[],
+): void {
+  stream.on('error', () => undefined)
+  const path = String(headers[':path'] ?? '')
+  const caller = callerOf(stream, headers)
+  if (caller === undefined) {
+    stream.destroy()
+    return
+  }
+  for (const { streams, unary } of services) {
+    const open = streams?.[path]
+    if (open !== undefined) return open(new GrpcCall(stream, caller))
+    const handle = unary?.[path]
+    if (handle !== undefined) return answerUnary(new GrpcCall(stream, caller), handle)
+  }
+  refuseCall(stream, grpcStatus.UNIMPLEMENTED, `there is no method ${path.slice(0, 200)} here`)
+}
+
+function answerUnary(call: GrpcCall, handle: (request: Buffer, caller: GrpcCaller) => UnaryAnswer): void {
+  let answered = false
+  call.listen({
+    message(request) {
+      if (answered) return
+      answered = true
+      const result = handle(request, call.caller)
+      if (!result.ok) return call.end(result.code, result.details)
+      call.write([result.bytes], () => undefined)
+      call.end(grpcStatus.OK, '')
+    },
+    ended() {
+      if (!answered) call.end(grpcStatus.INVALID_ARGUMENT, 'the call ended without a request')
+    },
+    closed: () => undefined,
+  })
+}
+
+function callerOf(
+  stream: ServerHttp2Stream,
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+): GrpcCaller | undefined {
+  const socket: Socket | undefined = stream.session?.socket
+  if (socket === undefined) return undefined
+  const { authorization } = headers
+  return {
+    from: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
+    peerCertificate: verifiedCertificate(socket),
+    authorization: typeof authorization === 'string' ? authorization : undefined,
+  }
+}
+
+function verifiedCertificate(socket: Socket): Buffer | undefined {
+  return socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate()?.raw : undefined
+}
+
+function secure(tls: NonNullable<GrpcServerOptions['tls']>): { readonly server: Http2Server; readonly stop: () => void } {
+  const context = (): { readonly key: string; readonly cert: string; readonly ca: string } => ({
+    key: tls.certificate.value.keyPem,
+    cert: tls.certificate.value.chainPem,
+    ca: tls.rootsPem.value,
+  })
+  const server = createSecureServer({ ...HTTP2_OPTIONS, ...context(), requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' })
+  const renew = (): void => server.setSecureContext(context())
+  const stops = [tls.certificate.watch(renew), tls.rootsPem.watch(renew)]
+  const stop = (): void => {
+    for (const each of stops) each()
+  }
+  return { server, stop }
+}
+
+function listen(server: Http2Server, { host, port }: GrpcServerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        new LateenError(
+          'LISTEN_FAILED',
+          `cannot listen on ${host.includes(':') ? `[${host}]` : host}:${port} for xDS: ${errorMessage(cause)}; choose another address with --listen`,
+          { cause },
+        ),
+      ),
+    )
+    server.listen({ host, port, backlog: 4096 }, () => resolve((server.address() as AddressInfo).port))
+  })
 }

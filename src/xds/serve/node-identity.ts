@@ -2,7 +2,7 @@
 // workload could read another's configuration. Called once per stream by ads-stream.ts. Pure.
 import { fail, type Result, succeed } from '../../base/result.ts'
 import { type Trust, verifyPeer } from '../../identity/peer.ts'
-import { type SpiffeId, workloadIdentityOf } from '../../identity/spiffe-id.ts'
+import { type SpiffeId, workloadIdentityOf, workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import type { ProxyNode } from '../view/proxy-node.ts'
 
 /** The caller's identity. Fails when TLS did not verify a certificate of this mesh. */
@@ -30,4 +30,9 @@ export function agreeing(identity: Result<SpiffeId>, node: ProxyNode): Result<Sp
   if (!identity.ok) return identity
   const why = whyNotNode(identity.value, node)
   return why === undefined ? succeed(identity.value) : fail('node', why)
+}
+
+/** For listeners without TLS: who the node says it is. */
+export function claimedIdentity(node: ProxyNode, { trustDomain }: Trust): Result<SpiffeId> {
+  return workloadSpiffeId({ trustDomain, namespace: node.namespace, serviceAccount: node.serviceAccount || 'default' })
 }

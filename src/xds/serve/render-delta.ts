@@ -1,28 +1,28 @@
-// The difference between what a client holds and what it should hold, and its message, rendered once for all clients in the same
+// The difference between what a client holds and what it should hold, and its bytes, rendered once for all clients in the same
 // position: both maps are shared objects, so the pair of them is the cache key, and a cache entry dies with either.
 // Used by delta-subscription.ts. Invariant: applying a rendering to `held` gives `heldAfter`, whose entries are those of the target
 // (and, when removals are kept back, those that wait for removal).
 import type { EncodedResource } from '../generate/resources.ts'
-import { encodeDeltaResponse } from './wire.ts'
+import { encodeDeltaBody } from './wire.ts'
 
 /** Name -> version that a client has. A name that it asked for and knows nothing of has the version ''. */
 export type Held = ReadonlyMap<string, { readonly version: string }>
 export type Target = ReadonlyMap<string, EncodedResource>
 
 export const HOLDS_NOTHING: Held = new Map()
-export const NO_RESOURCES: Target = new Map()
 
 export interface Difference {
   readonly changed: readonly (readonly [name: string, resource: EncodedResource])[]
   readonly removed: readonly string[]
 }
 
+/** A part of a response: bodies of several, and the fields that every response has once, make a message (wire.ts). */
 export interface Rendered {
-  readonly nonce: string
-  readonly systemVersion: string
-  readonly bytes: Buffer
-  /** Name -> version of everything it changes; removed names have ''. */
-  readonly touched: ReadonlyMap<string, string>
+  readonly id: string
+  /** Empty: there is nothing to say. */
+  readonly chunks: readonly Uint8Array[]
+  /** Names of everything it changes or removes. */
+  readonly touched: readonly string[]
   readonly heldAfter: Held
 }
 
@@ -40,11 +40,13 @@ interface CacheEntry {
   withoutRemoved?: Rendered
 }
 
+const NO_DIFFERENCE: Difference = { changed: [], removed: [] }
+
 /** @param hash content hash; given, so that this file decides nothing about hashing. */
 export function createDeltaRenderer(hash: (content: string) => string): DeltaRenderer {
   const cache = new WeakMap<Held, WeakMap<Target, CacheEntry>>()
   const versions = new WeakMap<Target, string>()
-  let nonces = 0
+  let ids = 0
 
   const version = (target: Target): string => {
     const known = versions.get(target)
@@ -68,23 +70,17 @@ export function createDeltaRenderer(hash: (content: string) => string): DeltaRen
   const make = (typeUrl: string, held: Held, target: Target, difference: Difference, keepRemoved: boolean): Rendered => {
     const { changed } = difference
     const removed = keepRemoved ? [] : difference.removed
-    const nonce = (++nonces).toString(36)
-    const systemVersion = version(target)
     return {
-      nonce,
-      systemVersion,
-      bytes: encodeDeltaResponse({ systemVersion, typeUrl, nonce, changed, removed }),
-      touched: new Map([
-        ...changed.map(([name, resource]) => [name, resource.version] as const),
-        ...removed.map((name) => [name, ''] as const),
-      ]),
+      id: (++ids).toString(36),
+      chunks: encodeDeltaBody({ typeUrl, changed, removed }),
+      touched: [...changed.map(([name]) => name), ...removed],
       heldAfter: keepRemoved && difference.removed.length > 0 ? withKept(held, target, difference.removed) : target,
     }
   }
 
   return {
     version,
-    difference: (held, target) => entryOf(held, target).difference,
+    difference: (held, target) => (held === target ? NO_DIFFERENCE : entryOf(held, target).difference),
     render(typeUrl, held, target, keepRemoved) {
       const entry = entryOf(held, target)
       if (keepRemoved) {
@@ -98,7 +94,7 @@ export function createDeltaRenderer(hash: (content: string) => string): DeltaRen
 }
 
 function compare(held: Held, target: Target): Difference {
-  if (held === target) return { changed: [], removed: [] }
+  if (held === target) return NO_DIFFERENCE
   const changed = [...target].filter(([name, { version }]) => held.get(name)?.version !== version)
   const removed = [...held.keys()].filter((name) => !target.has(name))
   return { changed, removed }

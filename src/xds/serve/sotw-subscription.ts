@@ -2,8 +2,10 @@
 // No gRPC, no time. Used by client-session.ts. Invariant: a set of resources that the client has in this version is not sent again.
 import type { DiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
 import { CLUSTER_TYPE, LISTENER_TYPE } from '../../envoy/type-urls.ts'
+import { NO_RESOURCES, type ResourceParts } from '../generate/resources.ts'
+import type { InterestBook } from './interest.ts'
 import { type Rejection, rejected } from './rejection.ts'
-import { type DeltaRenderer, NO_RESOURCES, type Target } from './render-delta.ts'
+import type { DeltaRenderer, Target } from './render-delta.ts'
 import type { Subscription } from './subscription.ts'
 import { encodeSotwResponse } from './wire.ts'
 
@@ -14,13 +16,15 @@ export class SotwSubscription implements Subscription {
   acceptedVersion = ''
   awaiting = false
   readonly #renderer: DeltaRenderer
+  readonly #book: InterestBook
   #names: ReadonlySet<string>
   #wildcard: boolean
   #nonce = ''
   #nonces = 0
   #sentNames: readonly string[] = []
 
-  constructor(renderer: DeltaRenderer, request: DiscoveryRequest) {
+  constructor(renderer: DeltaRenderer, book: InterestBook, request: DiscoveryRequest) {
+    this.#book = book
     this.typeUrl = request.typeUrl ?? ''
     this.#renderer = renderer
     this.#names = new Set(request.resourceNames)
@@ -50,11 +54,11 @@ export class SotwSubscription implements Subscription {
     this.#names = names
   }
 
-  hasNews(resources: Target | undefined): boolean {
+  hasNews(resources: ResourceParts | undefined): boolean {
     return this.#renderer.version(this.#target(resources)) !== this.sentVersion
   }
 
-  next(resources: Target | undefined): Buffer | undefined {
+  next(resources: ResourceParts | undefined): readonly Uint8Array[] | undefined {
     if (this.awaiting) return undefined
     const target = this.#target(resources)
     const version = this.#renderer.version(target)
@@ -63,10 +67,11 @@ export class SotwSubscription implements Subscription {
     this.sentVersion = version
     this.#nonce = String(++this.#nonces)
     this.#sentNames = [...target.keys()]
-    return encodeSotwResponse({ version, typeUrl: this.typeUrl, nonce: this.#nonce, resources: target.values() })
+    return [encodeSotwResponse({ version, typeUrl: this.typeUrl, nonce: this.#nonce, resources: target.values() })]
   }
 
-  #target(resources: Target = NO_RESOURCES): Target {
-    return this.#wildcard ? resources : new Map([...resources].filter(([name]) => this.#names.has(name)))
+  #target({ shared, own }: ResourceParts = { shared: NO_RESOURCES, own: NO_RESOURCES }): Target {
+    const all = this.#book.union(shared, own)
+    return this.#wildcard ? all : this.#book.select(this.#names, all)
   }
 }

@@ -1,6 +1,6 @@
 // What client-session.ts and client-status.ts need of a subscription, whichever variant of the protocol it speaks.
+import type { ResourceParts } from '../generate/resources.ts'
 import type { Rejection } from './rejection.ts'
-import type { Target } from './render-delta.ts'
 
 export interface Subscription {
   readonly typeUrl: string
@@ -12,6 +12,7 @@ export interface Subscription {
   readonly acceptedVersion: string
   /** How many resources it asked for by name: what a client can make us remember. */
   readonly subscribedNames: number
-  hasNews(resources: Target | undefined): boolean
-  next(resources: Target | undefined, keepRemoved: boolean): Buffer | undefined
+  hasNews(resources: ResourceParts | undefined): boolean
+  /** One message, in chunks. */
+  next(resources: ResourceParts | undefined, keepRemoved: boolean): readonly Uint8Array[] | undefined
 }

@@ -4,23 +4,22 @@ import { test } from 'node:test'
 import { encodedAny } from '../../envoy/any.ts'
 import { fullCodec } from '../../envoy/full-codec.ts'
 import { CLUSTER_TYPE } from '../../envoy/type-urls.ts'
-import { encodeDeltaResponse, encodeSotwResponse } from './wire.ts'
+import { encodeDeltaBody, encodeDeltaTail, encodeSotwResponse } from './wire.ts'
 
 const sizes = [0, 1, 100, 127, 128, 16_383, 16_384, 3_000_000]
 
 for (const size of sizes) {
   test(`a resource of ${size} bytes is framed as the codec frames it`, () => {
     const bytes = Buffer.alloc(size, 7)
-    const delta = encodeDeltaResponse({
-      systemVersion: 'v',
+    const body = encodeDeltaBody({
       typeUrl: CLUSTER_TYPE,
-      nonce: 'n',
       changed: [
         ['a', { version: '1', bytes }],
         ['b', { version: '2', bytes: Buffer.from('x') }],
       ],
       removed: ['gone', 'gone too'],
     })
+    const delta = Buffer.concat([...body, encodeDeltaTail({ systemVersion: 'v', typeUrl: CLUSTER_TYPE, nonce: 'n' })])
     const expected = fullCodec.encode('envoy.service.discovery.v3.DeltaDiscoveryResponse', {
       systemVersionInfo: 'v',
       typeUrl: CLUSTER_TYPE,

@@ -1,0 +1,120 @@
+// Which names a client has asked for, and what follows from them, each made once for all clients that ask for the same: thousands of
+// proxies of one scope ask for the same thousand endpoints. Used by delta-subscription.ts.
+// Invariant: values are immutable; equal questions about the same object are answered with the same object, so that it can be a cache key.
+import { NO_RESOURCES, type ResourceMap } from '../generate/resources.ts'
+import type { Held } from './render-delta.ts'
+
+export type NameSet = ReadonlySet<string>
+
+export const NO_NAMES: NameSet = new Set()
+
+/** Remembered per object; the oldest goes first. Clients that differ more than this cost memory of their own, nothing else. */
+const MAX_REMEMBERED = 64
+
+interface Remembered<V> {
+  readonly names: readonly string[]
+  readonly value: V
+}
+
+/** One memo of a function of an object and a list of names, whatever their order. */
+class NamesMemo<K extends object, V> {
+  readonly #memo = new WeakMap<K, Map<string, Remembered<V>>>()
+
+  get(from: K, names: readonly string[], variant: string, make: () => V): V {
+    const known = this.#memo.get(from) ?? new Map<string, Remembered<V>>()
+    this.#memo.set(from, known)
+    const key = `${variant} ${fingerprint(names)}`
+    const found = known.get(key)
+    // The fingerprint is no proof: a client could make names that have another's.
+    if (found !== undefined && sameNames(found.names, names)) return found.value
+    const value = make()
+    known.delete(key)
+    known.set(key, { names, value })
+    const [oldest] = known.keys()
+    if (known.size > MAX_REMEMBERED && oldest !== undefined) known.delete(oldest)
+    return value
+  }
+}
+
+export interface InterestBook {
+  subscribe(names: NameSet, added: readonly string[]): NameSet
+  unsubscribe(names: NameSet, removed: readonly string[]): NameSet
+  /** What is held after asking: a name that is not held (or asked for again) has version '', so that it is sent, or reported missing. */
+  ask(held: Held, names: readonly string[], again: boolean): Held
+  forget(held: Held, names: readonly string[], stillWanted: boolean): Held
+  /** The resources that have these names; `resources` itself when all have. */
+  select(names: NameSet, resources: ResourceMap): ResourceMap
+  union(a: ResourceMap, b: ResourceMap): ResourceMap
+}
+
+export function createInterestBook(): InterestBook {
+  const sets = new NamesMemo<NameSet, NameSet>()
+  const helds = new NamesMemo<Held, Held>()
+  const unions = new WeakMap<ResourceMap, WeakMap<ResourceMap, ResourceMap>>()
+  const selections = new WeakMap<NameSet, WeakMap<ResourceMap, ResourceMap>>()
+  return {
+    subscribe: (names, added) => sets.get(names, added, 'add', () => new Set([...names, ...added])),
+    unsubscribe: (names, removed) =>
+      sets.get(names, removed, 'remove', () => new Set([...names].filter((name) => !removed.includes(name)))),
+    ask: (held, names, again) =>
+      helds.get(held, names, again ? 'again' : 'ask', () => {
+        const after = new Map(held)
+        for (const name of names) if (again || !after.has(name)) after.set(name, NOT_HELD)
+        return after
+      }),
+    forget: (held, names, stillWanted) =>
+      helds.get(held, names, stillWanted ? 'renew' : 'forget', () => {
+        const after = new Map(held)
+        for (const name of names) {
+          if (stillWanted) after.set(name, NOT_HELD)
+          else after.delete(name)
+        }
+        return after
+      }),
+    select(names, resources) {
+      const known = selections.get(names) ?? new WeakMap<ResourceMap, ResourceMap>()
+      selections.set(names, known)
+      const selected = known.get(resources) ?? selectionOf(names, resources)
+      known.set(resources, selected)
+      return selected
+    },
+    union(a, b) {
+      if (b.size === 0) return a
+      if (a.size === 0) return b
+      const known = unions.get(a) ?? new WeakMap<ResourceMap, ResourceMap>()
+      unions.set(a, known)
+      const union = known.get(b) ?? new Map([...a, ...b])
+      known.set(b, union)
+      return union
+    },
+  }
+}
+
+const NOT_HELD = { version: '' }
+
+function selectionOf(names: NameSet, resources: ResourceMap): ResourceMap {
+  if (names.size === 0) return NO_RESOURCES
+  const selected = [...resources].filter(([name]) => names.has(name))
+  return selected.length === resources.size ? resources : new Map(selected)
+}
+
+/** The same for the same names in any order: clients list theirs in the order of their hash tables. */
+function fingerprint(names: readonly string[]): string {
+  let sum = 0
+  let product = 1
+  for (const name of names) {
+    let hash = 0x811c9dc5
+    for (let index = 0; index < name.length; index++) hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193)
+    sum = (sum + hash) | 0
+    product = Math.imul(product, hash | 1)
+  }
+  return `${names.length} ${sum} ${product}`
+}
+
+function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  if (a === b) return true
+  if (a.length !== b.length) return false
+  if (a.every((name, index) => name === b[index])) return true
+  const set = new Set(a)
+  return b.every((name) => set.has(name))
+}
