@@ -271,3 +271,32 @@ test('beyond the connection limit new connections are refused', async (t) => {
   assert.equal(await second.untilEnd(), '')
   assert.match(await ask(first), /200 OK/)
 })
+
+test('a request whose connect fails while its body is still coming is retried, and arrives whole', async (t) => {
+  const dead = await closedPort()
+  const upstream = await startUpstream(t)
+  const proxy = await startProxy(t, simpleConfig([dead, upstream.port], { action: { retry: retries() } }))
+  for (let round = 0; round < 2; round++) {
+    const client = await connect(t, proxy.port)
+    client.send('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc')
+    const peer = await upstream.accept()
+    await peer.until('\r\n\r\nabc')
+    client.send('def')
+    await peer.until('\r\n\r\nabcdef')
+    peer.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+    await client.until('\r\n\r\nok')
+  }
+  assert.ok(proxy.http.some((outcome) => outcome.attempts === 2))
+  assert.equal(proxy.plane.clusterStatus()[0]?.activeRequests, 0)
+})
+
+test('each try has its own time; the last one that runs out answers 504 UT', async (t) => {
+  const upstream = await startUpstream(t)
+  const retry = retries({ maxRetries: 1, on: new Set(['reset']), perTryTimeoutMs: 30 })
+  const proxy = await startProxy(t, simpleConfig([upstream.port], { action: { retry } }))
+  const client = await connect(t, proxy.port)
+  assert.match(await ask(client), /^HTTP\/1\.1 504 /)
+  assert.equal(proxy.http[0]?.attempts, 2)
+  assert.equal(proxy.http[0]?.flags, 'UT,URX')
+  assert.equal(upstream.connections.length, 2)
+})

@@ -20,6 +20,7 @@ import { ExchangeDeadlines } from './exchange-deadlines.ts'
 import type { ExchangeHost } from './exchange-host.ts'
 import { hostOverride, mutationsFor, type RouteMutations } from './header-mutations.ts'
 import { KeptBody } from './kept-body.ts'
+import { addFlag, markFailure } from './mark-outcome.ts'
 import { newOutcome } from './new-outcome.ts'
 import { requestHead } from './request-head.ts'
 import { type FramingChange, localHead, type ResponseHeadInputs, responseHead } from './response-head.ts'
@@ -119,7 +120,7 @@ export class Exchange implements UpstreamUser {
     if (this.finished) return
     this.#clientGone = true
     this.#letGo()
-    this.#mark(failure, '')
+    markFailure(this.outcome, failure, '')
     this.#finish(false)
   }
 
@@ -141,12 +142,12 @@ export class Exchange implements UpstreamUser {
     if (this.finished) return
     this.#letGo()
     if (this.#responseStarted) {
-      this.#mark(kind, reason)
+      markFailure(this.outcome, kind, reason)
       this.outcome.details = kind === 'route-timeout' ? 'response_timeout' : FAILURES['response-broken'].details
       return this.#finish(false)
     }
     const failure = FAILURES[kind]
-    this.#mark(kind, reason)
+    markFailure(this.outcome, kind, reason)
     this.#send(status, reason === '' ? failure.body : `${failure.body}: ${reason}`, '', failure.closes)
   }
 
@@ -316,8 +317,8 @@ export class Exchange implements UpstreamUser {
       services.random,
     )
     if (!decision.retry) {
-      if (decision.because === 'attempts-spent') this.#addFlag('URX')
-      if (decision.because === 'budget-spent') this.#addFlag('UO')
+      if (decision.because === 'attempts-spent') addFlag(this.outcome, 'URX')
+      if (decision.because === 'budget-spent') addFlag(this.outcome, 'UO')
       return false
     }
     const last = this.#load.lastEndpoint
@@ -483,20 +484,6 @@ export class Exchange implements UpstreamUser {
     this.#responseStarted = true
     this.#host.writeText(head + visible)
     this.#finish(true)
-  }
-
-  #mark(kind: FailureKind, reason: string): void {
-    const failure = FAILURES[kind]
-    this.#addFlag(failure.flag)
-    this.outcome.details = failure.details
-    if (kind === 'connect-failure' && reason !== '') {
-      this.outcome.details = `upstream_reset_before_response_started{remote_connection_failure|${reason.replaceAll(' ', '_')}}`
-    }
-  }
-
-  #addFlag(flag: string): void {
-    const { outcome } = this
-    if (flag !== '') outcome.flags = outcome.flags === '' ? flag : `${flag},${outcome.flags}`
   }
 
   /** @param whole the client got a whole answer. */

@@ -14,19 +14,18 @@ export interface RouteMutations {
 }
 
 const NONE: RouteMutations = { request: undefined, response: undefined }
-/** Per route, per weighted cluster ('' for routes that do not forward). A route object belongs to one table. */
-const PLANS = new WeakMap<Route, Map<string, RouteMutations>>()
+/** Per route, per entry of its weighted clusters (two may name one cluster). A route object belongs to one table. */
+const PLANS = new WeakMap<Route, Map<WeightedCluster | undefined, RouteMutations>>()
 
 export function mutationsFor(table: RouteTable, host: VirtualHost, route: Route, cluster: WeightedCluster | undefined): RouteMutations {
-  const key = cluster === undefined ? '' : cluster.name
-  const known = PLANS.get(route)?.get(key)
+  const known = PLANS.get(route)?.get(cluster)
   if (known !== undefined) return known
   const request = [cluster?.requestHeaders, route.requestHeaders, host.requestHeaders, table.requestHeaders]
   const response = [cluster?.responseHeaders, route.responseHeaders, host.responseHeaders, table.responseHeaders]
   const plan: RouteMutations = { request: combine(request), response: combine(response) }
   const made = plan.request === undefined && plan.response === undefined ? NONE : plan
-  const plans = PLANS.get(route) ?? new Map<string, RouteMutations>()
-  plans.set(key, made)
+  const plans = PLANS.get(route) ?? new Map<WeightedCluster | undefined, RouteMutations>()
+  plans.set(cluster, made)
   PLANS.set(route, plans)
   return made
 }
@@ -54,6 +53,8 @@ function combine(levels: readonly (HeaderMutations | undefined)[]): MutationPlan
 export function addedLines(plan: MutationPlan, present: (lowerName: string) => boolean, expand: (template: string) => string): string {
   let lines = ''
   for (const value of plan.values) {
+    // hostOverride's: a second Host line would make the request ambiguous (RFC 9112 3.2).
+    if (isAuthority(value.name)) continue
     if (value.action === 'add-if-absent' && present(value.name)) continue
     if (value.action === 'overwrite-if-exists' && !present(value.name)) continue
     const text = value.hasOperators ? expand(value.value) : value.value
@@ -65,5 +66,9 @@ export function addedLines(plan: MutationPlan, present: (lowerName: string) => b
 /** The authority may be rewritten by a mutation of 'host' or ':authority' (Istio: headers.request.set of the Host). */
 export function hostOverride(plan: MutationPlan | undefined): string | undefined {
   if (plan === undefined) return undefined
-  return plan.values.findLast((value) => value.name === 'host' || value.name === ':authority')?.value
+  return plan.values.findLast(({ name }) => isAuthority(name))?.value
+}
+
+function isAuthority(name: string): boolean {
+  return name === 'host' || name === ':authority'
 }
