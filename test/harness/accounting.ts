@@ -5,8 +5,10 @@ import type { LoadReport } from './load.ts'
 import { accountedFor, runLoadProcess } from './load-process.ts'
 
 export interface PostLoad {
-  readonly ratePerSecond: number
+  /** Undefined: a closed loop. */
+  readonly ratePerSecond?: number
   readonly durationMs: number
+  readonly requests?: number
   readonly path?: string
   readonly connections?: number
 }
@@ -14,12 +16,11 @@ export interface PostLoad {
 /** The echo application names itself and the attempt in this header. */
 const ANSWERED_BY = 'x-answered-by'
 
-export function postLoad(to: HostPort, { ratePerSecond, durationMs, path = '/pay', connections = 32 }: PostLoad): Promise<LoadReport> {
+export function postLoad(to: HostPort, { path = '/pay', connections = 128, ...plan }: PostLoad): Promise<LoadReport> {
   return runLoadProcess({
     ...to,
+    ...plan,
     connections,
-    ratePerSecond,
-    durationMs,
     method: 'POST',
     path,
     headers: { host: 'echo:8080', 'content-type': 'text/plain' },

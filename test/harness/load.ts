@@ -10,6 +10,8 @@ export interface LoadPlan {
   /** Requests per second of an open loop; undefined: closed loop. */
   readonly ratePerSecond?: number
   readonly durationMs: number
+  /** A closed loop ends after so many, when that comes before the end of its time. */
+  readonly requests?: number
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
@@ -112,9 +114,11 @@ class LoadRun {
   }
 
   #send(connection: Connection, intendedAt: number): void {
+    if (this.#stopping) return
     this.#sent++
     this.#inFlight++
     connection.send(this.#message, intendedAt)
+    if (this.#sent === this.#plan.requests) this.#stop()
   }
 
   #answered(connection: Connection, status: number, head: string, intendedAt: number): void {
