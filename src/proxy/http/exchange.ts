@@ -18,16 +18,15 @@ import type { UpstreamConnection, UpstreamUser } from '../upstream/upstream-conn
 import { AttemptLoad } from './attempt-load.ts'
 import { ExchangeDeadlines } from './exchange-deadlines.ts'
 import type { ExchangeHost } from './exchange-host.ts'
-import { hostOverride, mutationsFor, type RouteMutations } from './header-mutations.ts'
+import { hostOverride, mutationsFor, NO_ROUTE_MUTATIONS } from './header-mutations.ts'
 import { KeptBody } from './kept-body.ts'
 import { addFlag, markFailure } from './mark-outcome.ts'
 import { newOutcome } from './new-outcome.ts'
 import { requestHead } from './request-head.ts'
-import { type FramingChange, localHead, type ResponseHeadInputs, responseHead } from './response-head.ts'
+import { localHead, type ResponseHeadInputs, responseFraming, responseHead } from './response-head.ts'
 
 /** RFC 9110 9.2.2: repeating these does no more than doing them once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
-const NO_MUTATIONS: RouteMutations = { request: undefined, response: undefined }
 
 export class Exchange implements UpstreamUser {
   readonly method: string
@@ -40,7 +39,7 @@ export class Exchange implements UpstreamUser {
   #virtualHost: VirtualHost | undefined
   #route: Route | undefined
   #action: ForwardAction | undefined
-  #mutations = NO_MUTATIONS
+  #mutations = NO_ROUTE_MUTATIONS
   #cluster: ClusterRuntime | undefined
   #tried: Set<EndpointRuntime> | undefined
   #upstream: UpstreamConnection | undefined
@@ -374,20 +373,8 @@ export class Exchange implements UpstreamUser {
     outcome.upstreamServiceTimeMs = now - this.#sentMs
     if (this.#action?.retry !== undefined && head.status >= 400 && this.#retriesOn(connection)) return 'stop'
     this.#kept.drop()
-    const kind = responseBodyKind(head, this.method)
-    const minorVersion = this.#host.request.head.minorVersion
-    let framing: FramingChange = 'none'
-    let output: BodyOutput = 'raw'
-    if (kind === 'until-close' && minorVersion === 1) {
-      // The end must be seen by the client without closing: RFC 9112 6.1, as Envoy does.
-      framing = 'add-chunked'
-      output = 'chunked'
-    } else if (kind === 'chunked' && minorVersion === 0) {
-      framing = 'drop-chunked'
-      output = 'payload'
-    }
-    const lastsUntilClose = minorVersion === 0 && (kind === 'until-close' || kind === 'chunked')
-    if (lastsUntilClose) this.#host.mustClose = true
+    const { framing, output, closes } = responseFraming(responseBodyKind(head, this.method), this.#host.request.head.minorVersion)
+    if (closes) this.#host.mustClose = true
     outcome.status = head.status
     outcome.response = head
     outcome.details = 'via_upstream'

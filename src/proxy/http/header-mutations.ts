@@ -13,7 +13,7 @@ export interface RouteMutations {
   readonly response: MutationPlan | undefined
 }
 
-const NONE: RouteMutations = { request: undefined, response: undefined }
+export const NO_ROUTE_MUTATIONS: RouteMutations = { request: undefined, response: undefined }
 /** Per route, per entry of its weighted clusters (two may name one cluster). A route object belongs to one table. */
 const PLANS = new WeakMap<Route, Map<WeightedCluster | undefined, RouteMutations>>()
 
@@ -23,7 +23,7 @@ export function mutationsFor(table: RouteTable, host: VirtualHost, route: Route,
   const request = [cluster?.requestHeaders, route.requestHeaders, host.requestHeaders, table.requestHeaders]
   const response = [cluster?.responseHeaders, route.responseHeaders, host.responseHeaders, table.responseHeaders]
   const plan: RouteMutations = { request: combine(request), response: combine(response) }
-  const made = plan.request === undefined && plan.response === undefined ? NONE : plan
+  const made = plan.request === undefined && plan.response === undefined ? NO_ROUTE_MUTATIONS : plan
   const plans = PLANS.get(route) ?? new Map<WeightedCluster | undefined, RouteMutations>()
   plans.set(cluster, made)
   PLANS.set(route, plans)

@@ -1,6 +1,7 @@
 // The head that the client gets: the upstream's lines without those of its hop, and what Envoy's router and codec add.
 // Local answers (failures, redirects, direct responses) are made here too, so that all responses look alike.
 import type { HttpConnectionManager } from '../config/proxy-config.ts'
+import type { BodyKind, BodyOutput } from '../http1/body-reader.ts'
 import { FIELD, FIELD_KINDS } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import { addedLines, type MutationPlan } from './header-mutations.ts'
@@ -23,6 +24,25 @@ export interface ResponseHeadInputs {
 
 /** How the body's framing changes between upstream and client. */
 export type FramingChange = 'none' | 'add-chunked' | 'drop-chunked'
+
+export interface ResponseFraming {
+  readonly framing: FramingChange
+  readonly output: BodyOutput
+  /** Only the end of the connection can tell the client where the body ends. */
+  readonly closes: boolean
+}
+
+/** How the body leaves, by how it comes and what the client understands (RFC 9112 6.1: no chunks to HTTP/1.0). */
+export function responseFraming(kind: BodyKind, clientMinorVersion: number): ResponseFraming {
+  if (clientMinorVersion === 0) {
+    const closes = kind === 'until-close' || kind === 'chunked'
+    return kind === 'chunked' ? { framing: 'drop-chunked', output: 'payload', closes } : { framing: 'none', output: 'raw', closes }
+  }
+  // The end must be seen without closing the client's connection, as Envoy does.
+  return kind === 'until-close' ? { framing: 'add-chunked', output: 'chunked', closes: false } : AS_IT_COMES
+}
+
+const AS_IT_COMES: ResponseFraming = { framing: 'none', output: 'raw', closes: false }
 
 const disposition = new Uint8Array(FIELD_KINDS)
 disposition[FIELD.connection] = DROP
