@@ -23,7 +23,7 @@ const TABLE: readonly OptionRow[] = [
     name: 'concurrency',
     value: 'N',
     env: 'LATEEN_CONCURRENCY',
-    help: 'Data threads (1); more need Linux, about 10 MB each, and a core each',
+    help: 'Data threads (1); more need Linux, about 18 MB each',
   },
   { name: 'log-level', short: 'l', value: 'LEVEL', env: 'LATEEN_LOG_LEVEL', help: 'trace, debug, info (default), warn, error or off' },
   { name: 'log-format', value: 'FORMAT', env: 'LATEEN_LOG_FORMAT', help: "'text' (default) or 'json'" },

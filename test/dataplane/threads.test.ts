@@ -161,6 +161,7 @@ test('a port that is taken is one problem, also when whoever has it would share 
   const site = await setUpSite(t)
   for (const reusePort of [false, true]) {
     const other = net.createServer()
+    t.after(() => other.close())
     await new Promise<void>((resolve) => other.listen({ port: site.port, host: '127.0.0.1', reusePort }, resolve))
     const { apply } = startPlane(t)
     const resources = resourcesOf(siteBootstrap(site))
