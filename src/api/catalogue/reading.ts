@@ -64,7 +64,7 @@ export const readingCatalogue = {
     what: '{object} is defined here and at {other}; the definition at {other} is in force',
     why: 'Two definitions cannot both be in force; the first in the order of file names wins.',
     fix: 'Keep one of them.',
-    example: 'apiVersion: v1\nkind: Service\nmetadata: {name: reviews}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: reviews}',
+    example: 'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}',
   },
   LTN0108: {
     severity: 'error',

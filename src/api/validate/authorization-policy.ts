@@ -6,10 +6,12 @@ import type { Report } from '../report.ts'
 import { didYouMean } from '../schema/check.ts'
 import { checkSelector } from './matches.ts'
 import { pathTemplateProblem } from './path-template.ts'
+import { checkTargets } from './targets.ts'
 
 export function checkAuthorizationPolicy({ spec }: AuthorizationPolicy, report: Report): void {
   const { action = 'ALLOW', provider, rules } = spec
   checkSelector(spec.selector, ['spec', 'selector'], report)
+  checkTargets(spec, ['spec'], report)
   if (action === 'CUSTOM' && (provider?.name ?? '') === '') {
     report('LTN0136', ['spec', 'provider'], { what: 'action CUSTOM', needed: 'provider.name' }, 'key')
   }
@@ -19,7 +21,21 @@ export function checkAuthorizationPolicy({ spec }: AuthorizationPolicy, report: 
   if ((action === 'DENY' || action === 'CUSTOM') && rules === undefined) {
     report('LTN0136', ['spec'], { what: `action ${action}`, needed: 'rules (an empty rule matches every request)' }, 'key')
   }
-  rules?.forEach((rule, index) => void checkRule(rule, action === 'CUSTOM', ['spec', 'rules', index], report))
+  rules?.forEach((rule, index) => {
+    const at = ['spec', 'rules', index]
+    checkRule(rule, action === 'CUSTOM', at, report)
+    if (action === 'DENY' && isHttpOnly(rule)) report('LTN0154', at, {}, 'key')
+  })
+}
+
+/** Conditions that a TCP connection does not have are dropped there, and what is left of the rule denies more. */
+function isHttpOnly({ from = [], to = [], when = [] }: Rule): boolean {
+  const conditions = [
+    ...from.flatMap(({ source }) => Object.keys(source ?? {}).map((field) => /equestPrincipals$/.test(field))),
+    ...to.flatMap(({ operation }) => Object.keys(operation ?? {}).map((field) => !/orts$/.test(field))),
+    ...when.map(({ key }) => key.startsWith('request.')),
+  ]
+  return conditions.length > 0 && conditions.every((isHttp) => isHttp)
 }
 
 function checkRule(rule: Rule, isCustom: boolean, path: FieldPath, report: Report): void {
@@ -60,6 +76,13 @@ function checkSource(source: Source, isCustom: boolean, path: FieldPath, report:
   for (const field of IDENTITY_FIELDS) {
     // The provider is asked before identities are known to the filter chain (Istio refuses it as well).
     if (isCustom && source[field] !== undefined) report('LTN0135', [...path, field], { first: field, second: 'action CUSTOM' }, 'key')
+  }
+  for (const field of ['principals', 'notPrincipals'] as const) {
+    source[field]?.forEach((value, index) => {
+      if (!value.startsWith('spiffe://')) return
+      const reason = `principals are written without 'spiffe://': '${value.slice('spiffe://'.length)}'`
+      report('LTN0147', [...path, field, index], { field: `'${value}'`, reason })
+    })
   }
   for (const field of ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks'] as const) {
     source[field]?.forEach((value, index) => void checkAddress(value, [...path, field, index], report))

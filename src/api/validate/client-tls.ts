@@ -13,6 +13,9 @@ export function checkClientTls(tls: ClientTLSSettings, path: FieldPath, report: 
       if (!isSet(tls, field)) report('LTN0136', path, { what: 'TLS mode MUTUAL', needed: `${field} (or credentialName)` }, 'key')
     }
   }
+  if (credentialName === '' && !isSet(tls, 'caCertificates') && tls.insecureSkipVerify !== true) {
+    report('LTN0149', path, { mode }, 'key')
+  }
   if (credentialName !== '') refuseBeside(tls, FILES, 'credentialName', path, report)
   if (tls.insecureSkipVerify !== true) return
   refuseBeside(tls, ['caCertificates', 'subjectAltNames'], 'insecureSkipVerify', path, report)

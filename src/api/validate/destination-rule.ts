@@ -52,8 +52,17 @@ function checkTrafficPolicy(policy: TrafficPolicy, path: FieldPath, report: Repo
     }
     if (Object.keys(rest).length === 0) report('LTN0136', at, { what: 'a port level setting', needed: 'at least one setting' }, 'key')
     checkPolicy(settings, at, report)
+    checkInheritance(policy, rest, port?.number, at, report)
   })
   if (policy.tunnel !== undefined) checkTunnel(policy.tunnel, [...path, 'tunnel'], report)
+}
+
+const INHERITED_ELSEWHERE = ['loadBalancer', 'connectionPool', 'outlierDetection', 'tls'] as const
+
+/** A subset inherits from the rule, but a port replaces all of the policy (Istio's rule): what is above is off there, silently. */
+function checkInheritance(policy: TrafficPolicy, own: object, port: number | undefined, path: FieldPath, report: Report): void {
+  const lost = INHERITED_ELSEWHERE.filter((field) => policy[field] !== undefined && !(field in own))
+  if (lost.length > 0) report('LTN0150', path, { port: port ?? 0, fields: lost.join(', ') }, 'key')
 }
 
 function checkPolicy(policy: TrafficPolicy | PortTrafficPolicy, path: FieldPath, report: Report): void {

@@ -2,18 +2,24 @@
 import type { CheckOptions } from '../check-options.ts'
 import type { AnyApiObject } from '../kinds.ts'
 import type { Report } from '../report.ts'
+import { checkAnnotations } from './annotations.ts'
 import { checkAuthorizationPolicy } from './authorization-policy.ts'
 import { checkDestinationRule } from './destination-rule.ts'
+import { checkEnvoyFilter } from './envoy-filter.ts'
 import { checkGateway } from './gateway.ts'
+import { checkNamespace } from './namespace.ts'
 import { checkPeerAuthentication } from './peer-authentication.ts'
+import { checkProxyConfig, checkWasmPlugin } from './proxy-settings.ts'
 import { checkRequestAuthentication } from './request-authentication.ts'
 import { checkService } from './service.ts'
 import { checkServiceEntry } from './service-entry.ts'
 import { checkSidecar } from './sidecar.ts'
+import { checkTelemetry } from './telemetry.ts'
 import { checkVirtualService } from './virtual-service.ts'
 import { checkLocalWorkload, checkWorkloadEntry, checkWorkloadGroup } from './workload-entry.ts'
 
 export function checkSemantics(object: AnyApiObject, report: Report, options: CheckOptions): void {
+  checkAnnotations(object, report)
   switch (object.kind) {
     case 'VirtualService':
       return checkVirtualService(object, report, options)
@@ -39,6 +45,16 @@ export function checkSemantics(object: AnyApiObject, report: Report, options: Ch
       return checkService(object, report)
     case 'LocalWorkload':
       return checkLocalWorkload(object, report)
+    case 'EnvoyFilter':
+      return checkEnvoyFilter(object, report, options)
+    case 'Telemetry':
+      return checkTelemetry(object, report)
+    case 'WasmPlugin':
+      return checkWasmPlugin(object, report)
+    case 'ProxyConfig':
+      return checkProxyConfig(object, report)
+    case 'Namespace':
+      return checkNamespace(object, report)
     default:
       return
   }

@@ -2,6 +2,7 @@
 import type { FieldPath } from '../field-path.ts'
 import type { ServerTLSSettings } from '../generated/gateway.gen.ts'
 import type { Report } from '../report.ts'
+import { checkTlsParameters } from './cipher-suites.ts'
 import { isHttpProtocol, isTlsProtocol } from './ports.ts'
 
 export function checkServerTls(tls: ServerTLSSettings | undefined, protocol: string, path: FieldPath, report: Report): void {
@@ -19,6 +20,7 @@ export function checkServerTls(tls: ServerTLSSettings | undefined, protocol: str
   if (httpsRedirect === true && !isHttpProtocol(protocol)) {
     report('LTN0147', [...at, 'httpsRedirect'], { field: 'httpsRedirect', reason: `the server speaks ${protocol}, not HTTP` }, 'key')
   }
+  checkTlsParameters(tls, at, report)
   if (isTlsProtocol(protocol)) checkCertificates(tls, at, report)
 }
 

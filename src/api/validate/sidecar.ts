@@ -4,10 +4,11 @@ import type { FieldPath } from '../field-path.ts'
 import type { IstioEgressListener, IstioIngressListener, Sidecar } from '../generated/sidecar.gen.ts'
 import { isDnsLabel } from '../metadata.ts'
 import type { Report } from '../report.ts'
+import { checkTlsParameters } from './cipher-suites.ts'
 import { checkConnectionPool } from './connection-pool.ts'
 import { fqdnProblem, wildcardDomainProblem } from './hosts.ts'
 import { checkLabels } from './matches.ts'
-import { checkProtocol } from './ports.ts'
+import { checkProtocol, isTlsProtocol } from './ports.ts'
 
 export function checkSidecar({ spec }: Sidecar, report: Report): void {
   const path: FieldPath = ['spec']
@@ -29,7 +30,9 @@ export function checkSidecar({ spec }: Sidecar, report: Report): void {
 
 const DEFAULT_ENDPOINT = /^(?:(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\[::\])?:\d{1,5}|unix:\/\/\/.+)$/
 
-function checkIngress({ port, bind, defaultEndpoint, connectionPool }: IstioIngressListener, path: FieldPath, report: Report): void {
+function checkIngress(listener: IstioIngressListener, path: FieldPath, report: Report): void {
+  const { port, bind, defaultEndpoint, connectionPool, tls } = listener
+  if (tls !== undefined) checkIngressTls(tls, port.protocol ?? '', [...path, 'tls'], report)
   checkListenerPort(port, [...path, 'port'], report)
   if (bind !== undefined && bind !== '' && isIP(bind) === 0) report('LTN0139', [...path, 'bind'], { value: bind, expected: 'an address' })
   if (defaultEndpoint !== undefined && defaultEndpoint !== '' && !DEFAULT_ENDPOINT.test(defaultEndpoint)) {
@@ -39,6 +42,23 @@ function checkIngress({ port, bind, defaultEndpoint, connectionPool }: IstioIngr
     })
   }
   if (connectionPool !== undefined) checkConnectionPool(connectionPool, [...path, 'connectionPool'], report)
+}
+
+/** The certificate is the application's own, from files: the mesh's is what PeerAuthentication is about. */
+function checkIngressTls(tls: NonNullable<IstioIngressListener['tls']>, protocol: string, path: FieldPath, report: Report): void {
+  if (!isTlsProtocol(protocol)) report('LTN0135', path, { first: 'tls', second: `protocol ${protocol}` }, 'key')
+  for (const field of ['subjectAltNames', 'httpsRedirect', 'credentialName', 'credentialNames', 'tlsCertificates'] as const) {
+    if (tls[field] !== undefined) report('LTN0135', [...path, field], { first: field, second: "a sidecar's own TLS" }, 'key')
+  }
+  const { mode } = tls
+  if (mode === 'ISTIO_MUTUAL' || mode === 'AUTO_PASSTHROUGH') {
+    report('LTN0135', [...path, 'mode'], { first: `mode ${mode}`, second: "a sidecar's own TLS" })
+  } else if (mode !== undefined && mode !== 'PASSTHROUGH') {
+    for (const field of ['serverCertificate', 'privateKey'] as const) {
+      if ((tls[field] ?? '') === '') report('LTN0136', path, { what: `TLS mode ${mode}`, needed: field }, 'key')
+    }
+  }
+  checkTlsParameters(tls, path, report)
 }
 
 function checkEgress({ port, hosts, bind }: IstioEgressListener, path: FieldPath, report: Report): void {
