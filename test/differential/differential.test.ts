@@ -56,7 +56,7 @@ describe('as Envoy does', { skip }, () => {
       for (const request of each.requests) {
         const expected = await observe(envoyPorts[index] ?? 0, request, upstreams)
         const actual = await observe(lateenPorts[index] ?? 0, request, upstreams)
-        const label = request.raw ?? `${request.method} ${request.path} (${request.host})`
+        const label = request.raw ?? `${request.method} ${request.path} (${request.host}) ${JSON.stringify(request.headers)}`
         assert.deepEqual(
           comparable(actual, request.ignore, request.statusOnly),
           comparable(expected, request.ignore, request.statusOnly),

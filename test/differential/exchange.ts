@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { type CaseRequest, requestBytes } from './case.ts'
-import type { Seen, Upstream } from './upstream.ts'
+import { type Seen, type Upstream, unchunk } from './upstream.ts'
 
 export interface Observation {
   readonly status: number
@@ -67,7 +67,10 @@ function parseAnswer(answer: string): { status: number; headers: Record<string, 
   if (headEnd < 0) return { status: 0, headers: {}, body: answer }
   const [statusLine = '', ...lines] = answer.slice(0, headEnd).split('\r\n')
   const pairs = lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()] as const)
-  return { status: Number(statusLine.split(' ')[1]), headers: normaliseHeaders(pairs), body: answer.slice(headEnd + 4) }
+  const headers = normaliseHeaders(pairs)
+  const body = answer.slice(headEnd + 4)
+  // Where chunks begin and end means nothing (RFC 9112 7.1): what counts is the content.
+  return { status: Number(statusLine.split(' ')[1]), headers, body: headers['transfer-encoding'] === 'chunked' ? unchunk(body) : body }
 }
 
 function normaliseSeen(seen: Seen): Observation['upstream'][number] {

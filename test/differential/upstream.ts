@@ -96,12 +96,14 @@ function takeMessage(buffer: string): Message | undefined {
   return { requestLine, headers, body: buffer.slice(start, start + length), rest: buffer.slice(start + length) }
 }
 
-function unchunk(text: string): string {
+/** The content of a chunked body; what follows the last chunk is left out. */
+export function unchunk(text: string): string {
   let body = ''
   let rest = text
   while (rest !== '') {
     const lineEnd = rest.indexOf('\r\n')
     const size = Number.parseInt(rest.slice(0, lineEnd), 16)
+    if (size === 0) break
     body += rest.slice(lineEnd + 2, lineEnd + 2 + size)
     rest = rest.slice(lineEnd + 2 + size + 2)
   }

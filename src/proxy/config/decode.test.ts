@@ -199,7 +199,7 @@ const facts = {
   remoteIp: '10.0.0.2',
   serverName: '',
   principals: ['spiffe://cluster.local/ns/default/sa/productpage'],
-  header: () => undefined,
+  testHeader: () => undefined,
 }
 
 const withFilters = (...filters: readonly object[]) => bootstrap([listener({}, [manager({ http_filters: [...filters, ROUTER] })])])

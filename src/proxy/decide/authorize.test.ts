@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type AuthorizationFacts, type AuthorizationRules, authorizationDetails, authorize, type Condition } from './authorize.ts'
 import { describeAuthorization } from './describe.ts'
+import { testValues } from './request-view.ts'
 
 const facts: AuthorizationFacts = {
   path: '/a',
@@ -11,7 +12,7 @@ const facts: AuthorizationFacts = {
   remoteIp: '10.0.0.3',
   serverName: 'sni',
   principals: ['spiffe://td/ns/a/sa/b'],
-  header: (name) => ({ ':method': 'GET', 'x-a': '1' })[name],
+  testHeader: (name, test) => testValues({ ':method': 'GET', 'x-a': '1' }[name], test),
 }
 
 const ANY: Condition = { kind: 'any' }

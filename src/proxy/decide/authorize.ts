@@ -56,8 +56,8 @@ export interface AuthorizationFacts {
   readonly serverName: string
   /** Names in the verified certificate of the peer: URI SANs, then DNS SANs, then the subject. Empty: not authenticated. */
   readonly principals: readonly string[]
-  /** Lower-case name; ':method', ':authority', ':path' and ':scheme' too. */
-  header(lowerName: string): string | undefined
+  /** Lower-case name; ':method', ':authority', ':path' and ':scheme' too. Each line is judged apart; undefined: there is none. */
+  testHeader(lowerName: string, test: (value: string) => boolean): boolean | undefined
 }
 
 export type AuthorizationDecision =
@@ -131,7 +131,7 @@ export function holds(condition: Condition, facts: AuthorizationFacts): boolean 
     case 'not':
       return !holds(condition.condition, facts)
     case 'header':
-      return headerHolds(condition, facts.header(condition.name))
+      return headerHolds(condition, facts.testHeader(condition.name, condition.matches))
     case 'path':
       return facts.path !== undefined && condition.matches(facts.path)
     case 'destination-port':
@@ -145,10 +145,10 @@ export function holds(condition: Condition, facts: AuthorizationFacts): boolean 
   }
 }
 
-function headerHolds(condition: Condition & { readonly kind: 'header' }, value: string | undefined): boolean {
+function headerHolds(condition: Condition & { readonly kind: 'header' }, passes: boolean | undefined): boolean {
   // Envoy's HeaderMatcher: a missing header matches nothing, not even inverted, unless absence itself is asked for.
-  if (value === undefined && !condition.missingIsEmpty) return condition.presence === true && condition.inverted
-  return condition.matches(value ?? '') !== condition.inverted
+  if (passes === undefined && !condition.missingIsEmpty) return condition.presence === true && condition.inverted
+  return (passes ?? condition.matches('')) !== condition.inverted
 }
 
 function principalHolds(matches: ((principal: string) => boolean) | undefined, principals: readonly string[]): boolean {

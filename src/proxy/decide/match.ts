@@ -3,7 +3,7 @@
 // Invariant: pure, and nothing is allocated but the answer (and query parameters, when a route asks for them).
 import type { Random } from '../../base/random.ts'
 import type { HeaderMatch, Route, RouteMatch, RouteTable, VirtualHost } from '../config/proxy-config.ts'
-import { headerOf, pathWithoutQuery, type RequestView } from './request-view.ts'
+import { pathWithoutQuery, type RequestView, testHeaderOf } from './request-view.ts'
 
 export type RouteDecision =
   | { readonly found: true; readonly virtualHost: VirtualHost; readonly route: Route; readonly routeIndex: number }
@@ -90,9 +90,9 @@ export function matchesHeaders(matches: readonly HeaderMatch[], request: Request
 
 /** A missing header matches nothing, not even inverted, except presence itself, unless it is to be judged as empty (Envoy: HeaderMatcher). */
 export function matchesHeader(match: HeaderMatch, request: RequestView): boolean {
-  const value = headerOf(request, match.name)
-  if (value === undefined && !match.missingIsEmpty) return match.spec.kind === 'present' && match.inverted
-  return match.matches(value ?? '') !== match.inverted
+  const passes = testHeaderOf(request, match.name, match.matches)
+  if (passes === undefined && !match.missingIsEmpty) return match.spec.kind === 'present' && match.inverted
+  return (passes ?? match.matches('')) !== match.inverted
 }
 
 function matchesQuery(parameters: RouteMatch['queryParameters'], path: string): boolean {

@@ -1,6 +1,8 @@
 // What the deciding functions may ask of a request. The hot path's parsed head implements it without copying; `lateen explain` and
 // tests build one from a plain object. Invariant: nothing here allocates until it is asked.
 
+export type HeaderTest = (value: string) => boolean
+
 export interface RequestView {
   /** The Host or :authority field as received, port included. */
   readonly authority: string
@@ -8,8 +10,9 @@ export interface RequestView {
   readonly path: string
   readonly method: string
   readonly scheme: string
-  /** Lower-case name; several lines of one name are joined with ','. Pseudo headers are not asked here. */
-  header(lowerName: string): string | undefined
+  /** Whether any line of that lower-case name passes; undefined when there is none. Each line is judged apart, as Envoy does since 1.37:
+   *  joined with ',' a second line would hide the first from an exact match. Pseudo headers are not asked here. */
+  testHeader(lowerName: string, test: HeaderTest): boolean | undefined
 }
 
 /** A RequestView from plain values: for explain, tests and tools, not for the hot path. */
@@ -18,7 +21,7 @@ export function requestView(request: {
   readonly path?: string
   readonly method?: string
   readonly scheme?: string
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
 }): RequestView {
   const headers = request.headers ?? {}
   return {
@@ -26,22 +29,28 @@ export function requestView(request: {
     path: request.path ?? '/',
     method: request.method ?? 'GET',
     scheme: request.scheme ?? 'http',
-    header: (lowerName) => headers[lowerName],
+    testHeader: (lowerName, test) => testValues(headers[lowerName], test),
   }
 }
 
-/** The value that a header matcher judges: Envoy lets ':method' and its like be matched as headers. */
-export function headerOf(request: RequestView, name: string): string | undefined {
-  if (name.charCodeAt(0) !== COLON) return name === 'host' ? request.authority : request.header(name)
+/** The rule of testHeader for plain values. */
+export function testValues(values: string | readonly string[] | undefined, test: HeaderTest): boolean | undefined {
+  if (values === undefined) return undefined
+  return typeof values === 'string' ? test(values) : values.some(test)
+}
+
+/** testHeader for every name that a matcher may have: Envoy lets ':method' and its like be matched as headers. */
+export function testHeaderOf(request: RequestView, name: string, test: HeaderTest): boolean | undefined {
+  if (name.charCodeAt(0) !== COLON) return name === 'host' ? test(request.authority) : request.testHeader(name, test)
   switch (name) {
     case ':method':
-      return request.method
+      return test(request.method)
     case ':path':
-      return request.path === '' ? undefined : request.path
+      return request.path === '' ? undefined : test(request.path)
     case ':authority':
-      return request.authority
+      return test(request.authority)
     case ':scheme':
-      return request.scheme
+      return test(request.scheme)
     default:
       return undefined
   }

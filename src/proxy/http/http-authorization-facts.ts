@@ -15,7 +15,7 @@ export function httpAuthorizationFacts(request: IncomingRequest, peer: Downstrea
     remoteIp: clientAddress(request.get('x-forwarded-for'), facts.remoteIp, manager),
     serverName: facts.serverName,
     principals: peer.principals,
-    header: (lowerName) => request.get(lowerName),
+    testHeader: (lowerName, test) => request.testAnyHeader(lowerName, test),
   }
 }
 

@@ -5,6 +5,12 @@ import { FIELD } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { HeadView } from '../telemetry/outcome.ts'
 
+/** What `get` answers from this hop's own judgement and not from the head. */
+const DECIDED_HERE: ReadonlySet<string> = new Set([
+  ...[':method', ':path', ':authority', ':scheme', 'host'],
+  ...['x-request-id', 'x-forwarded-for', 'x-forwarded-proto'],
+])
+
 export class IncomingRequest implements RequestView, HeadView {
   readonly head: MessageHead
   method = ''
@@ -26,8 +32,16 @@ export class IncomingRequest implements RequestView, HeadView {
     this.head = head
   }
 
-  header(lowerName: string): string | undefined {
-    return lowerName === 'x-request-id' ? this.requestId || undefined : this.head.get(lowerName)
+  testHeader(lowerName: string, test: (value: string) => boolean): boolean | undefined {
+    if (lowerName !== 'x-request-id') return this.head.test(lowerName, test)
+    return this.requestId === '' ? undefined : test(this.requestId)
+  }
+
+  /** The same with what this hop made of the request: pseudo headers, and the forwarding fields as the application will see them. */
+  testAnyHeader(lowerName: string, test: (value: string) => boolean): boolean | undefined {
+    if (!DECIDED_HERE.has(lowerName)) return this.head.test(lowerName, test)
+    const value = this.get(lowerName)
+    return value === undefined ? undefined : test(value)
   }
 
   get(lowerName: string): string | undefined {

@@ -100,6 +100,17 @@ export class MessageHead implements HeadView {
     return (this.#offsets[at + 2] ?? 0) - start === lowerName.length && equalsIgnoreCase(this.text, start, lowerName)
   }
 
+  /** Whether any field of that name passes; undefined when there is none. */
+  test(lowerName: string, test: (value: string) => boolean): boolean | undefined {
+    let passes: boolean | undefined
+    for (let index = 0; index < this.fieldCount; index++) {
+      if (!this.isNamed(index, lowerName)) continue
+      if (test(this.valueAt(index))) return true
+      passes = false
+    }
+    return passes
+  }
+
   get(lowerName: string): string | undefined {
     let value: string | undefined
     for (let index = 0; index < this.fieldCount; index++) {

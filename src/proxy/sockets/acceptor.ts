@@ -231,7 +231,7 @@ function networkAllows(chain: FilterChain, peer: DownstreamPeer): boolean {
     remoteIp: facts.remoteIp,
     serverName: facts.serverName,
     principals: facts.mutualTls ? principalsOf(names) : [],
-    header: () => undefined,
+    testHeader: () => undefined,
   }).allowed
 }
 
