@@ -8,6 +8,21 @@ import type { Report } from './report.ts'
 import { ownProperty } from './schema/check.ts'
 import type { SchemaNode } from './schema/schema-node.ts'
 
+/** Of every trafficPolicy, whatever it is for. */
+const policyBlocks: readonly string[] = [
+  'loadBalancer.simple',
+  'connectionPool.tcp.maxConnections',
+  'connectionPool.tcp.connectTimeout',
+  ...['http1MaxPendingRequests', 'http2MaxRequests', 'maxRequestsPerConnection', 'maxRetries', 'idleTimeout'].map(
+    (field) => `connectionPool.http.${field}`,
+  ),
+  ...['mode', 'clientCertificate', 'privateKey', 'caCertificates', 'subjectAltNames', 'sni', 'insecureSkipVerify'].map(
+    (field) => `tls.${field}`,
+  ),
+]
+
+const workloadEntry: readonly string[] = ['address', 'ports', 'labels', 'locality', 'weight', 'serviceAccount']
+
 /** Kind -> fields in force below spec; `[]` stands for every entry of a list, `{}` for every entry of a map. */
 export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } = {
   VirtualService: [
@@ -28,7 +43,33 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     'http[].route[].destination.port',
     'http[].route[].weight',
   ],
-  DestinationRule: ['host', 'subsets[].name', 'subsets[].labels'],
+  DestinationRule: [
+    'host',
+    'exportTo',
+    'workloadSelector',
+    'subsets[].name',
+    'subsets[].labels',
+    ...['', 'portLevelSettings[].'].flatMap((at) =>
+      ['', 'subsets[].'].flatMap((of) => policyBlocks.map((block) => `${of}trafficPolicy.${at}${block}`)),
+    ),
+    'trafficPolicy.portLevelSettings[].port',
+    'subsets[].trafficPolicy.portLevelSettings[].port',
+    'trafficPolicy.connectionPool.tcp.idleTimeout',
+    'trafficPolicy.portLevelSettings[].connectionPool.tcp.idleTimeout',
+  ],
+  ServiceEntry: [
+    'hosts',
+    'addresses',
+    'ports',
+    'location',
+    'resolution',
+    ...workloadEntry.map((field) => `endpoints[].${field}`),
+    'workloadSelector',
+    'exportTo',
+    'subjectAltNames',
+  ],
+  WorkloadEntry: workloadEntry,
+  Sidecar: ['workloadSelector', 'egress[].hosts', 'egress[].port.number', 'outboundTrafficPolicy.mode'],
   PeerAuthentication: ['selector', 'mtls', 'portLevelMtls'],
   Service: [
     'type',
@@ -40,6 +81,8 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     'ports[].targetPort',
     'clusterIP',
     'clusterIPs',
+    'externalName',
+    'publishNotReadyAddresses',
   ],
   Namespace: [],
   ServiceAccount: [],
@@ -49,15 +92,19 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
 /** Values that say what is the case anyway, so that a field not in force yet may carry them without a word. */
 export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
   VirtualService: { gateways: '["mesh"]', exportTo: '["*"]' },
-  DestinationRule: { exportTo: '["*"]' },
-  Service: { publishNotReadyAddresses: 'false', sessionAffinity: '"None"' },
+  Service: { sessionAffinity: '"None"' },
+  Sidecar: { 'egress[].captureMode': '"DEFAULT"' },
 }
 
 /** Kinds of which a policy that is ignored would let through what its author forbade: until in force, the selected workloads deny. */
 export const denyingKinds: readonly KindName[] = ['AuthorizationPolicy', 'RequestAuthentication']
 
-/** Fields of core kinds that are none of a mesh's business, and so not worth a word. */
-const SILENT: { readonly [Kind in KindName]?: readonly string[] } = { Service: ['ports[].nodePort'] }
+/** Fields that are none of a mesh's business or only repeat what is known, and so not worth a word. */
+const SILENT: { readonly [Kind in KindName]?: readonly string[] } = {
+  Service: ['ports[].nodePort'],
+  // A port of a service says these itself; a Sidecar only says which one it means.
+  Sidecar: ['egress[].port.name', 'egress[].port.protocol'],
+}
 
 export function reportNotInForce(object: AnyApiObject, info: KindInfo, schema: SchemaNode, report: Report): void {
   const inForce = fieldsInForce[info.kind]

@@ -151,7 +151,7 @@ test('a security kind that is not in force is an error that says that the worklo
 })
 
 test('another kind that is not in force is a warning on the object, which stays', () => {
-  const text = 'apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: a}\nspec: {egress: [{hosts: ["./*"]}]}\n'
+  const text = 'apiVersion: networking.istio.io/v1beta1\nkind: ProxyConfig\nmetadata: {name: a}\nspec: {concurrency: 2}\n'
 
   assert.equal(only(text, 'LTN0103').severity, 'warning')
   assert.equal(readYaml(text, 'f', options).objects.length, 1)

@@ -12,6 +12,19 @@ export interface MeshSettings {
   readonly accessLog: AccessLogSettings | undefined
   /** What happens to requests for hosts that the mesh does not know. */
   readonly outboundTraffic: 'allow-any' | 'registry-only'
+  /** Other names under which this mesh's identities are accepted (a trust domain that was renamed). */
+  readonly trustDomainAliases: readonly string[]
+  /** Whether sidecars use mutual TLS where both ends can. */
+  readonly automaticMutualTls: boolean
+  readonly connectTimeoutMs: number
+  /** Of destinations that DNS resolves. */
+  readonly dnsRefreshMs: number
+  /** For objects without an exportTo of their own. */
+  readonly defaultExportTo: {
+    readonly service: readonly string[]
+    readonly virtualService: readonly string[]
+    readonly destinationRule: readonly string[]
+  }
 }
 
 export interface AccessLogSettings {
@@ -28,6 +41,11 @@ export const DEFAULT_MESH_SETTINGS: MeshSettings = {
   cluster: 'Kubernetes',
   accessLog: undefined,
   outboundTraffic: 'allow-any',
+  trustDomainAliases: [],
+  automaticMutualTls: true,
+  connectTimeoutMs: 10_000,
+  dnsRefreshMs: 60_000,
+  defaultExportTo: { service: ['*'], virtualService: ['*'], destinationRule: ['*'] },
 }
 
 /** The fully qualified name of a Service: what routes, clusters and certificates' SNI are named after. */

@@ -3,21 +3,29 @@
 // Invariants: sorted wherever the user gave no order; an object that did not change between two snapshots is the same object, so that
 // everything derived from it may be remembered.
 import type { DestinationPolicy } from './destination-policy.ts'
+import type { GatewayRoute, MeshGateway } from './gateway.ts'
 import type { MeshSettings } from './mesh-settings.ts'
 import type { MeshService, ServiceEndpoints } from './service.ts'
+import type { SidecarScope } from './sidecar-scope.ts'
 import type { TrafficRoute } from './traffic-route.ts'
 import type { Workload } from './workload.ts'
 
 export interface MeshSnapshot {
   readonly settings: MeshSettings
-  /** By hostname, sorted. */
+  /** By hostname, sorted; of the second namespace that knows a name of the outside world, `hostname@namespace`. */
   readonly services: ReadonlyMap<string, MeshService>
-  /** By hostname, sorted: one entry per service. */
+  /** By the services' keys, sorted: one entry per service. */
   readonly endpoints: ReadonlyMap<string, ServiceEndpoints>
-  /** By host, sorted. */
-  readonly routes: ReadonlyMap<string, TrafficRoute>
-  /** By host, sorted. */
+  /** By host, sorted: the claims to it, oldest first; route-precedence.ts says whose a namespace obeys. */
+  readonly routes: ReadonlyMap<string, readonly TrafficRoute[]>
+  /** By `<namespace>/<name>`, sorted. */
+  readonly gateways: ReadonlyMap<string, MeshGateway>
+  /** By `<namespace>/<name>` of the gateway, sorted: what is bound to it, oldest first. */
+  readonly gatewayRoutes: ReadonlyMap<string, readonly GatewayRoute[]>
+  /** By `<namespace>/<host>`, and `#n` for those that are for some clients only; sorted. */
   readonly policies: ReadonlyMap<string, DestinationPolicy>
+  /** By `<namespace>/<name>`, oldest first. */
+  readonly sidecars: ReadonlyMap<string, SidecarScope>
   /** By `<namespace>/<name>`, sorted. */
   readonly workloads: ReadonlyMap<string, Workload>
 }

@@ -1,19 +1,31 @@
-// A name that clients call, and who answers. Built by compile/services.ts and compile/endpoints.ts.
+// A name that clients call, and who answers. Built by compile/services.ts, compile/service-entries.ts and compile/endpoints.ts.
 // Endpoints are kept apart from the service: they change most often, and a change of them alone must touch nothing else.
 import type { Origin } from './origin.ts'
+import type { Visibility } from './visibility.ts'
 
 export interface MeshService {
-  /** `reviews.default.svc.cluster.local`. Unique in a snapshot. */
+  /** `reviews.default.svc.cluster.local`, or any name of a ServiceEntry, with a wildcard too. */
   readonly hostname: string
+  /** The object's name; of a ServiceEntry's host the host itself. */
   readonly name: string
   readonly namespace: string
   readonly ports: readonly ServicePort[]
-  /** Virtual addresses that clients may call instead of the name. */
+  /** Virtual addresses or ranges that clients may call instead of the name. */
   readonly addresses: readonly string[]
-  /** 'endpoints': the mesh picks one of the endpoints; 'passthrough': the client picked the address itself (headless). */
-  readonly resolution: 'endpoints' | 'passthrough'
+  readonly resolution: Resolution
+  /** Outside of the mesh: nobody there has an identity of the mesh, so there is no automatic mutual TLS. */
+  readonly isExternal: boolean
+  /** Names under which clients of the cluster know it are short forms of the hostname too. */
+  readonly hasShortNames: boolean
+  /** Identities that its servers may have besides those of its endpoints. */
+  readonly subjectAltNames: readonly string[]
+  readonly visibility: Visibility
   readonly origin: Origin
 }
+
+/** 'endpoints': the mesh picks one of the endpoints; 'passthrough': the client picked the address itself (headless, NONE);
+ *  'dns': endpoints are names of which all addresses are used; 'logical-dns': one name of which one address is used at a time. */
+export type Resolution = 'endpoints' | 'passthrough' | 'dns' | 'logical-dns'
 
 /** What a service is called, without what it is. */
 export type ServiceName = Pick<MeshService, 'hostname' | 'name' | 'namespace'>
@@ -26,11 +38,12 @@ export interface ServicePort {
   readonly protocol: Protocol
 }
 
-/** How the bytes of a port are read. Anything that is not HTTP is 'tcp' here: it is forwarded unread. */
-export type Protocol = 'http' | 'http2' | 'tcp'
+/** How the bytes of a port are read. 'tls': the application's own, of which only the server name is read; anything else that is not
+ *  HTTP is 'tcp': it is forwarded unread. */
+export type Protocol = 'http' | 'http2' | 'tls' | 'tcp'
 
 export function isHttp(protocol: Protocol): boolean {
-  return protocol !== 'tcp'
+  return protocol === 'http' || protocol === 'http2'
 }
 
 /** Who answers for one service. One value per service, so that an unchanged service keeps its object. */
@@ -38,6 +51,8 @@ export interface ServiceEndpoints {
   readonly hostname: string
   /** The identities that a client of this service accepts, as SPIFFE URIs, sorted. */
   readonly identities: readonly string[]
+  /** Every endpoint takes mutual TLS: where the client picks the address itself, this decides for all. */
+  readonly allTakeMutualTls: boolean
   readonly ports: readonly PortEndpoints[]
 }
 
@@ -48,6 +63,7 @@ export interface PortEndpoints {
 }
 
 export interface Endpoint {
+  /** An address; with DNS a name too. */
   readonly host: string
   readonly port: number
   readonly health: 'healthy' | 'unhealthy' | 'draining'
@@ -56,6 +72,8 @@ export interface Endpoint {
   /** What DestinationRule subsets select by. */
   readonly labels: Readonly<Record<string, string>>
   readonly locality: Locality
+  /** Share of requests relative to other endpoints; at least 1. */
+  readonly weight: number
   /** The words of metrics: who this is. */
   readonly workload: { readonly name: string; readonly namespace: string; readonly app: string; readonly version: string }
 }
@@ -67,3 +85,9 @@ export interface Locality {
 }
 
 export const NO_LOCALITY: Locality = { region: '', zone: '', subzone: '' }
+
+/** `region/zone/subzone`, shorter forms too. */
+export function parseLocality(text: string): Locality {
+  const [region = '', zone = '', subzone = ''] = text.split('/')
+  return { region, zone, subzone }
+}

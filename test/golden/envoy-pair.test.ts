@@ -82,7 +82,7 @@ test('routes decide by path and header; what the user left out, or what does not
   assert.equal((await get(pair.service, '/', { 'end-user': 'jason' })).status, 200)
   assert.equal((await get(pair.service, '/')).status, 404)
   assert.equal((await get(pair.service, '/missing')).status, 503)
-  assert.equal((await get(pair.service, '/moved')).status, 501)
+  assert.equal((await get(pair.service, '/moved')).status, 301)
 })
 
 test('a call by name through HTTP_PROXY takes the same route; an unknown host is answered 502', async (t) => {

@@ -32,12 +32,14 @@ interface CaseHeader {
   /** `namespace/name` of workloads that do not answer. */
   readonly notReady?: readonly string[]
   readonly settings?: Partial<MeshSettings>
+  /** The proxy is an Envoy, not ours. */
+  readonly stock?: boolean
 }
 
 export interface GoldenCase {
   readonly name: string
   readonly input: CompileInput
-  readonly proxy: { readonly workload: string; readonly namespace: string }
+  readonly proxy: { readonly workload: string; readonly namespace: string; readonly isStock: boolean }
   /** What reading found. */
   readonly findings: readonly Finding[]
 }
@@ -77,7 +79,7 @@ export function readCase(name: string): GoldenCase {
   const [workload = '', namespace = ''] = header.proxy.split('.')
   return {
     name,
-    proxy: { workload, namespace },
+    proxy: { workload, namespace, isStock: header.stock === true },
     findings: reads.flatMap(({ findings }) => findings),
     input: {
       state,

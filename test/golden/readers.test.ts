@@ -25,8 +25,12 @@ for (const name of caseNames()) {
     assert.equal(objection, undefined)
   })
 
+  const golden = readCase(name)
+  // Our own proxy is not sent what it does not do.
+  if (golden.proxy.isStock) continue
+
   test(`our proxy takes ${name}`, () => {
-    const { resources } = runCase(readCase(name))
+    const { resources } = runCase(golden)
 
     const { rejected, waiting, warnings, config } = new Assembler({ regex: REGEX, allowUnsupported: false }).assemble({
       listeners: received(resources, LISTENER_TYPE, 'envoy.config.listener.v3.Listener'),

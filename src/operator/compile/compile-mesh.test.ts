@@ -101,18 +101,19 @@ test('a destination without a port is a Finding when the service has several', (
     findings.map(({ code, path }) => `${code} ${path}`),
     ['LTN0203 spec.http[0].route[0].destination'],
   )
-  const [route] = snapshot.routes.get('reviews.default.svc.cluster.local')?.http ?? []
-  assert.equal(route?.destinations[0]?.port, undefined)
+  const [route] = snapshot.routes.get('reviews.default.svc.cluster.local')?.[0]?.http ?? []
+  assert.ok(route?.action.kind === 'forward')
+  assert.equal(route.action.destinations[0]?.port, undefined)
 })
 
-test('a match on the client, which is not in force, is left out instead of matching every client', () => {
+test('a match on the client says so instead of matching every client', () => {
   const http =
-    '[{match: [{sourceLabels: {app: tester}}], route: [{destination: {host: a.b}}]}, {route: [{destination: {host: reviews, port: {number: 80}}}]}]'
+    '[{match: [{sourceLabels: {app: tester}, sourceNamespace: shop}], route: [{destination: {host: reviews, port: {number: 80}}}]}, {route: [{destination: {host: reviews, port: {number: 80}}}]}]'
   const { snapshot } = compile(virtualService(http))
 
   assert.deepEqual(
-    snapshot.routes.get('reviews.default.svc.cluster.local')?.http.map(({ field }) => field),
-    ['spec.http[1]'],
+    snapshot.routes.get('reviews.default.svc.cluster.local')?.[0]?.http.map(({ match }) => match.client),
+    [{ labels: { app: 'tester' }, namespace: 'shop' }, undefined],
   )
 })
 
@@ -123,19 +124,24 @@ test('a pattern that is none matches nothing and takes no other route along', ()
   const { snapshot } = compileObjects(objects)
 
   assert.deepEqual(
-    snapshot.routes.get('reviews.default.svc.cluster.local')?.http.map(({ field }) => field),
+    snapshot.routes.get('reviews.default.svc.cluster.local')?.[0]?.http.map(({ field }) => field),
     ['spec.http[0].match[1]'],
   )
 })
 
-test('an action that is not in force keeps its requests from later routes', () => {
-  const http = '[{match: [{uri: {prefix: /old}}], redirect: {uri: /new}}, {route: [{destination: {host: reviews, port: {number: 80}}}]}]'
-  const { snapshot } = compile(virtualService(http))
+test('an action that cannot be done keeps its requests from later routes', () => {
+  const http =
+    "[{match: [{uri: {prefix: /old}}], rewrite: {uriRegexRewrite: {match: '/(a)', rewrite: '\\2'}}, route: [{destination: {host: reviews, port: {number: 80}}}]}, {route: [{destination: {host: reviews, port: {number: 80}}}]}]"
+  const { snapshot, findings } = compile(virtualService(http))
 
-  const routes = snapshot.routes.get('reviews.default.svc.cluster.local')?.http ?? []
+  const routes = snapshot.routes.get('reviews.default.svc.cluster.local')?.[0]?.http ?? []
   assert.deepEqual(
-    routes.map(({ destinations }) => destinations.length),
-    [0, 1],
+    routes.map(({ action }) => action.kind),
+    ['unavailable', 'forward'],
+  )
+  assert.deepEqual(
+    findings.map(({ code, path }) => `${code} ${path}`),
+    ['LTN0214 spec.http[0].rewrite.uriRegexRewrite'],
   )
 })
 
@@ -279,8 +285,8 @@ test('whatever is written into a spec, compile answers', () => {
         }),
       )
       const { snapshot } = compileObjects([...base, ...objects])
-      for (const { http } of snapshot.routes.values()) {
-        assert.ok(http.every(({ destinations }) => destinations.every(({ weight }) => weight >= 1)))
+      for (const { http } of [...snapshot.routes.values()].flat()) {
+        assert.ok(http.every(({ action }) => action.kind !== 'forward' || action.destinations.every(({ weight }) => weight >= 1)))
       }
     }),
     { numRuns: 200, seed: 7 },

@@ -22,7 +22,10 @@ export function compileMesh(input: CompileInput, previous?: MeshSnapshot): Compi
     services: sortedByKey(draft.services),
     endpoints: sortedByKey(draft.endpoints),
     routes: sortedByKey(draft.routes),
+    gateways: sortedByKey(draft.gateways),
+    gatewayRoutes: sortedByKey(draft.gatewayRoutes),
     policies: sortedByKey(draft.policies),
+    sidecars: draft.sidecars,
     workloads: sortedByKey(draft.workloads),
   }
   return { snapshot: previous === undefined ? snapshot : keepUnchanged(previous, snapshot), findings }

@@ -2,10 +2,12 @@
 // Invariant: a destination that does not exist stays in the list and gets a Finding: its share of requests is answered 503 (no cluster)
 // as in Istio, instead of going where the user did not send it.
 import { type Finding, finding } from '../../api/finding.ts'
-import type { Destination, HTTPRoute, VirtualService } from '../../api/generated/virtual-service.gen.ts'
+import type { HTTPRouteDestination, VirtualService, Destination as Written } from '../../api/generated/virtual-service.gen.ts'
+import type { Destination, WeightedDestination } from '../../model/http-action.ts'
 import type { MeshService } from '../../model/service.ts'
-import type { WeightedDestination } from '../../model/traffic-route.ts'
 import type { CompileInput } from './compile-input.ts'
+import { subsetNames } from './destination-rules.ts'
+import { headerChanges } from './header-changes.ts'
 import { didYouMean, resolveHost } from './hosts.ts'
 import type { MeshDraft } from './mesh-draft.ts'
 
@@ -16,31 +18,42 @@ export interface CompiledDestinations {
   readonly findings: readonly Finding[]
 }
 
-export function destinationsOf(
-  object: VirtualService,
-  entry: HTTPRoute,
-  field: string,
-  draft: MeshDraft,
-  input: CompileInput,
-): CompiledDestinations {
+/** Where a list of destinations was written. */
+export interface DestinationList {
+  readonly object: VirtualService
+  /** `spec.http[0]`. */
+  readonly field: string
+  readonly entries: readonly HTTPRouteDestination[]
+}
+
+export function destinationsOf({ object, field, entries }: DestinationList, draft: MeshDraft, input: CompileInput): CompiledDestinations {
   const findings: Finding[] = []
   const destinations: WeightedDestination[] = []
-  const entries = entry.route ?? []
-  for (const [index, { destination, weight }] of entries.entries()) {
-    const host = resolveHost(destination.host, object.metadata.namespace, input.settings)
-    const path = `${field}.route[${index}].destination`
-    findings.push(...findingsOf(object, destination, host, path, draft))
+  for (const [index, { destination, weight, headers }] of entries.entries()) {
+    const path = `${field}.route[${index}]`
+    const resolved = destinationOf(destination, object.metadata.namespace, draft, input)
+    findings.push(...findingsOf(object, destination, resolved.host, `${path}.destination`, draft))
+    const { changes, authority, problems } = headerChanges(headers)
+    for (const each of problems) {
+      findings.push(finding('LTN0213', object, `${path}.headers.${each.path}`, { what: 'this header operation', problem: each.problem }))
+    }
     // A lone destination takes everything whatever its weight; among several, the weightless take nothing.
     const share = entries.length === 1 ? 1 : Math.max(0, weight ?? 0)
     if (share === 0) continue
     destinations.push({
-      host,
-      port: portOf(destination, draft.services.get(host)),
-      subset: destination.subset === '' ? undefined : destination.subset,
+      ...resolved,
       weight: share,
+      ...(changes === undefined ? {} : { headers: changes }),
+      ...(authority === undefined ? {} : { authority }),
     })
   }
   return { destinations: withinLimit(destinations), findings }
+}
+
+export function destinationOf(written: Written, namespace: string, draft: MeshDraft, input: CompileInput): Destination {
+  const host = resolveHost(written.host, namespace, input.settings)
+  const subset = written.subset === '' ? undefined : written.subset
+  return { host, port: portOf(written, draft.services.get(host)), subset }
 }
 
 /** Weights of one route sum up to a 32-bit number on the wire. */
@@ -52,11 +65,11 @@ function withinLimit(destinations: readonly WeightedDestination[]): readonly Wei
 }
 
 /** The port said, else the only one, else whichever the client called. */
-function portOf(destination: Destination, service: MeshService | undefined): number | undefined {
+function portOf(destination: Written, service: MeshService | undefined): number | undefined {
   return destination.port?.number ?? (service?.ports.length === 1 ? service.ports[0]?.number : undefined)
 }
 
-function findingsOf(object: VirtualService, destination: Destination, host: string, path: string, draft: MeshDraft): readonly Finding[] {
+function findingsOf(object: VirtualService, destination: Written, host: string, path: string, draft: MeshDraft): readonly Finding[] {
   const service = draft.services.get(host)
   if (service === undefined) {
     const suggestion = didYouMean(destination.host, host, draft.services.keys())
@@ -65,7 +78,7 @@ function findingsOf(object: VirtualService, destination: Destination, host: stri
   return [...portFindings(object, destination, service, path), ...subsetFindings(object, destination, host, path, draft)]
 }
 
-function portFindings(object: VirtualService, destination: Destination, service: MeshService, path: string): readonly Finding[] {
+function portFindings(object: VirtualService, destination: Written, service: MeshService, path: string): readonly Finding[] {
   const ports = service.ports.map(({ number }) => number).join(', ')
   const port = destination.port?.number
   if (port === undefined) {
@@ -75,15 +88,9 @@ function portFindings(object: VirtualService, destination: Destination, service:
   return [finding('LTN0209', object, `${path}.port.number`, { host: destination.host, port, ports })]
 }
 
-function subsetFindings(
-  object: VirtualService,
-  destination: Destination,
-  host: string,
-  path: string,
-  draft: MeshDraft,
-): readonly Finding[] {
+function subsetFindings(object: VirtualService, destination: Written, host: string, path: string, draft: MeshDraft): readonly Finding[] {
   const { subset } = destination
-  const subsets = (draft.policies.get(host)?.subsets ?? []).map(({ name }) => name)
+  const subsets = subsetNames(draft, host)
   if (subset === undefined || subset === '' || subsets.includes(subset)) return []
   const suggestion = subsets.length === 0 ? '' : `; there are: ${subsets.join(', ')}`
   return [finding('LTN0202', object, `${path}.subset`, { host: destination.host, subset, suggestion })]

@@ -5,29 +5,51 @@ import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import type { Endpoint, MeshService, ServiceEndpoints, ServicePort } from '../../model/service.ts'
 import { type Workload, type WorkloadPort, workloadKey } from '../../model/workload.ts'
+import { canonicalName, canonicalRevision } from './canonical-service.ts'
 import type { CompileInput } from './compile-input.ts'
-import { compareText, type MeshDraft } from './mesh-draft.ts'
+import { fixedEndpoint, selectedEntries } from './fixed-endpoints.ts'
+import { compareText, type FixedEndpoint, type MeshDraft } from './mesh-draft.ts'
 import { targets } from './workloads.ts'
+
+/** Who stands behind one service, whatever the kind of object. */
+interface Members {
+  readonly workloads: readonly Workload[]
+  readonly fixed: readonly FixedEndpoint[]
+}
 
 export function endpoints(draft: MeshDraft, input: CompileInput): readonly Finding[] {
   const findings: Finding[] = []
   const byNamespace = Map.groupBy(draft.workloads.values(), ({ namespace }) => namespace)
-  for (const [hostname, service] of draft.services) {
-    const selector = draft.selectors.get(hostname)
-    const selected = (selector === undefined ? [] : (byNamespace.get(service.namespace) ?? []))
+  for (const [key, service] of draft.services) {
+    const selector = draft.selectors.get(key)
+    const workloads = (selector === undefined ? [] : (byNamespace.get(service.namespace) ?? []))
       .filter(({ labels }) => hasLabels(labels, selector ?? {}))
       .sort((a, b) => compareText(workloadKey(a), workloadKey(b)))
-    const found = endpointsOf(service, selected, input)
-    draft.endpoints.set(hostname, found)
-    if (selected.length > 0) findings.push(...unansweredPorts(service, found, input))
+    const fixed = draft.fixedEndpoints.get(key) ?? (selector === undefined ? [] : selectedEntries(service.namespace, selector, input))
+    const found = endpointsOf(service, { workloads, fixed }, input)
+    draft.endpoints.set(key, found)
+    if (workloads.length + fixed.length > 0) findings.push(...unansweredPorts(service, found, input))
   }
+  for (const [alias, target] of draft.aliases) shareEndpoints(alias, target, draft)
   return findings
+}
+
+/** Port by number, as a client that calls the alias means it. */
+function shareEndpoints(alias: string, target: string, draft: MeshDraft): void {
+  const service = draft.services.get(alias)
+  const shared = draft.endpoints.get(target)
+  if (service === undefined || shared === undefined) return
+  const ports = service.ports.map(({ number }) => ({
+    port: number,
+    endpoints: shared.ports.find(({ port }) => port === number)?.endpoints ?? [],
+  }))
+  draft.endpoints.set(alias, { ...shared, hostname: service.hostname, ports })
 }
 
 /** Ports that none of the selected workloads has: a slip in a targetPort. */
 function unansweredPorts(service: MeshService, found: ServiceEndpoints, input: CompileInput): readonly Finding[] {
   const object = input.state.objects.Service.get(`${service.namespace}/${service.name}`)
-  if (object === undefined) return []
+  if (object === undefined || !service.hasShortNames) return []
   return service.ports.flatMap((port, index) => {
     const isAnswered = found.ports.some((each) => each.port === port.number && each.endpoints.length > 0)
     const at = (object.spec.ports ?? []).findIndex((each) => each.port === port.number)
@@ -37,35 +59,51 @@ function unansweredPorts(service: MeshService, found: ServiceEndpoints, input: C
   })
 }
 
-function endpointsOf(service: MeshService, selected: readonly Workload[], input: CompileInput): ServiceEndpoints {
+function endpointsOf(service: MeshService, { workloads, fixed }: Members, input: CompileInput): ServiceEndpoints {
+  const alsoUnready =
+    service.hasShortNames && input.state.objects.Service.get(`${service.namespace}/${service.name}`)?.spec.publishNotReadyAddresses === true
   const ports = service.ports.map((port) => ({
     port: port.number,
-    endpoints: selected.flatMap((workload) => endpointOf(workload, port) ?? []),
+    endpoints: [
+      ...workloads.flatMap((workload) => endpointOf(workload, port, alsoUnready) ?? []),
+      ...fixed.map((each) => fixedEndpoint(each, port, service)),
+    ],
   }))
-  return { hostname: service.hostname, identities: identitiesOf(selected, input), ports }
+  const all = ports.flatMap((port) => port.endpoints)
+  const accounts = [...workloads, ...(service.isExternal ? [] : fixed)]
+  return {
+    hostname: service.hostname,
+    identities: identitiesOf(accounts, service.subjectAltNames, input),
+    allTakeMutualTls: all.length > 0 && all.every(({ acceptsMutualTls }) => acceptsMutualTls),
+    ports,
+  }
 }
 
-function identitiesOf(selected: readonly Workload[], input: CompileInput): readonly string[] {
-  const ids = selected.flatMap(({ namespace, serviceAccount }) => {
+type Account = Pick<FixedEndpoint, 'namespace' | 'serviceAccount'>
+
+function identitiesOf(accounts: readonly Account[], more: readonly string[], input: CompileInput): readonly string[] {
+  const ids = accounts.flatMap(({ namespace, serviceAccount }) => {
+    if (serviceAccount === undefined) return []
     const id = workloadSpiffeId({ trustDomain: input.settings.trustDomain, namespace, serviceAccount })
     return id.ok ? [id.value] : []
   })
-  return [...new Set(ids)].sort(compareText)
+  return [...new Set([...ids, ...more.filter((name) => name.startsWith('spiffe://'))])].sort(compareText)
 }
 
 /** Undefined: the workload does not have the port that the service means. */
-function endpointOf(workload: Workload, servicePort: ServicePort): Endpoint | undefined {
+function endpointOf(workload: Workload, servicePort: ServicePort, alsoUnready: boolean): Endpoint | undefined {
   const port = workload.ports.find((each) => targets(servicePort, each.name, each.number))
   const address = port === undefined ? undefined : addressOf(workload, port)
   if (port === undefined || address === undefined) return undefined
   const { labels, locality, name, namespace } = workload
   return {
     ...address,
-    health: workload.ready ? 'healthy' : 'unhealthy',
+    health: workload.ready || alsoUnready ? 'healthy' : 'unhealthy',
     // A workload that takes plaintext only is called in plaintext, even when its policy is its own and not its namespace's.
     acceptsMutualTls: port.tls.mode !== 'disable',
     labels,
     locality,
+    weight: 1,
     workload: { name, namespace, app: canonicalName(workload), version: canonicalRevision(workload) },
   }
 }
@@ -73,13 +111,4 @@ function endpointOf(workload: Workload, servicePort: ServicePort): Endpoint | un
 function addressOf(workload: Workload, port: WorkloadPort): { readonly host: string; readonly port: number } | undefined {
   if (workload.capture.kind === 'redirect') return { host: workload.address, port: port.number }
   return workload.capture.inbound.find((each) => each.port === port.number)?.listen
-}
-
-/** Istio's canonical service: label service.istio.io/canonical-name, else app.kubernetes.io/name, else app, else the workload. */
-function canonicalName({ labels, name }: Workload): string {
-  return labels['service.istio.io/canonical-name'] ?? labels['app.kubernetes.io/name'] ?? labels.app ?? name
-}
-
-function canonicalRevision({ labels }: Workload): string {
-  return labels['service.istio.io/canonical-revision'] ?? labels['app.kubernetes.io/version'] ?? labels.version ?? 'latest'
 }

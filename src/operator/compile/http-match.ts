@@ -2,6 +2,7 @@
 // Invariant: what a proxy would refuse (a bad pattern, an impossible header name) never leaves here: it would cost a whole route table.
 import type { HTTPMatchRequest, StringMatch } from '../../api/generated/virtual-service.gen.ts'
 import type { RegexCompiler, StringMatchSpec } from '../../base/string-matcher.ts'
+import type { ClientMatch } from '../../model/client-match.ts'
 import type { HeaderMatch, HttpMatch } from '../../model/traffic-route.ts'
 import { compareText } from './mesh-draft.ts'
 
@@ -17,14 +18,27 @@ export function compileMatch(request: HTTPMatchRequest, compileRegex: RegexCompi
   const specs = [path, ...headers.map(({ value }) => value), ...queryParameters.map(({ value }) => value)]
   if (!specs.every((spec) => isPattern(spec, compileRegex))) return undefined
   if (!headers.every(({ name }) => HEADER_NAME.test(name)) || queryParameters.some(({ name }) => name === '')) return undefined
-  return { path, headers, queryParameters, port: request.port }
+  return { path, headers, queryParameters, port: portOf(request.port), client: clientMatch(request) }
 }
 
 /** Istio's catch-all: prefix '/' or regex '.*' and no other condition. */
-export function matchesEverything({ path, headers, queryParameters, port }: HttpMatch): boolean {
-  if (headers.length > 0 || queryParameters.length > 0 || port !== undefined) return false
+export function matchesEverything({ path, headers, queryParameters, port, client }: HttpMatch): boolean {
+  if (headers.length > 0 || queryParameters.length > 0 || port !== undefined || client !== undefined) return false
   if (path === undefined || path.kind === 'present') return true
   return (path.kind === 'prefix' && path.value === '/') || (path.kind === 'regex' && path.value === '.*')
+}
+
+/** Who must be calling, of http and l4 matches alike; undefined: anybody. */
+export function clientMatch(match: Pick<HTTPMatchRequest, 'sourceLabels' | 'sourceNamespace'>): ClientMatch | undefined {
+  const { sourceLabels = {}, sourceNamespace } = match
+  const namespace = sourceNamespace === '' ? undefined : sourceNamespace
+  if (namespace === undefined && Object.keys(sourceLabels).length === 0) return undefined
+  return { labels: Object.fromEntries(sortedEntries(sourceLabels)), namespace }
+}
+
+/** 0 is 'not set' in Istio. */
+export function portOf(port: number | undefined): number | undefined {
+  return port === 0 ? undefined : port
 }
 
 function pathSpec(match: StringMatch, ignoreCase: boolean): StringMatchSpec | undefined {

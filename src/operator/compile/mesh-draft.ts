@@ -2,8 +2,10 @@
 import type { Finding } from '../../api/finding.ts'
 import type { ApiObject } from '../../api/object-meta.ts'
 import type { DestinationPolicy } from '../../model/destination-policy.ts'
+import type { GatewayRoute, MeshGateway } from '../../model/gateway.ts'
 import type { Origin } from '../../model/origin.ts'
-import type { MeshService, ServiceEndpoints } from '../../model/service.ts'
+import type { Locality, MeshService, ServiceEndpoints } from '../../model/service.ts'
+import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
 import type { Workload } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
@@ -12,10 +14,35 @@ export interface MeshDraft {
   readonly services: Map<string, MeshService>
   /** By hostname: what a workload must carry; undefined: the Service selects nothing by itself. */
   readonly selectors: Map<string, Readonly<Record<string, string>>>
+  /** By hostname: endpoints that an object lists itself, or DNS names. */
+  readonly fixedEndpoints: Map<string, readonly FixedEndpoint[]>
+  /** By hostname of an ExternalName Service: the name that it stands for. */
+  readonly aliases: Map<string, string>
   readonly workloads: Map<string, Workload>
   readonly endpoints: Map<string, ServiceEndpoints>
+  /** As in the snapshot: by `<namespace>/<host>`. */
   readonly policies: Map<string, DestinationPolicy>
-  readonly routes: Map<string, TrafficRoute>
+  /** By host, wildcards too: the subsets that any rule has. */
+  readonly subsetNames: Map<string, Set<string>>
+  readonly sidecars: Map<string, SidecarScope>
+  readonly routes: Map<string, readonly TrafficRoute[]>
+  /** By full name of the gateway, oldest VirtualService first. */
+  readonly gatewayRoutes: Map<string, readonly GatewayRoute[]>
+  readonly gateways: Map<string, MeshGateway>
+}
+
+/** A WorkloadEntry, or one that is written into a ServiceEntry. */
+export interface FixedEndpoint {
+  readonly name: string
+  readonly namespace: string
+  readonly address: string
+  /** Name of a service's port to its number here. */
+  readonly ports: Readonly<Record<string, number>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly locality: Locality
+  readonly weight: number
+  /** Undefined: it has no identity of the mesh. */
+  readonly serviceAccount: string | undefined
 }
 
 /** Reads the input and earlier passes' results, adds its own to the draft, reports what the user got wrong. Never throws for input. */
@@ -25,10 +52,16 @@ export function emptyDraft(): MeshDraft {
   return {
     services: new Map(),
     selectors: new Map(),
+    fixedEndpoints: new Map(),
+    aliases: new Map(),
     workloads: new Map(),
     endpoints: new Map(),
     policies: new Map(),
+    subsetNames: new Map(),
+    sidecars: new Map(),
     routes: new Map(),
+    gatewayRoutes: new Map(),
+    gateways: new Map(),
   }
 }
 

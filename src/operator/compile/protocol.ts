@@ -1,5 +1,5 @@
 // Which protocol a service's port speaks: appProtocol, else the port name's text before the first dash (Istio's protocol selection).
-// Called by services.ts and workloads.ts. HTTPS and TLS count as 'tcp': their bytes are not read here.
+// Called by services.ts, service-entries.ts and workloads.ts.
 import type { Protocol } from '../../model/service.ts'
 
 const BY_NAME: ReadonlyMap<string, Protocol> = new Map([
@@ -8,18 +8,18 @@ const BY_NAME: ReadonlyMap<string, Protocol> = new Map([
   ['http2', 'http2'],
   ['grpc', 'http2'],
   ['grpc-web', 'http2'],
-  ['https', 'tcp'],
-  ['tls', 'tcp'],
+  ['https', 'tls'],
+  ['tls', 'tls'],
   ['tcp', 'tcp'],
   ['mongo', 'tcp'],
   ['redis', 'tcp'],
   ['mysql', 'tcp'],
   ['kubernetes.io/h2c', 'http2'],
   ['kubernetes.io/ws', 'http'],
-  ['kubernetes.io/wss', 'tcp'],
+  ['kubernetes.io/wss', 'tls'],
 ])
 
-/** Ports of protocols in which the server speaks first: never HTTP, however they are named. */
+/** Istio's list. Ports of protocols in which the server speaks first: never HTTP, however they are named. */
 const SERVER_FIRST: ReadonlySet<number> = new Set([25, 53, 3306, 27017])
 
 /** Undefined: the user does not say, and the number does not tell. */
@@ -30,6 +30,11 @@ export function protocolOf(port: {
 }): Protocol | undefined {
   const named = (port.appProtocol === undefined ? undefined : BY_NAME.get(port.appProtocol.toLowerCase())) ?? protocolOfName(port.name)
   return named ?? (SERVER_FIRST.has(port.number) ? 'tcp' : undefined)
+}
+
+/** The protocol field of a ServiceEntry, Gateway or Sidecar port, which has the same words; undefined: not said. */
+export function protocolOfWord(word: string | undefined): Protocol | undefined {
+  return word === undefined ? undefined : BY_NAME.get(word.toLowerCase().replaceAll('_', '-'))
 }
 
 export function protocolOfName(name: string): Protocol | undefined {

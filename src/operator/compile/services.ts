@@ -8,20 +8,22 @@ import type { MeshService, ServicePort } from '../../model/service.ts'
 import type { CompileInput } from './compile-input.ts'
 import { type MeshDraft, originOf } from './mesh-draft.ts'
 import { protocolOf } from './protocol.ts'
+import { annotatedExportTo, visibilityOf } from './visibility.ts'
 
 export function services(draft: MeshDraft, input: CompileInput): readonly Finding[] {
   const findings: Finding[] = []
   for (const service of input.state.objects.Service.values()) {
-    if (service.spec.type === 'ExternalName') {
-      findings.push(finding('LTN0102', service, 'spec.type', { field: 'ExternalName' }))
-      continue
-    }
     const { ports, findings: ofPorts } = portsOf(service)
     findings.push(...ofPorts)
     const hostname = serviceHostname(service.metadata.name, service.metadata.namespace, input.settings)
     draft.services.set(hostname, meshServiceOf(service, hostname, ports, input))
-    const { selector } = service.spec
-    if (selector !== undefined && Object.keys(selector).length > 0) draft.selectors.set(hostname, selector)
+    if (service.spec.type === 'ExternalName') {
+      draft.aliases.set(hostname, (service.spec.externalName ?? '').toLowerCase())
+      continue
+    }
+    const { selector = {} } = service.spec
+    if (Object.keys(selector).length > 0) draft.selectors.set(hostname, selector)
+    else findings.push(finding('LTN0230', service, 'spec', { service: service.metadata.name }))
   }
   return findings
 }
@@ -31,13 +33,18 @@ function meshServiceOf(service: Service, hostname: string, ports: readonly Servi
   const addresses = [...new Set([clusterIP ?? '', ...(clusterIPs ?? [])])].filter((address) => address !== '' && address !== 'None')
   // Without a redirect nobody can pick an endpoint's address by itself, so a headless service is balanced like any other.
   const isHeadless = clusterIP === 'None' && input.capture === 'redirect'
+  const { annotations, namespace } = service.metadata
   return {
     hostname,
     name: service.metadata.name,
-    namespace: service.metadata.namespace,
+    namespace,
     ports,
     addresses,
     resolution: isHeadless ? 'passthrough' : 'endpoints',
+    isExternal: false,
+    hasShortNames: true,
+    subjectAltNames: [],
+    visibility: visibilityOf(annotatedExportTo(annotations), namespace, input.settings.defaultExportTo.service),
     origin: originOf(service),
   }
 }

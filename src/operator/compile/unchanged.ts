@@ -10,7 +10,10 @@ export function keepUnchanged(previous: MeshSnapshot, next: MeshSnapshot): MeshS
     services: keepEntries(previous.services, next.services),
     endpoints: keepEntries(previous.endpoints, next.endpoints),
     routes: keepEntries(previous.routes, next.routes),
+    gateways: keepEntries(previous.gateways, next.gateways),
+    gatewayRoutes: keepEntries(previous.gatewayRoutes, next.gatewayRoutes),
     policies: keepEntries(previous.policies, next.policies),
+    sidecars: keepEntries(previous.sidecars, next.sidecars),
     workloads: keepEntries(previous.workloads, next.workloads),
   }
   const same =
@@ -18,7 +21,10 @@ export function keepUnchanged(previous: MeshSnapshot, next: MeshSnapshot): MeshS
     kept.services === previous.services &&
     kept.endpoints === previous.endpoints &&
     kept.routes === previous.routes &&
+    kept.gateways === previous.gateways &&
+    kept.gatewayRoutes === previous.gatewayRoutes &&
     kept.policies === previous.policies &&
+    kept.sidecars === previous.sidecars &&
     kept.workloads === previous.workloads
   return same ? previous : kept
 }

@@ -5,7 +5,7 @@ import type { LocalWorkload } from '../../api/generated/local-workload.gen.ts'
 import type { WorkloadAddresses } from '../../model/address-plan.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import { serviceHostname } from '../../model/mesh-settings.ts'
-import { type MeshService, NO_LOCALITY, type Protocol, type ServicePort } from '../../model/service.ts'
+import { isHttp, type MeshService, NO_LOCALITY, type Protocol, type ServicePort } from '../../model/service.ts'
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
 import { type MeshDraft, originOf, sortedByKey } from './mesh-draft.ts'
@@ -83,7 +83,7 @@ export function targets(port: ServicePort, name: string, number: number): boolea
 function commonProtocol(ports: readonly ServicePort[]): Protocol | undefined {
   const protocols = new Set(ports.map((port) => port.protocol))
   if (protocols.size <= 1) return ports[0]?.protocol
-  return protocols.has('tcp') ? 'tcp' : 'http'
+  return ports.every(({ protocol }) => isHttp(protocol)) ? 'http' : 'tcp'
 }
 
 function captureOf(addresses: WorkloadAddresses, draft: MeshDraft, input: CompileInput): Capture {

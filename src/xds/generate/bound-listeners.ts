@@ -10,6 +10,7 @@ import { inboundChains, needsInspection, TLS_INSPECTOR } from './inbound-chains.
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
+import { tcpIdleTimeoutMs } from './tcp-idle-timeout.ts'
 import { httpManager, tcpProxy } from './terminal-filters.ts'
 
 export function boundListeners(view: ProxyView): readonly Resource[] {
@@ -34,13 +35,15 @@ function inboundListeners(view: InstanceView, capture: BindCapture): readonly Re
 }
 
 function serviceListeners({ scope, instance }: ProxyView, capture: BindCapture): readonly Resource[] {
+  const byHost = new Map(scope.services.map((view) => [view.service.hostname, view]))
   return capture.outbound.flatMap(({ hostname, port: number, listen }) => {
-    const service = scope.services.find((each) => each.service.hostname === hostname)?.service
+    const view = byHost.get(hostname)
+    const service = view?.service
     const port = service?.ports.find((each) => each.number === number)
-    if (service === undefined || port === undefined) return []
+    if (view === undefined || service === undefined || port === undefined) return []
     const filter = isHttp(port.protocol)
       ? outboundManager(instance, listen, routeConfigName(number, hostname))
-      : tcpProxy(outboundClusterName(number, '', hostname), instance.settings)
+      : tcpProxy(outboundClusterName(number, '', hostname), instance.settings, tcpIdleTimeoutMs(view, port))
     return [outbound(listen, filter, metadataOf({ origin: service.origin, services: [service] }))]
   })
 }

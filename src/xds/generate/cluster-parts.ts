@@ -1,20 +1,22 @@
 // What all clusters have in common: limits and defaults of Istio.
 import { any } from '../../envoy/any.ts'
 import type { AnyMessage, CircuitBreakers, Cluster } from '../../envoy/generated/messages.gen.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { Protocol } from '../../model/service.ts'
 
-export const CONNECT_TIMEOUT_MS = 10_000
-const UNLIMITED = 0xffff_ffff
+export const UNLIMITED = 0xffff_ffff
 
-const CIRCUIT_BREAKERS: CircuitBreakers = {
+export const CIRCUIT_BREAKERS: CircuitBreakers = {
   thresholds: [{ maxConnections: UNLIMITED, maxPendingRequests: UNLIMITED, maxRequests: UNLIMITED, maxRetries: UNLIMITED }],
 }
 
 /** No panic: when no endpoint is healthy, requests fail instead of going to unhealthy ones. */
-export const COMMON: Pick<Cluster, 'connectTimeout' | 'circuitBreakers' | 'commonLbConfig'> = {
-  connectTimeout: CONNECT_TIMEOUT_MS,
-  circuitBreakers: CIRCUIT_BREAKERS,
-  commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+export function common(settings: MeshSettings): Pick<Cluster, 'connectTimeout' | 'circuitBreakers' | 'commonLbConfig'> {
+  return {
+    connectTimeout: settings.connectTimeoutMs,
+    circuitBreakers: CIRCUIT_BREAKERS,
+    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+  }
 }
 
 /** HTTP/1.1 is the default and needs no words. */

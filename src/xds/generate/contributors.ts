@@ -1,23 +1,27 @@
 // Who makes which resources, in the order in which they are made. A new kind of resource is a file and a line here.
-import type { ProxyView, ScopeView } from '../view/proxy-view.ts'
+import type { ProxyView, ScopeKeys, ScopeView } from '../view/proxy-view.ts'
 import { boundListeners } from './bound-listeners.ts'
 import { builtInClusters } from './built-in-clusters.ts'
 import { endpoints } from './endpoints.ts'
 import { inboundClusters } from './inbound-clusters.ts'
 import { outboundClusters } from './outbound-clusters.ts'
+import { outboundListeners } from './outbound-listeners.ts'
 import { outboundRoutes } from './outbound-routes.ts'
 import { redirectListeners } from './redirect-listeners.ts'
 import type { Resource } from './resources.ts'
 
-/** Depends on a scope's `key` alone: made once for all proxies of the scope. */
-export const scopeContributors: readonly ((scope: ScopeView) => readonly Resource[])[] = [
-  builtInClusters, // first: every table may name them
-  outboundClusters, // before routes, which name them
-  outboundRoutes,
+/** What proxies of a scope have in common, in parts: each is made once for all scopes in which the part's key is the same. */
+export const scopeParts: readonly ScopePart[] = [
+  { key: 'clusters', contributors: [builtInClusters, outboundClusters] }, // first: every other part may name them
+  { key: 'endpoints', contributors: [endpoints] }, // a scaled deployment makes these anew and nothing else
+  { key: 'listeners', contributors: [outboundListeners] },
+  { key: 'routes', contributors: [outboundRoutes] },
 ]
 
-/** Depends on a scope's `endpointsKey` alone: a scaled deployment makes these anew and nothing else. */
-export const endpointContributors: readonly ((scope: ScopeView) => readonly Resource[])[] = [endpoints]
+export interface ScopePart {
+  readonly key: keyof ScopeKeys
+  readonly contributors: readonly ((scope: ScopeView) => readonly Resource[])[]
+}
 
 /** Depends on the instance's `key`: this proxy's own. */
 export const instanceContributors: readonly ((view: ProxyView) => readonly Resource[])[] = [

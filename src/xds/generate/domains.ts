@@ -6,16 +6,15 @@ import type { MeshService } from '../../model/service.ts'
 /** FQDN, FQDN with the final dot, the short forms that the proxy's own search domains allow, and virtual addresses (Istio's list). */
 export function domainsOf(service: MeshService, namespace: string, settings: MeshSettings): readonly string[] {
   const { hostname, name } = service
+  const addresses = service.addresses
+    .filter((address) => !address.includes('/'))
+    .map((address) => (address.includes(':') ? `[${address}]` : address))
+  if (!service.hasShortNames) return [hostname, ...(hostname.includes('*') ? [] : [`${hostname}.`]), ...addresses]
   const qualified = `${name}.${service.namespace}`
   const short = service.namespace === namespace ? [name] : []
-  return [
-    hostname,
-    `${hostname}.`,
-    ...short,
-    qualified,
-    `${qualified}.svc`,
-    ...service.addresses.map((address) => (address.includes(':') ? `[${address}]` : address)),
-  ].filter((domain, index, all) => all.indexOf(domain) === index && domain !== settings.domainSuffix)
+  return [hostname, `${hostname}.`, ...short, qualified, `${qualified}.svc`, ...addresses].filter(
+    (domain, index, all) => all.indexOf(domain) === index && domain !== settings.domainSuffix,
+  )
 }
 
 /** With the port; also without it when it is the default of http. */

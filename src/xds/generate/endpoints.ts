@@ -1,26 +1,48 @@
 // Who answers for each cluster: one load assignment per service port and subset. Shared by all proxies of a scope.
 // Endpoints change most often; nothing else of a proxy is touched by that.
+import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { ClusterLoadAssignment, JsonObject, LbEndpoint, LocalityLbEndpoints } from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName } from '../../envoy/names.ts'
-import { hasLabels } from '../../model/destination-policy.ts'
+import { hasLabels, type Subset } from '../../model/destination-policy.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { Endpoint, Locality } from '../../model/service.ts'
-import type { ScopeView } from '../view/proxy-view.ts'
+import { blocksFor, NO_TRAFFIC_POLICY } from '../../model/traffic-policy.ts'
+import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
 
 export function endpoints(scope: ScopeView): readonly Resource[] {
-  return scope.services
-    .filter(({ service }) => service.resolution === 'endpoints')
-    .flatMap(({ service, policy }) =>
-      (scope.endpoints.get(service.hostname)?.ports ?? []).flatMap(({ port, endpoints: all }) =>
-        [undefined, ...(policy?.subsets ?? [])].map((subset): Resource => {
-          const clusterName = outboundClusterName(port, subset?.name ?? '', service.hostname)
-          const selected = subset === undefined ? all : all.filter(({ labels }) => hasLabels(labels, subset.labels))
-          const message: ClusterLoadAssignment = { clusterName, endpoints: byLocality(selected, scope.settings.cluster) }
-          return { type: 'envoy.config.endpoint.v3.ClusterLoadAssignment', name: clusterName, message }
-        }),
-      ),
-    )
+  return scope.services.flatMap((view) => assignmentsOf(view, scope.settings))
+}
+
+const made = createWeakMemo<readonly Resource[]>()
+
+/** The same objects as long as what they are made from is, so that a change of one service is encoded for that service alone. */
+function assignmentsOf(view: ServiceView, settings: MeshSettings): readonly Resource[] {
+  const { service, policy, endpoints: found } = view
+  if (service.resolution !== 'endpoints') return []
+  return made([view, settings], () =>
+    service.ports.flatMap(({ number }) => {
+      const all = found.ports.find(({ port }) => port === number)?.endpoints ?? []
+      return [undefined, ...(policy?.subsets ?? [])].flatMap((subset): readonly Resource[] => {
+        if (blocksFor(policy?.traffic ?? NO_TRAFFIC_POLICY, subset?.traffic, number).balancing === 'passthrough') return []
+        const name = outboundClusterName(number, subset?.name ?? '', service.hostname)
+        const message = loadAssignment(name, all, subset, settings)
+        return [{ type: 'envoy.config.endpoint.v3.ClusterLoadAssignment', name, message }]
+      })
+    }),
+  )
+}
+
+/** Also of clusters that carry their endpoints themselves (DNS). */
+export function loadAssignment(
+  clusterName: string,
+  all: readonly Endpoint[],
+  subset: Subset | undefined,
+  { cluster }: MeshSettings,
+): ClusterLoadAssignment {
+  const selected = subset === undefined ? all : all.filter(({ labels }) => hasLabels(labels, subset.labels))
+  return { clusterName, endpoints: byLocality(selected, cluster) }
 }
 
 /** Localities in the order of their names, each with the weight of its endpoints. */
@@ -33,7 +55,7 @@ function byLocality(endpoints: readonly Endpoint[], cluster: string): readonly L
       return {
         locality: { region, zone, subZone: subzone },
         lbEndpoints: group.map((endpoint) => lbEndpointOf(endpoint, cluster)),
-        loadBalancingWeight: group.length,
+        loadBalancingWeight: group.reduce((sum, { weight }) => sum + weight, 0),
       }
     })
 }
@@ -53,6 +75,6 @@ function lbEndpointOf(endpoint: Endpoint, cluster: string): LbEndpoint {
     endpoint: { address: socketAddress(endpoint) },
     healthStatus: HEALTH[endpoint.health],
     metadata: { filterMetadata: { ...transport, istio: { workload: [name, namespace, app, version, cluster].join(';') } } },
-    loadBalancingWeight: 1,
+    loadBalancingWeight: endpoint.weight,
   }
 }

@@ -4,7 +4,7 @@ import { contentHash } from '../../base/content-hash.ts'
 import { fullCodec } from '../../envoy/full-codec.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../envoy/type-urls.ts'
 import type { ProxyView, ScopeView } from '../view/proxy-view.ts'
-import { endpointContributors, instanceContributors, scopeContributors } from './contributors.ts'
+import { instanceContributors, type ScopePart, scopeParts } from './contributors.ts'
 import {
   type EncodedResource,
   type EnvoyResources,
@@ -27,26 +27,58 @@ type EncodedPart = EnvoyResources
 
 export type Generate = (view: ProxyView) => EnvoyResources
 
-export const generate: Generate = (view) => join([scopePart(view.scope), endpointPart(view.scope), instancePart(view)])
+export const generate: Generate = (view) => join([...scopeParts.map((part) => encodeScopePart(part, view.scope)), instancePart(view)])
 
-/** As `generate`, in parts, and remembers the shared ones of each scope while their keys hold, so that they are made and encoded once for
- *  all proxies of the scope; scopes with equal resources of a type share one map. One per control plane; it keeps one rendering per scope. */
+/** As `generate`, in parts, and remembers them while their keys hold: what scopes have in common is made and encoded once for all their
+ *  proxies, and scopes with equal resources of a type share one map. One per control plane. */
 export function createGenerator(): (view: ProxyView) => ServedResources {
-  const scopeParts = new Map<string, Remembered>()
-  const endpointParts = new Map<string, Remembered>()
+  // A scope lives as long as its snapshot; between snapshots and scopes, parts are found by key as long as somebody holds them.
+  const byScope = new WeakMap<ScopeView, { readonly parts: readonly EncodedPart[]; readonly shared: EncodedPart }>()
+  const byKey = createWeakValues<EncodedPart>()
+  const instances = new WeakMap<object, { readonly key: string; readonly part: EncodedPart }>()
   const intern = createMapInterner()
+
+  const sharedOf = (scope: ScopeView): EncodedPart => {
+    const known = byScope.get(scope)
+    if (known !== undefined) return known.shared
+    const parts = scopeParts.map((part) => byKey(`${part.key} ${scope.keys[part.key]}`, () => intern(encodeScopePart(part, scope))))
+    const shared = join(parts)
+    byScope.set(scope, { parts, shared })
+    return shared
+  }
+  const ownOf = (view: ProxyView): EncodedPart => {
+    const { workload, key } = view.instance
+    const known = instances.get(workload)
+    if (known?.key === key) return known.part
+    const part = intern(instancePart(view))
+    instances.set(workload, { key, part })
+    return part
+  }
   return (view) => {
-    const { scope } = view
-    const name = `${scope.capture} ${scope.namespace}`
-    const shared = remembered(scopeParts, name, scope.key, () => intern(scopePart(scope)))
-    const endpoints = remembered(endpointParts, name, scope.endpointsKey, () => intern(endpointPart(scope)))
-    const own = intern(instancePart(view))
+    const shared = sharedOf(view.scope)
+    const own = ownOf(view)
     return new Map(
-      Object.values(TYPE_URLS).map((typeUrl) => {
-        const found = shared.get(typeUrl) ?? endpoints.get(typeUrl) ?? NO_RESOURCES
-        return [typeUrl, { shared: found, own: own.get(typeUrl) ?? NO_RESOURCES }]
-      }),
+      Object.values(TYPE_URLS).map((typeUrl) => [
+        typeUrl,
+        { shared: shared.get(typeUrl) ?? NO_RESOURCES, own: own.get(typeUrl) ?? NO_RESOURCES },
+      ]),
     )
+  }
+}
+
+/** Values by key as long as somebody holds them. */
+function createWeakValues<V extends object>(): (key: string, make: () => V) => V {
+  const known = new Map<string, WeakRef<V>>()
+  const forgotten = new FinalizationRegistry<string>((key) => {
+    if (known.get(key)?.deref() === undefined) known.delete(key)
+  })
+  return (key, make) => {
+    const found = known.get(key)?.deref()
+    if (found !== undefined) return found
+    const made = make()
+    known.set(key, new WeakRef(made))
+    forgotten.register(made, key)
+    return made
   }
 }
 
@@ -57,40 +89,14 @@ export function joinedParts(served: ServedResources): EnvoyResources {
 
 /** Equal maps become one object, as long as somebody holds it: what is sent is compared and rendered per object. */
 function createMapInterner(): (part: EncodedPart) => EncodedPart {
-  const known = new Map<string, WeakRef<ResourceMap>>()
-  const forgotten = new FinalizationRegistry<string>((key) => {
-    if (known.get(key)?.deref() === undefined) known.delete(key)
-  })
-  const intern = (map: ResourceMap): ResourceMap => {
-    const key = contentHash([...map].map(([name, { version }]) => `${name}\t${version}\n`).join(''))
-    const same = known.get(key)?.deref()
-    if (same !== undefined) return same
-    known.set(key, new WeakRef(map))
-    forgotten.register(map, key)
-    return map
-  }
+  const known = createWeakValues<ResourceMap>()
+  const intern = (map: ResourceMap): ResourceMap =>
+    known(contentHash([...map].map(([name, { version }]) => `${name}\t${version}\n`).join('')), () => map)
   return (part) => new Map([...part].map(([typeUrl, map]) => [typeUrl, intern(map)]))
 }
 
-interface Remembered {
-  readonly key: string
-  readonly part: EncodedPart
-}
-
-function remembered(parts: Map<string, Remembered>, name: string, key: string, make: () => EncodedPart): EncodedPart {
-  const known = parts.get(name)
-  if (known?.key === key) return known.part
-  const part = make()
-  parts.set(name, { key, part })
-  return part
-}
-
-function scopePart(scope: ScopeView): EncodedPart {
-  return encodePart(scopeContributors.flatMap((contribute) => contribute(scope)))
-}
-
-function endpointPart(scope: ScopeView): EncodedPart {
-  return encodePart(endpointContributors.flatMap((contribute) => contribute(scope)))
+function encodeScopePart({ contributors }: ScopePart, scope: ScopeView): EncodedPart {
+  return encodePart(contributors.flatMap((contribute) => contribute(scope)))
 }
 
 function instancePart(view: ProxyView): EncodedPart {
@@ -101,8 +107,7 @@ function instancePart(view: ProxyView): EncodedPart {
 export function generateMessages(view: ProxyView): readonly Resource[] {
   const { scope } = view
   return [
-    ...scopeContributors.flatMap((contribute) => contribute(scope)),
-    ...endpointContributors.flatMap((contribute) => contribute(scope)),
+    ...scopeParts.flatMap(({ contributors }) => contributors.flatMap((contribute) => contribute(scope))),
     ...instanceContributors.flatMap((contribute) => contribute(view)),
   ].sort(byTypeAndName)
 }
@@ -119,11 +124,22 @@ function encodePart(resources: readonly Resource[]): EncodedPart {
   const byType = new Map<string, Map<string, EncodedResource>>()
   for (const resource of [...resources].sort(byTypeAndName)) {
     const typeUrl = TYPE_URLS[resource.type]
-    const bytes = fullCodec.encode(resource.type, resource.message)
     const byName = byType.get(typeUrl) ?? new Map<string, EncodedResource>()
-    byType.set(typeUrl, byName.set(resource.name, { version: contentHash(bytes), bytes }))
+    byType.set(typeUrl, byName.set(resource.name, encode(resource)))
   }
   return byType
+}
+
+const encoded = new WeakMap<Resource, EncodedResource>()
+
+/** Once per object: contributors give the same object for what did not change. */
+function encode(resource: Resource): EncodedResource {
+  const known = encoded.get(resource)
+  if (known !== undefined) return known
+  const bytes = fullCodec.encode(resource.type, resource.message)
+  const made = { version: contentHash(bytes), bytes }
+  encoded.set(resource, made)
+  return made
 }
 
 /** A type that one part has alone is taken as it is: most of what thousands of proxies get is the same few maps. */
@@ -131,13 +147,11 @@ function join(parts: readonly EncodedPart[]): EnvoyResources {
   return new Map(
     Object.values(TYPE_URLS).map((typeUrl) => {
       const found = parts.flatMap((part) => part.get(typeUrl) ?? [])
-      const [only = NONE] = found
+      const [only = NO_RESOURCES] = found
       return [typeUrl, found.length <= 1 ? only : sortedUnion(found)]
     }),
   )
 }
-
-const NONE: ReadonlyMap<string, EncodedResource> = new Map()
 
 /** Of sorted maps: the sort finds them as runs and merges them in one pass. */
 function sortedUnion(maps: readonly ReadonlyMap<string, EncodedResource>[]): ReadonlyMap<string, EncodedResource> {

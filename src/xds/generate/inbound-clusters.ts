@@ -3,7 +3,7 @@ import type { Cluster } from '../../envoy/generated/messages.gen.ts'
 import { INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName } from '../../envoy/names.ts'
 import type { WorkloadPort } from '../../model/workload.ts'
 import type { ProxyView } from '../view/proxy-view.ts'
-import { COMMON, protocolOptions } from './cluster-parts.ts'
+import { common, protocolOptions } from './cluster-parts.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
@@ -17,17 +17,21 @@ const ORIGINAL_DESTINATION: Cluster = {
 }
 
 export function inboundClusters(view: ProxyView): readonly Resource[] {
-  const { ports, capture, origin } = view.instance.workload
+  const { workload, settings } = view.instance
+  const { ports, capture, origin } = workload
   const clusters = ports.flatMap((port) => {
     const name = inboundClusterName(port.number)
     const destination = destinationOf(view, port, name)
     if (destination === undefined) return []
     // The services name the destination in metrics of requests that arrive here.
     const metadata = metadataOf({ origin, field: 'spec.ports', services: port.services })
-    return [resource(name, { name, ...destination, ...COMMON, ...protocolOptions(port.protocol), metadata })]
+    return [resource(name, { name, ...destination, ...common(settings), ...protocolOptions(port.protocol), metadata })]
   })
   if (capture.kind !== 'redirect') return clusters
-  return [...clusters, resource(INBOUND_PASSTHROUGH_CLUSTER, { name: INBOUND_PASSTHROUGH_CLUSTER, ...ORIGINAL_DESTINATION, ...COMMON })]
+  return [
+    ...clusters,
+    resource(INBOUND_PASSTHROUGH_CLUSTER, { name: INBOUND_PASSTHROUGH_CLUSTER, ...ORIGINAL_DESTINATION, ...common(settings) }),
+  ]
 }
 
 function destinationOf(view: ProxyView, port: WorkloadPort, clusterName: string): Cluster | undefined {

@@ -1,22 +1,33 @@
-// One cluster per service port, and one per subset of it. Shared by all proxies of a scope.
-// Invariant: mutual TLS is chosen per endpoint (automatic mTLS): an endpoint that says tlsMode=istio is never called in plaintext.
-import type { Cluster, Cluster_TransportSocketMatch } from '../../envoy/generated/messages.gen.ts'
+// One cluster per service port, and one per subset of it. Shared by all proxies of a scope, and made once per service.
+// Invariant: mutual TLS is chosen per endpoint (automatic mTLS): an endpoint that says tlsMode=istio is never called in plaintext, unless
+// a DestinationRule says so.
+import { createWeakMemo } from '../../base/weak-memo.ts'
+import type { Cluster } from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName } from '../../envoy/names.ts'
 import type { Subset } from '../../model/destination-policy.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { ServicePort } from '../../model/service.ts'
+import { blocksFor, NO_TRAFFIC_POLICY, type PolicyBlocks } from '../../model/traffic-policy.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
-import { COMMON, protocolOptions } from './cluster-parts.ts'
+import { policyFields } from './cluster-policy.ts'
 import { ADS } from './config-source.ts'
+import { loadAssignment } from './endpoints.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
-import { clientTransport, RAW_TRANSPORT } from './tls.ts'
+import { type TransportContext, transportFields } from './upstream-transport.ts'
 
 export function outboundClusters(scope: ScopeView): readonly Resource[] {
-  return scope.services.flatMap((view) =>
+  return scope.services.flatMap((view) => clustersOf(view, scope))
+}
+
+const madeFor = { envoy: createWeakMemo<readonly Resource[]>(), lateen: createWeakMemo<readonly Resource[]>() }
+
+/** The same objects as long as what they are made from is, so that they are encoded once. */
+function clustersOf(view: ServiceView, { settings, isStock }: ScopeView): readonly Resource[] {
+  return madeFor[isStock ? 'envoy' : 'lateen']([view, settings], () =>
     view.service.ports.flatMap((port) =>
       [undefined, ...(view.policy?.subsets ?? [])].map((subset): Resource => {
-        const message = clusterOf(view, port, subset, scope.settings)
+        const message = clusterOf(view, port, subset, { settings, isStock })
         return { type: 'envoy.config.cluster.v3.Cluster', name: message.name, message }
       }),
     ),
@@ -27,54 +38,52 @@ function clusterOf(
   view: ServiceView,
   port: ServicePort,
   subset: Subset | undefined,
-  settings: MeshSettings,
+  { settings, isStock }: { readonly settings: MeshSettings; readonly isStock: boolean },
 ): Cluster & { readonly name: string } {
-  const { service, identities, policy } = view
+  const { service, policy } = view
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
-  const discovery: Cluster =
-    service.resolution === 'passthrough'
-      ? { type: 'ORIGINAL_DST', lbPolicy: 'CLUSTER_PROVIDED' }
-      : {
-          type: 'EDS',
-          edsClusterConfig: { edsConfig: ADS, serviceName: name },
-          lbPolicy: 'LEAST_REQUEST',
-          transportSocketMatches: transportMatches(view, port, subset, settings),
-        }
-  const passthroughTls =
-    service.resolution === 'passthrough' && identities.length > 0
-      ? { transportSocket: clientTransport(service, port, subset?.name ?? '', identities, settings) }
-      : {}
+  const blocks = blocksFor(policy?.traffic ?? NO_TRAFFIC_POLICY, subset?.traffic, port.number)
+  const isPassthrough = service.resolution === 'passthrough' || blocks.balancing === 'passthrough'
+  const transport: TransportContext = { view, port, subset: subset?.name ?? '', tls: blocks.tls, settings, isStock, isPassthrough }
+  const isOfPolicy = policy !== undefined && (subset !== undefined || hasBlocks(blocks) || policy.subsets.length > 0)
   return {
-    ...discovery,
+    ...discoveryOf(view, port, subset, name, isPassthrough, settings),
+    ...policyFields(blocks, { settings, isStock, protocol: port.protocol, isPassthrough }),
+    ...transportFields(transport),
     name,
-    ...COMMON,
-    ...protocolOptions(port.protocol),
-    ...passthroughTls,
     metadata: metadataOf({
-      origin: policy?.origin ?? service.origin,
-      field: subset?.field ?? (policy === undefined ? portField(view, port) : 'spec'),
+      origin: subset?.origin ?? (isOfPolicy ? policy.origin : service.origin),
+      field: subset?.field ?? (isOfPolicy ? 'spec' : portField(view, port)),
       services: [service],
       subset: subset?.name,
     }),
   }
 }
 
-function portField({ service }: ServiceView, port: ServicePort): string {
-  return `spec.ports[${service.ports.indexOf(port)}]`
+function hasBlocks(blocks: PolicyBlocks): boolean {
+  return Object.keys(blocks).length > 0
 }
 
-function transportMatches(
-  { service, identities }: ServiceView,
+function discoveryOf(
+  { service, endpoints }: ServiceView,
   port: ServicePort,
   subset: Subset | undefined,
+  name: string,
+  isPassthrough: boolean,
   settings: MeshSettings,
-): readonly Cluster_TransportSocketMatch[] {
-  return [
-    {
-      name: 'tlsMode-istio',
-      match: { tlsMode: 'istio' },
-      transportSocket: clientTransport(service, port, subset?.name ?? '', identities, settings),
-    },
-    { name: 'tlsMode-disabled', match: {}, transportSocket: RAW_TRANSPORT },
-  ]
+): Cluster {
+  if (isPassthrough) return { type: 'ORIGINAL_DST', lbPolicy: 'CLUSTER_PROVIDED' }
+  if (service.resolution === 'endpoints') return { type: 'EDS', edsClusterConfig: { edsConfig: ADS, serviceName: name } }
+  const members = endpoints.ports.find((each) => each.port === port.number)?.endpoints ?? []
+  return {
+    type: service.resolution === 'dns' ? 'STRICT_DNS' : 'LOGICAL_DNS',
+    loadAssignment: loadAssignment(name, members, subset, settings),
+    dnsLookupFamily: 'V4_PREFERRED',
+    dnsRefreshRate: settings.dnsRefreshMs,
+    respectDnsTtl: true,
+  }
+}
+
+function portField({ service }: ServiceView, port: ServicePort): string {
+  return `spec.ports[${service.ports.indexOf(port)}]`
 }

@@ -11,6 +11,9 @@ import { foreignVirtualHost, serviceVirtualHost } from './virtual-hosts.ts'
 /** Hosts that are no service are routed on this port only (Istio's rule for sidecars). */
 const FOREIGN_PORT = 80
 
+/** Of direct responses (Istio's limit); Envoy's default is 4 KiB. */
+export const MAX_BODY_BYTES = 1024 * 1024
+
 interface HttpPort {
   readonly view: ServiceView
   readonly port: ServicePort
@@ -21,7 +24,7 @@ export function outboundRoutes(scope: ScopeView): readonly Resource[] {
     view.service.ports.filter((port) => isHttp(port.protocol)).map((port) => ({ view, port })),
   )
   const tables =
-    scope.capture === 'redirect' ? tablesByPort(scope, httpPorts) : [...tablesByService(httpPorts), proxyTable(scope, httpPorts)]
+    scope.capture === 'redirect' ? tablesByPort(scope, httpPorts) : [...tablesByService(scope, httpPorts), proxyTable(scope, httpPorts)]
   return tables.map((message) => ({ type: 'envoy.config.route.v3.RouteConfiguration', name: message.name, message }))
 }
 
@@ -29,7 +32,13 @@ type Table = RouteConfiguration & { readonly name: string }
 
 function table(name: string, virtualHosts: readonly VirtualHost[], ignorePort: boolean): Table {
   // A route to a cluster that is not there is a user's mistake with a Finding, not a reason to refuse the table.
-  return { name, virtualHosts, validateClusters: false, ...(ignorePort ? { ignorePortInHostMatching: true } : {}) }
+  return {
+    name,
+    virtualHosts,
+    validateClusters: false,
+    maxDirectResponseBodySizeBytes: MAX_BODY_BYTES,
+    ...(ignorePort ? { ignorePortInHostMatching: true } : {}),
+  }
 }
 
 function tablesByPort(scope: ScopeView, httpPorts: readonly HttpPort[]): readonly Table[] {
@@ -40,23 +49,28 @@ function tablesByPort(scope: ScopeView, httpPorts: readonly HttpPort[]): readonl
     .map(([number, members]) => {
       const book = new DomainBook()
       const own = members.map(({ view, port }) =>
-        serviceVirtualHost(view, port, book.take(domainsOf(view.service, scope.namespace, scope.settings))),
+        serviceVirtualHost(view, port, book.take(domainsOf(view.service, scope.namespace, scope.settings)), scope.isStock),
       )
       const foreign = number === FOREIGN_PORT ? foreignHosts(scope, book, (host) => [host]) : []
       return table(routeConfigName(number), [...named([...own, ...foreign]), ...catchAll(scope, book)], true)
     })
 }
 
-function tablesByService(httpPorts: readonly HttpPort[]): readonly Table[] {
+function tablesByService(scope: ScopeView, httpPorts: readonly HttpPort[]): readonly Table[] {
   return httpPorts.map(({ view, port }) =>
-    table(routeConfigName(port.number, view.service.hostname), [serviceVirtualHost(view, port, ['*'])], false),
+    table(routeConfigName(port.number, view.service.hostname), [serviceVirtualHost(view, port, ['*'], scope.isStock)], false),
   )
 }
 
 function proxyTable(scope: ScopeView, httpPorts: readonly HttpPort[]): Table {
   const book = new DomainBook()
   const own = httpPorts.map(({ view, port }) =>
-    serviceVirtualHost(view, port, book.take(withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number))),
+    serviceVirtualHost(
+      view,
+      port,
+      book.take(withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number)),
+      scope.isStock,
+    ),
   )
   const foreign = foreignHosts(scope, book, (host) => withPort([host], FOREIGN_PORT))
   return table(HTTP_PROXY_ROUTES, [...named([...own, ...foreign]), ...catchAll(scope, book)], false)
@@ -65,7 +79,7 @@ function proxyTable(scope: ScopeView, httpPorts: readonly HttpPort[]): Table {
 function foreignHosts(scope: ScopeView, book: DomainBook, domains: (host: string) => readonly string[]): readonly VirtualHost[] {
   return scope.foreignRoutes
     .filter(({ http }) => http.length > 0)
-    .map((route) => foreignVirtualHost(route, FOREIGN_PORT, book.take(route.host === '*' ? ['*'] : domains(route.host))))
+    .map((route) => foreignVirtualHost(route, FOREIGN_PORT, book.take(route.host === '*' ? ['*'] : domains(route.host)), scope.isStock))
 }
 
 /** A virtual host all of whose names another has already could never be reached, and Envoy refuses one without names. */
@@ -77,7 +91,7 @@ function named(virtualHosts: readonly VirtualHost[]): readonly VirtualHost[] {
 function catchAll(scope: ScopeView, book: DomainBook): readonly VirtualHost[] {
   const domains = book.take(['*'])
   if (domains.length === 0) return []
-  if (scope.settings.outboundTraffic === 'allow-any' && scope.capture === 'redirect') {
+  if (scope.outboundTraffic === 'allow-any' && scope.capture === 'redirect') {
     const route = { name: 'allow_any', match: { prefix: '/' }, route: { cluster: PASSTHROUGH_CLUSTER, timeout: 0 } }
     return [{ name: 'allow_any', domains, routes: [route], includeRequestAttemptCount: true }]
   }

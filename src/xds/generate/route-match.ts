@@ -42,7 +42,7 @@ function queryMatcher({ name, value }: HttpMatch['queryParameters'][number]): Qu
   return value.kind === 'present' ? { name, presentMatch: true } : { name, stringMatch: stringMatcher(value) }
 }
 
-function stringMatcher(spec: Exclude<StringMatchSpec, { readonly kind: 'present' }>): StringMatcher {
+export function stringMatcher(spec: Exclude<StringMatchSpec, { readonly kind: 'present' }>): StringMatcher {
   if (spec.kind === 'regex') return { safeRegex: { regex: spec.value } }
   const ignoreCase = spec.ignoreCase === true ? { ignoreCase: true } : {}
   switch (spec.kind) {

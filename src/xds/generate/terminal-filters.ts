@@ -35,13 +35,14 @@ export function httpManager({ filters = [], ...parts }: ManagerParts, settings: 
   }
 }
 
-export function tcpProxy(cluster: string, settings: MeshSettings): Filter {
+export function tcpProxy(cluster: string, settings: MeshSettings, idleTimeoutMs?: number): Filter {
   const logs = accessLogs(settings)
   return {
     name: 'envoy.filters.network.tcp_proxy',
     typedConfig: any('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
       statPrefix: cluster,
       cluster,
+      ...(idleTimeoutMs === undefined ? {} : { idleTimeout: idleTimeoutMs }),
       ...(logs.length === 0 ? {} : { accessLog: logs }),
     }),
   }

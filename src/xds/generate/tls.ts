@@ -16,6 +16,7 @@ export const MESH_ALPN: readonly string[] = [LATEEN_ALPN, 'istio-http/1.0', 'ist
 const OFFERED: Readonly<Record<Protocol, readonly string[]>> = {
   http: [LATEEN_ALPN, 'istio-http/1.1', 'istio'],
   http2: ['istio-h2', 'h2', 'istio'],
+  tls: ['istio'],
   tcp: ['istio'],
 }
 
@@ -23,39 +24,55 @@ const OFFERED: Readonly<Record<Protocol, readonly string[]>> = {
 const ACCEPTED: Readonly<Record<Protocol, readonly string[]>> = {
   http: [LATEEN_ALPN, 'istio-http/1.1', 'istio', 'http/1.1'],
   http2: ['istio-h2', 'h2', 'istio', LATEEN_ALPN, 'istio-http/1.1', 'http/1.1'],
+  tls: ['istio'],
   tcp: ['istio'],
 }
 
 /** Ceiling named because a client's default was 1.2 in older Envoys. */
-const VERSIONS: TlsParameters = { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' }
+export const VERSIONS: TlsParameters = { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' }
 
 export const RAW_TRANSPORT: TransportSocket = {
   name: 'envoy.transport_sockets.raw_buffer',
   typedConfig: any('envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', {}),
 }
 
-export function clientTransport(
-  service: MeshService,
-  port: ServicePort,
-  subset: string,
-  identities: readonly string[],
-  settings: MeshSettings,
-): TransportSocket {
+export interface MeshPeer {
+  readonly service: MeshService
+  readonly port: ServicePort
+  readonly subset: string
+  /** As SPIFFE URIs. */
+  readonly identities: readonly string[]
+  /** Undefined: the cluster's name, as a gateway that does not decrypt needs it. */
+  readonly serverName: string | undefined
+}
+
+export function clientTransport(peer: MeshPeer, settings: MeshSettings): TransportSocket {
+  const { service, port, subset, identities, serverName } = peer
   // Nobody has this identity (a service account has a name): without endpoints there is nobody to accept.
   const accepted = identities.length > 0 ? identities : [`spiffe://${settings.trustDomain}/ns/${service.namespace}/sa/`]
-  const names = accepted.map((uri): SubjectAltNameMatcher => ({ sanType: 'URI', matcher: { exact: uri } }))
+  const names = accepted
+    .flatMap((uri) => underAliases(uri, settings))
+    .map((uri): SubjectAltNameMatcher => ({ sanType: 'URI', matcher: { exact: uri } }))
   return {
     name: 'envoy.transport_sockets.tls',
     typedConfig: any('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
       commonTlsContext: commonContext(OFFERED[port.protocol], names),
-      sni: outboundSni(port.number, subset, service.hostname),
+      sni: serverName ?? outboundSni(port.number, subset, service.hostname),
     }),
   }
 }
 
+/** The identity under every name that this mesh has or had. */
+function underAliases(uri: string, { trustDomain, trustDomainAliases }: MeshSettings): readonly string[] {
+  const own = `spiffe://${trustDomain}/`
+  return uri.startsWith(own) ? [uri, ...trustDomainAliases.map((alias) => `spiffe://${alias}/${uri.slice(own.length)}`)] : [uri]
+}
+
 /** Clients must show a certificate of this mesh's trust domain; who may call what is a matter of policies. */
 export function serverTransport(protocol: Protocol, settings: MeshSettings): TransportSocket {
-  const names: readonly SubjectAltNameMatcher[] = [{ sanType: 'URI', matcher: { prefix: `spiffe://${settings.trustDomain}/` } }]
+  const names = [settings.trustDomain, ...settings.trustDomainAliases].map(
+    (domain): SubjectAltNameMatcher => ({ sanType: 'URI', matcher: { prefix: `spiffe://${domain}/` } }),
+  )
   return {
     name: 'envoy.transport_sockets.tls',
     typedConfig: any('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {

@@ -1,88 +1,66 @@
 // One service port as Envoy routes: the user's, or straight to the service. Called by outbound-routes.ts.
 // Invariants: routes keep the user's order; each says which field it came from; without a route of the user's for the rest, the rest is
 // answered 404, as the user left it.
-import { any } from '../../envoy/any.ts'
-import type { RetryPolicy, Route, RouteAction, VirtualHost } from '../../envoy/generated/messages.gen.ts'
+import type { Route, VirtualHost } from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName, virtualHostName } from '../../envoy/names.ts'
 import type { ServicePort } from '../../model/service.ts'
-import type { HttpRoute, TrafficRoute, WeightedDestination } from '../../model/traffic-route.ts'
+import type { HttpRoute, TrafficRoute } from '../../model/traffic-route.ts'
 import type { ServiceView } from '../view/proxy-view.ts'
+import { headerFields } from './header-options.ts'
 import { metadataOf } from './metadata.ts'
+import { retryPolicy } from './retry-policy.ts'
+import { type CalledAs, loneDestination, NO_LIMIT, routeAction } from './route-action.ts'
 import { routeMatch } from './route-match.ts'
 
-/** Istio's default: what was surely not processed, once more on another host. */
-const RETRY_POLICY: RetryPolicy = {
-  retryOn: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
-  numRetries: 2,
-  retryHostPredicate: [
-    {
-      name: 'envoy.retry_host_predicates.previous_hosts',
-      typedConfig: any('envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', {}),
-    },
-  ],
-  hostSelectionRetryMaxAttempts: 5,
-}
-
-/** No limit but the client's own (grpc-timeout). */
-const FORWARD: RouteAction = { timeout: 0, retryPolicy: RETRY_POLICY, maxStreamDuration: { maxStreamDuration: 0, grpcTimeoutHeaderMax: 0 } }
-
-/** An action that this version does not have: visible, and never another route's answer. */
-const NOT_IN_FORCE = { status: 501, body: { inlineString: 'the action of this route is not in force in this version of the mesh\n' } }
-
-export function serviceVirtualHost(view: ServiceView, port: ServicePort, domains: readonly string[]): VirtualHost {
+export function serviceVirtualHost(view: ServiceView, port: ServicePort, domains: readonly string[], isStock: boolean): VirtualHost {
   const { service, route } = view
   const hasRoutes = route !== undefined && route.http.length > 0
   const origin = hasRoutes ? route.origin : service.origin
   return {
     name: virtualHostName(service.hostname, port.number),
     domains,
-    routes: hasRoutes ? userRoutes(route, port.number) : [defaultRoute(view, port)],
+    routes: hasRoutes ? userRoutes(route.http, { port: port.number, scheme: 'http', isStock }) : [defaultRoute(view, port)],
     includeRequestAttemptCount: true,
     metadata: metadataOf({ origin, services: [service] }),
   }
 }
 
-export function foreignVirtualHost(route: TrafficRoute, port: number, domains: readonly string[]): VirtualHost {
+export function foreignVirtualHost(route: TrafficRoute, port: number, domains: readonly string[], isStock: boolean): VirtualHost {
   return {
     name: virtualHostName(route.host, port),
     domains,
-    routes: userRoutes(route, port),
+    routes: userRoutes(route.http, { port, scheme: 'http', isStock }),
     includeRequestAttemptCount: true,
     metadata: metadataOf({ origin: route.origin }),
   }
 }
+
+const DEFAULT_RETRY = { retryPolicy: retryPolicy() }
 
 function defaultRoute({ service }: ServiceView, port: ServicePort): Route {
   const field = `spec.ports[${service.ports.indexOf(port)}]`
   return {
     name: 'default',
     match: { prefix: '/' },
-    route: { cluster: outboundClusterName(port.number, '', service.hostname), ...FORWARD },
+    route: { cluster: outboundClusterName(port.number, '', service.hostname), ...NO_LIMIT, ...DEFAULT_RETRY },
     metadata: metadataOf({ origin: service.origin, field }),
   }
 }
 
-function userRoutes(route: TrafficRoute, port: number): readonly Route[] {
-  return route.http.filter(({ match }) => match.port === undefined || match.port === port).map((each) => userRoute(route, each, port))
+/** Those for the port that was called, in the user's order. */
+export function userRoutes(routes: readonly HttpRoute[], called: CalledAs): readonly Route[] {
+  return routes.filter(({ match }) => match.port === undefined || match.port === called.port).map((each) => userRoute(each, called))
 }
 
-function userRoute(owner: TrafficRoute, route: HttpRoute, port: number): Route {
+function userRoute(route: HttpRoute, called: CalledAs): Route {
+  const { name, match, action, headers, statPrefix, origin, field } = route
   return {
-    ...(route.name === '' ? {} : { name: route.name }),
-    match: routeMatch(route.match),
-    ...actionOf(route.destinations, port),
-    metadata: metadataOf({ origin: owner.origin, field: route.field }),
+    ...(name === '' ? {} : { name }),
+    match: routeMatch(match),
+    ...routeAction(action, called),
+    // First the route's, then the destination's (Istio's order).
+    ...headerFields(headers, loneDestination(action)?.headers),
+    ...(called.isStock && statPrefix !== undefined && statPrefix !== '' ? { statPrefix } : {}),
+    metadata: metadataOf({ origin, field }),
   }
-}
-
-function actionOf(destinations: readonly WeightedDestination[], port: number): Pick<Route, 'route' | 'directResponse'> {
-  const [first, ...others] = destinations
-  if (first === undefined) return { directResponse: NOT_IN_FORCE }
-  if (others.length === 0) return { route: { cluster: clusterOf(first, port), ...FORWARD } }
-  const clusters = destinations.map((each) => ({ name: clusterOf(each, port), weight: each.weight }))
-  return { route: { weightedClusters: { clusters }, ...FORWARD } }
-}
-
-function clusterOf({ host, port, subset }: WeightedDestination, calledPort: number): string {
-  return outboundClusterName(port ?? calledPort, subset ?? '', host)
 }

@@ -25,6 +25,7 @@ test('a node says who it is, in Istio\u2019s form', () => {
       domain: 'default.svc.cluster.local',
       serviceAccount: 'bookinfo',
       labels: { app: 'reviews' },
+      isStock: true,
     },
   })
 })

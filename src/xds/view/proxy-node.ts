@@ -15,6 +15,8 @@ export interface ProxyNode {
   /** From metadata, Istio's keys: SERVICE_ACCOUNT, LABELS. Empty when the proxy does not say. */
   readonly serviceAccount: string
   readonly labels: Readonly<Record<string, string>>
+  /** Not ours: ours says its version. */
+  readonly isStock: boolean
 }
 
 export function parseProxyNode(node: Node): Result<ProxyNode> {
@@ -24,7 +26,13 @@ export function parseProxyNode(node: Node): Result<ProxyNode> {
     return fail('node.id', `'${id}' is not '<sidecar|router>~<address>~<workload>.<namespace>~<domain>'`)
   }
   const metadata: JsonObject = node.metadata ?? {}
-  return succeed({ id, ...parsed, serviceAccount: text(metadata.SERVICE_ACCOUNT), labels: texts(metadata.LABELS) })
+  return succeed({
+    id,
+    ...parsed,
+    serviceAccount: text(metadata.SERVICE_ACCOUNT),
+    labels: texts(metadata.LABELS),
+    isStock: text(metadata.LATEEN_VERSION) === '',
+  })
 }
 
 function text(value: JsonValue | undefined): string {

@@ -13,29 +13,37 @@ export interface ProxyView {
   readonly instance: InstanceView
 }
 
-/** Everything that is the same for all proxies of one namespace; rendered once for all of them. */
+/** Everything that is the same for all proxies that see the same; rendered once for all of them. */
 export interface ScopeView {
-  /** Content hash of everything below but `endpoints`: what clusters and routes depend on. */
-  readonly key: string
-  /** Content hash of `services` and `endpoints`: what load assignments depend on. */
-  readonly endpointsKey: string
+  readonly keys: ScopeKeys
   /** Whose short names (`reviews`) resolve. */
   readonly namespace: string
   /** Redirected proxies route by port, bound ones by the listener that was called. */
   readonly capture: Capture['kind']
+  /** A stock Envoy, which is told things that our own proxy does not do yet and would refuse. */
+  readonly isStock: boolean
   readonly settings: MeshSettings
+  /** The mesh's, or what a Sidecar says. */
+  readonly outboundTraffic: MeshSettings['outboundTraffic']
   /** By hostname, sorted. */
   readonly services: readonly ServiceView[]
-  /** Routes for hosts that are no service of the mesh, sorted by host. */
+  /** Routes for hosts that are no service of the scope, sorted by host. */
   readonly foreignRoutes: readonly TrafficRoute[]
-  /** By hostname. */
-  readonly endpoints: ReadonlyMap<string, ServiceEndpoints>
 }
 
+/** Content hashes of what the parts of a proxy's configuration depend on. Scopes that have one in common share that part. */
+export interface ScopeKeys {
+  readonly clusters: string
+  readonly endpoints: string
+  /** Of outbound listeners. */
+  readonly listeners: string
+  readonly routes: string
+}
+
+/** The same object for all scopes and snapshots in which nothing of it differs. */
 export interface ServiceView {
   readonly service: MeshService
-  /** Identities that its endpoints may have, as SPIFFE URIs. */
-  readonly identities: readonly string[]
+  readonly endpoints: ServiceEndpoints
   readonly policy: DestinationPolicy | undefined
   /** The most specific route that covers the host; undefined: straight to the service. */
   readonly route: TrafficRoute | undefined

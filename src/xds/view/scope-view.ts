@@ -1,64 +1,101 @@
-// The shared part of a view: once per snapshot, namespace and kind of capture, whatever the number of proxies. Called by viewFor.
-// Every namespace sees every service so far; what narrows it (exportTo, Sidecar) belongs here and changes nothing behind it.
+// The shared part of a view: once per snapshot and per set of clients that see the same, whatever the number of proxies. Called by viewFor.
+// Invariant: what is the same in two scopes is the same object in both, and its part of the configuration has the same key.
+import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
-import type { TrafficRoute } from '../../model/traffic-route.ts'
-import type { Capture } from '../../model/workload.ts'
+import type { ServiceEndpoints } from '../../model/service.ts'
+import { choosePolicy, selectingPolicies } from './choose-policy.ts'
+import { chooseRoute, foreignRoutes, selectingRoutes } from './choose-route.ts'
+import { chooseServices, chooseSidecar } from './choose-services.ts'
+import type { Client } from './client.ts'
 import { joinedKey, objectKey } from './object-key.ts'
-import type { ScopeView, ServiceView } from './proxy-view.ts'
+import type { ScopeKeys, ScopeView, ServiceView } from './proxy-view.ts'
 
-const NONE: readonly string[] = []
 const scopes = new WeakMap<MeshSnapshot, Map<string, ScopeView>>()
 
-export function scopeFor(snapshot: MeshSnapshot, namespace: string, capture: Capture['kind']): ScopeView {
+export function scopeFor(snapshot: MeshSnapshot, client: Client): ScopeView {
   const known = scopes.get(snapshot) ?? new Map<string, ScopeView>()
   scopes.set(snapshot, known)
-  const name = `${capture} ${namespace}`
-  const scope = known.get(name) ?? buildScope(snapshot, namespace, capture)
+  const sidecar = chooseSidecar(snapshot, client)
+  const { capture, isStock, namespace } = client
+  const name = [
+    `${capture} ${isStock} ${namespace}`,
+    sidecar === undefined ? '' : `${sidecar.origin.namespace}/${sidecar.origin.name}`,
+    selectingPolicies(snapshot, client),
+    selectingRoutes(snapshot, client),
+  ].join('\n')
+  const scope = known.get(name) ?? buildScope(snapshot, client, sidecar)
   known.set(name, scope)
   return scope
 }
 
-function buildScope(snapshot: MeshSnapshot, namespace: string, capture: Capture['kind']): ScopeView {
-  const wildcards = [...snapshot.routes.values()].filter(({ host }) => host.startsWith('*'))
-  const services = [...snapshot.services.values()].map((service): ServiceView => {
-    const { hostname } = service
-    return {
-      service,
-      identities: snapshot.endpoints.get(hostname)?.identities ?? NONE,
-      policy: snapshot.policies.get(hostname),
-      route: snapshot.routes.get(hostname) ?? coveringRoute(wildcards, hostname),
-    }
+function buildScope(snapshot: MeshSnapshot, client: Client, sidecar: ReturnType<typeof chooseSidecar>): ScopeView {
+  const services = chooseServices(snapshot, client, sidecar).map(({ key, service }): ServiceView => {
+    const endpoints = snapshot.endpoints.get(key) ?? nobody(service.hostname)
+    const policy = choosePolicy(snapshot, client, service)
+    const route = chooseRoute(snapshot, client, service.hostname)
+    return serviceViews([service, endpoints, policy ?? NONE, route ?? NONE], () => ({ service, endpoints, policy, route }))
   })
-  const foreignRoutes = [...snapshot.routes.values()].filter(({ host }) => !snapshot.services.has(host))
-  return {
-    key: joinedKey([namespace, capture, objectKey(snapshot.settings), ...services.map(serviceKey), ...foreignRoutes.map(objectKey)]),
-    endpointsKey: joinedKey([...services.map(policyKey), ...[...snapshot.endpoints.values()].map(objectKey), objectKey(snapshot.settings)]),
+  const { settings } = snapshot
+  const { namespace, capture, isStock } = client
+  const scope = {
     namespace,
     capture,
-    settings: snapshot.settings,
+    isStock,
+    settings,
+    outboundTraffic: sidecar?.outboundTraffic ?? settings.outboundTraffic,
     services,
-    foreignRoutes,
-    endpoints: snapshot.endpoints,
+    foreignRoutes: foreignRoutes(snapshot, client, new Set(services.map(({ service }) => service.hostname))),
+  }
+  return { ...scope, keys: keysOf(scope) }
+}
+
+const NONE: object = {}
+const serviceViews = createWeakMemo<ServiceView>()
+
+function nobody(hostname: string): ServiceEndpoints {
+  return { hostname, identities: [], allTakeMutualTls: false, ports: [] }
+}
+
+function keysOf(scope: Omit<ScopeView, 'keys'>): ScopeKeys {
+  const { namespace, capture, isStock, settings, outboundTraffic, services, foreignRoutes } = scope
+  const common = `${capture} ${isStock} ${objectKey(settings)}`
+  const parts = services.map(keyPartsOf)
+  return {
+    clusters: joinedKey([common, ...parts.map(({ clusters }) => clusters)]),
+    endpoints: joinedKey([common, ...parts.map(({ endpoints }) => endpoints)]),
+    listeners: joinedKey([common, outboundTraffic, ...parts.map(({ routes }) => routes)]),
+    routes: joinedKey([common, outboundTraffic, namespace, ...parts.map(({ routes }) => routes), ...foreignRoutes.map(objectKey)]),
   }
 }
 
-function serviceKey({ service, identities, policy, route }: ServiceView): string {
-  return [objectKey(service), identities.join(' '), keyOf(policy), keyOf(route)].join(' ')
+interface KeyParts {
+  readonly clusters: string
+  readonly endpoints: string
+  readonly routes: string
 }
 
-function policyKey({ policy }: ServiceView): string {
-  return keyOf(policy)
+const keyParts = new WeakMap<ServiceView, KeyParts>()
+
+function keyPartsOf(view: ServiceView): KeyParts {
+  const known = keyParts.get(view)
+  if (known !== undefined) return known
+  const { service, endpoints, policy, route } = view
+  const common = `${objectKey(service)} ${keyOf(policy)}`
+  // A cluster that resolves names carries its endpoints itself.
+  const own = isResolvedByDns(service.resolution) ? objectKey(endpoints) : `${endpoints.allTakeMutualTls} ${endpoints.identities.join(' ')}`
+  const made = {
+    clusters: `${common} ${own}`,
+    endpoints: `${common} ${objectKey(endpoints)}`,
+    routes: `${common} ${keyOf(route)}`,
+  }
+  keyParts.set(view, made)
+  return made
+}
+
+function isResolvedByDns(resolution: ServiceView['service']['resolution']): boolean {
+  return resolution === 'dns' || resolution === 'logical-dns'
 }
 
 function keyOf(object: object | undefined): string {
   return object === undefined ? '-' : objectKey(object)
-}
-
-/** The longest wildcard that covers the host (Istio: the most specific host wins; an exact one was looked up before). */
-function coveringRoute(wildcards: readonly TrafficRoute[], hostname: string): TrafficRoute | undefined {
-  let best: TrafficRoute | undefined
-  for (const route of wildcards) {
-    if (hostname.endsWith(route.host.slice(1)) && (best === undefined || route.host.length > best.host.length)) best = route
-  }
-  return best
 }

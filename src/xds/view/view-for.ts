@@ -7,11 +7,18 @@ import type { ProxyView } from './proxy-view.ts'
 import { scopeFor } from './scope-view.ts'
 
 /** Undefined: the mesh has no such workload (yet, or no more); its proxy keeps what it has. */
-export function viewFor(snapshot: MeshSnapshot, node: Pick<ProxyNode, 'namespace' | 'workload'>): ProxyView | undefined {
+export function viewFor(
+  snapshot: MeshSnapshot,
+  node: Pick<ProxyNode, 'namespace' | 'workload'> & Partial<Pick<ProxyNode, 'isStock'>>,
+): ProxyView | undefined {
   const workload = snapshot.workloads.get(workloadKey({ namespace: node.namespace, name: node.workload }))
   if (workload === undefined) return undefined
   const { settings } = snapshot
-  const scope = scopeFor(snapshot, workload.namespace, workload.capture.kind)
-  const key = joinedKey([scope.key, objectKey(settings), objectKey(workload)])
+  const { namespace, labels, capture } = workload
+  const isStock = node.isStock === true
+  const scope = scopeFor(snapshot, { namespace, labels, capture: capture.kind, isStock })
+  // Bound listeners say which services they are for.
+  const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
+  const key = joinedKey([String(isStock), ofScope, objectKey(settings), objectKey(workload)])
   return { scope, instance: { key, workload, settings } }
 }

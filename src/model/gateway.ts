@@ -1,0 +1,71 @@
+// What gateway workloads open to the outside (a Gateway), and what is bound to it (VirtualServices). Built by compile/gateways.ts and
+// compile/virtual-services.ts; which workload serves what is decided in xds/view.
+import type { L4Route } from './l4-route.ts'
+import type { Origin } from './origin.ts'
+import type { HttpRoute } from './traffic-route.ts'
+import type { Visibility } from './visibility.ts'
+
+export interface MeshGateway {
+  readonly namespace: string
+  readonly name: string
+  /** Labels of the workloads that serve it, in any namespace; none: every gateway. */
+  readonly selector: Readonly<Record<string, string>>
+  readonly servers: readonly GatewayServer[]
+  readonly origin: Origin
+}
+
+export interface GatewayServer {
+  readonly port: number
+  readonly portName: string
+  readonly protocol: 'http' | 'https' | 'tls' | 'tcp'
+  /** Undefined: every address. */
+  readonly bind: string | undefined
+  readonly hosts: readonly GatewayHost[]
+  /** Plaintext requests are answered with a redirect to https. */
+  readonly redirectsToHttps: boolean
+  readonly tls: GatewayTls | undefined
+  /** `spec.servers[0]`. */
+  readonly field: string
+}
+
+export interface GatewayHost {
+  /** Whose VirtualServices may bind; '*': any namespace's. */
+  readonly namespace: string
+  readonly host: string
+}
+
+export type GatewayTls =
+  | { readonly mode: 'passthrough' | 'auto-passthrough' }
+  /** The mesh's own certificates, and only clients of the mesh. */
+  | { readonly mode: 'istio-mutual'; readonly versions: TlsVersions }
+  | {
+      readonly mode: 'simple' | 'mutual' | 'optional-mutual'
+      readonly certificates: readonly CertificateRef[]
+      /** Who signs clients; undefined: nobody is asked. */
+      readonly authorities:
+        | { readonly kind: 'secret'; readonly name: string }
+        | { readonly kind: 'file'; readonly path: string }
+        | undefined
+      /** Names that clients may have; none: any. */
+      readonly subjectAltNames: readonly string[]
+      readonly versions: TlsVersions
+    }
+
+export interface TlsVersions {
+  readonly min: '1.2' | '1.3'
+  readonly max: '1.2' | '1.3'
+  readonly cipherSuites: readonly string[]
+}
+
+export type CertificateRef =
+  | { readonly kind: 'secret'; readonly name: string }
+  | { readonly kind: 'files'; readonly chain: string; readonly key: string }
+
+/** One VirtualService as one gateway applies it. */
+export interface GatewayRoute {
+  readonly hosts: readonly string[]
+  readonly http: readonly HttpRoute[]
+  readonly l4: readonly L4Route[]
+  readonly visibility: Visibility
+  readonly origin: Origin
+}

@@ -1,0 +1,58 @@
+// Sidecar objects become scopes: what the proxies of a namespace want to know. Which scope is a proxy's is decided in xds/view.
+// Invariant: what is not understood narrows nothing more than what was written.
+import { type Finding, finding } from '../../api/finding.ts'
+import type { Sidecar } from '../../api/generated/sidecar.gen.ts'
+import type { HostPattern, SidecarScope } from '../../model/sidecar-scope.ts'
+import type { CompileInput } from './compile-input.ts'
+import { byAge, type MeshDraft, originOf } from './mesh-draft.ts'
+
+export function sidecars(draft: MeshDraft, input: CompileInput): readonly Finding[] {
+  const findings: Finding[] = []
+  const general = new Map<string, Sidecar>()
+  for (const object of [...input.state.objects.Sidecar.values()].sort(byAge)) {
+    const { namespace, name } = object.metadata
+    const scope = scopeOf(object)
+    draft.sidecars.set(`${namespace}/${name}`, scope)
+    if (scope.workloadLabels !== undefined) continue
+    const winner = general.get(namespace)
+    if (winner === undefined) general.set(namespace, object)
+    else {
+      const named = `Sidecar ${winner.metadata.namespace}/${winner.metadata.name}`
+      findings.push(finding('LTN0205', object, '', { what: `namespace '${namespace}'`, winner: named }))
+    }
+  }
+  return findings
+}
+
+function scopeOf(object: Sidecar): SidecarScope {
+  const { spec, metadata } = object
+  const { namespace } = metadata
+  const labels = spec.workloadSelector?.labels ?? {}
+  const written = (spec.egress ?? []).map(({ port, hosts }) => ({
+    port: port?.number,
+    hosts: hosts.filter((host) => !isExclusion(host)).flatMap((host) => patternOf(host, namespace)),
+  }))
+  const excluded = (spec.egress ?? []).flatMap(({ hosts }) => hosts.filter(isExclusion))
+  const mode = spec.outboundTrafficPolicy?.mode
+  return {
+    namespace,
+    workloadLabels: Object.keys(labels).length === 0 ? undefined : labels,
+    imports: spec.egress === undefined ? undefined : written,
+    exclusions: excluded.flatMap((host) => patternOf(host.slice(1), namespace)),
+    outboundTraffic: mode === undefined ? undefined : mode === 'REGISTRY_ONLY' ? 'registry-only' : 'allow-any',
+    origin: originOf(object),
+  }
+}
+
+/** `~namespace/name`: not that after all. `~/*` is no exclusion, it imports nothing. */
+function isExclusion(host: string): boolean {
+  return host.startsWith('~') && !host.startsWith('~/')
+}
+
+/** `./*` is the object's own namespace; `~/*` nothing. */
+function patternOf(text: string, own: string): readonly HostPattern[] {
+  const slash = text.indexOf('/')
+  const namespace = slash === -1 ? '*' : text.slice(0, slash)
+  if (namespace === '~') return []
+  return [{ namespace: namespace === '.' ? own : namespace, host: text.slice(slash + 1).toLowerCase() }]
+}

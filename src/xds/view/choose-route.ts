@@ -1,0 +1,83 @@
+// Which VirtualService counts for a client and a host: of several claims the one that its namespace obeys; the exact host before the
+// longest wildcard (Istio's order). Routes for other clients are left out. Called by scope-view.ts; indexed once per snapshot.
+import { isForClient } from '../../model/client-match.ts'
+import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
+import { obeyedBy } from '../../model/route-precedence.ts'
+import type { TrafficRoute } from '../../model/traffic-route.ts'
+import type { Client } from './client.ts'
+
+interface RouteIndex {
+  /** Claims to one host each; the longest first. */
+  readonly wildcards: readonly (readonly [host: string, claims: readonly TrafficRoute[]])[]
+  /** Those with routes that are for some clients only. */
+  readonly selecting: readonly TrafficRoute[]
+}
+
+const indices = new WeakMap<object, RouteIndex>()
+
+export function chooseRoute({ routes }: MeshSnapshot, client: Client, hostname: string): TrafficRoute | undefined {
+  if (routes.size === 0) return undefined
+  const found = obeyedBy(client.namespace, routes.get(hostname) ?? []) ?? covering(indexOf(routes).wildcards, client, hostname)
+  return found === undefined ? undefined : forClient(found, client)
+}
+
+/** For hosts that are not services of the scope: by host, sorted. */
+export function foreignRoutes({ routes }: MeshSnapshot, client: Client, known: ReadonlySet<string>): readonly TrafficRoute[] {
+  return [...routes].flatMap(([host, claims]) => {
+    const found = known.has(host) ? undefined : obeyedBy(client.namespace, claims)
+    return found === undefined ? [] : [forClient(found, client)]
+  })
+}
+
+/** Which routes for some clients are for this one: part of the name of its scope. */
+export function selectingRoutes({ routes }: MeshSnapshot, client: Client): string {
+  return indexOf(routes)
+    .selecting.map((route) => keptOf(route, client))
+    .join(' ')
+}
+
+function covering(wildcards: RouteIndex['wildcards'], client: Client, hostname: string): TrafficRoute | undefined {
+  for (const [host, claims] of wildcards) {
+    const found = hostname.endsWith(host.slice(1)) ? obeyedBy(client.namespace, claims) : undefined
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+const narrowed = new WeakMap<TrafficRoute, Map<string, TrafficRoute>>()
+
+/** The same object for all clients for whom the same routes are. */
+function forClient(route: TrafficRoute, client: Client): TrafficRoute {
+  if (!isSelecting(route)) return route
+  const kept = keptOf(route, client)
+  const known = narrowed.get(route) ?? new Map<string, TrafficRoute>()
+  narrowed.set(route, known)
+  const found = known.get(kept) ?? {
+    ...route,
+    http: route.http.filter(({ match }) => isForClient(match.client, client)),
+    l4: route.l4.filter((each) => isForClient(each.client, client)),
+  }
+  known.set(kept, found)
+  return found
+}
+
+function keptOf(route: TrafficRoute, client: Client): string {
+  return [...route.http.map(({ match }) => match.client), ...route.l4.map((each) => each.client)]
+    .map((each) => (isForClient(each, client) ? '1' : '0'))
+    .join('')
+}
+
+function isSelecting({ http, l4 }: TrafficRoute): boolean {
+  return http.some(({ match }) => match.client !== undefined) || l4.some(({ client }) => client !== undefined)
+}
+
+function indexOf(routes: MeshSnapshot['routes']): RouteIndex {
+  const known = indices.get(routes)
+  if (known !== undefined) return known
+  const made: RouteIndex = {
+    wildcards: [...routes].filter(([host]) => host.startsWith('*')).sort(([a], [b]) => b.length - a.length),
+    selecting: [...routes.values()].flat().filter(isSelecting),
+  }
+  indices.set(routes, made)
+  return made
+}
