@@ -44,7 +44,9 @@ function setUp(clusters: readonly Received<Cluster>[]) {
   const resources: Resources = { listeners: new Map(), clusters: held, routes: new Map(), endpoints: new Map() }
   const regex = { compile: compileRegex, compileStrict: compileStrictRegex, rewriter: compileRegexRewrite }
   const assembler = new Assembler({ regex, allowUnsupported: false })
-  const live = new LiveConfig({ assembler, resources: () => resources, isComplete: () => true, dataPlane, clock, log: silentLogger })
+  const controlPlane = { isComplete: true }
+  const isComplete = (): boolean => controlPlane.isComplete
+  const live = new LiveConfig({ assembler, resources: () => resources, isComplete, dataPlane, clock, log: silentLogger })
   const next = () =>
     new Promise<void>((resolve) => {
       const stop = live.status.watch(() => {
@@ -52,7 +54,7 @@ function setUp(clusters: readonly Received<Cluster>[]) {
         resolve()
       })
     })
-  return { clock, dataPlane, held, live, next }
+  return { clock, controlPlane, dataPlane, held, live, next }
 }
 
 test('a complete configuration is applied and makes the proxy ready', async () => {
@@ -80,6 +82,23 @@ test('changes during an apply are applied next, as one', async () => {
     dataPlane.applied.map(({ clusters }) => [...clusters.keys()].join()),
     ['a', 'a,b,c'],
   )
+})
+
+test('what came during an apply makes the proxy ready only when it runs', async () => {
+  const { live, next, dataPlane, controlPlane, held } = setUp([])
+  const gate = Promise.withResolvers<void>()
+  dataPlane.gate = gate.promise
+  controlPlane.isComplete = false
+  const first = next()
+  live.refresh()
+  held.set('a', cluster('a', false))
+  controlPlane.isComplete = true
+  live.refresh()
+  gate.resolve()
+  await first
+  assert.equal(live.status.value.ready, false)
+  await next()
+  assert.deepEqual([live.status.value.ready, dataPlane.config.clusters.size], [true, 1])
 })
 
 test('missing endpoints are waited for, but not for ever', async () => {

@@ -78,6 +78,8 @@ export class LiveConfig {
   async #applyOnce(): Promise<void> {
     const { assembler, resources, isComplete, dataPlane, log } = this.#options
     const before: ProxyConfig = dataPlane.config
+    // Asked for what is assembled now: by the time it runs, more may have come that does not run yet.
+    const hasAll = isComplete()
     const assembled = assembler.assemble(resources(), before, this.#patience)
     for (const { type, name, problems } of assembled.rejected)
       log.error('a resource cannot be used together with the others', { type, name, problem: formatProblems(problems) })
@@ -88,7 +90,7 @@ export class LiveConfig {
     this.#retryTimer?.cancel()
     if (failures.length > 0) this.#retryTimer = this.#options.clock.after(RETRY_LISTEN_MS, () => this.refresh(), { background: true })
     const { value: status } = this.#status
-    const complete = isComplete() && (assembled.waiting.length === 0 || !this.#patience) && failures.length === 0
+    const complete = hasAll && (assembled.waiting.length === 0 || !this.#patience) && failures.length === 0
     this.#status.set({ ready: status.ready || complete, applied: status.applied + 1, waiting: assembled.waiting, failures })
     const { listeners, clusters } = assembled.config
     log.debug('configuration applied', { listeners: listeners.size, clusters: clusters.size, waiting: assembled.waiting.length })
