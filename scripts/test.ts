@@ -15,12 +15,14 @@ const suite = (name: string, pattern: string, budgetSeconds: number, concurrency
 })
 
 const failed = await runStages([
-  suite('house', 'test/house/*.test.ts', 20, 2),
-  suite('unit', 'src/**/*.test.ts', 120, 2),
-  suite('golden', 'test/golden/*.test.ts', 30, 1),
-  suite('data plane', 'test/dataplane/*.test.ts', 60, 2),
-  suite('feature', 'test/feature/*.test.ts', 120, 1),
-  suite('differential', 'test/differential/*.test.ts', 60, 1, withoutEnvoy),
-  suite('proof', 'test/proof/*.test.ts', 150, 1),
+  suite('house', 'test/house/*.test.ts', 30, 2),
+  suite('unit', 'src/**/*.test.ts', 90, 2),
+  suite('corpus', 'test/corpus/*.test.ts', 20, 1),
+  suite('golden', 'test/golden/*.test.ts', 40, 1),
+  suite('fuzz (bounded)', 'test/fuzz/*.test.ts', 30, 1),
+  suite('data plane', 'test/dataplane/*.test.ts', 40, 2),
+  suite('feature', 'test/feature/*.test.ts', 60, 1),
+  suite('differential', 'test/differential/*.test.ts', 15, 1, withoutEnvoy),
+  suite('proof', 'test/proof/*.test.ts', 155, 1),
 ])
 process.exitCode = failed === 0 ? 0 : 1
