@@ -134,7 +134,8 @@ function upstreamTls(files: TlsFiles): Record<string, unknown> {
 
 function commonTls(files: TlsFiles): Record<string, unknown> {
   return {
-    alpn_protocols: ['istio-http/1.1'],
+    // What our control plane gives both sides: proxies of the mesh agree on the first and then name themselves once per connection.
+    alpn_protocols: ['lateen/1', 'istio-http/1.1'],
     tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
     tls_certificates: [{ certificate_chain: { filename: files.chain }, private_key: { filename: files.key } }],
     validation_context: {

@@ -45,7 +45,22 @@ export function learnPeer(facts: ConnectionFacts, head: MessageHead): void {
   if (!facts.mutualTls) return
   const value = head.value(FIELD.peerMetadata)
   if (value === undefined || value.length > MAX_METADATA_LENGTH) return
-  facts.peer = decodePeerMetadata(value) ?? facts.peer
+  facts.peer = knownPeer(value) ?? facts.peer
+}
+
+/** What peers have said lately. A peer with Istio's ALPN says the same with every request: the labels must then be the same object too,
+ *  because metrics find their cells by it. */
+const SAID = new Map<string, PeerLabels>()
+const MAX_SAID = 256
+
+function knownPeer(value: string): PeerLabels | undefined {
+  const known = SAID.get(value)
+  if (known !== undefined) return known
+  const labels = decodePeerMetadata(value)
+  if (labels === undefined) return undefined
+  if (SAID.size >= MAX_SAID) SAID.clear()
+  SAID.set(value, labels)
+  return labels
 }
 
 export function encodePeerMetadata(labels: PeerLabels): string {
