@@ -31,17 +31,15 @@ async function control(): Promise<void> {
     services: Number(values.services ?? (values.short ? 100 : 1000)),
     clients: Number(values.clients ?? (values.short ? 100 : 2000)),
     rows: (values.rows ?? 'C1,C2,C3,C4,C5,C6,C7').split(','),
+    onRow: printControl,
     churnSeconds: Number(values.seconds ?? (values.short ? 5 : 30)),
   })
-  printControl(rows)
   process.exitCode = rows.some(({ met }) => met === false) ? 1 : 0
 }
 
-function printControl(rows: readonly ControlRow[]): void {
-  for (const { row, what, measured, bar, met } of rows) {
-    const verdict = met === undefined ? 'no bar for this size' : met ? 'met' : 'MISSED'
-    console.log(`${row}  ${what}\n    ${measured}${bar === undefined ? '' : `\n    bar: ${bar}`}  -> ${verdict}`)
-  }
+function printControl({ row, what, measured, bar, met }: ControlRow): void {
+  const verdict = met === undefined ? 'no bar for this size' : met ? 'met' : 'MISSED'
+  console.log(`${row}  ${what}\n    ${measured}${bar === undefined ? '' : `\n    bar: ${bar}`}  -> ${verdict}`)
 }
 
 async function dataPlane(): Promise<void> {

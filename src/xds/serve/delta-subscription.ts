@@ -160,7 +160,7 @@ export class DeltaSubscription implements Subscription {
   #subscribe(names: readonly string[], again: boolean): void {
     if (names.length === 0) return
     if (names.includes(WILDCARD)) this.#wildcard = true
-    const asked = names.filter((name) => name !== WILDCARD)
+    const asked = names.includes(WILDCARD) ? names.filter((name) => name !== WILDCARD) : names
     if (asked.length === 0) return
     this.#joinParts()
     this.#names = this.#book.subscribe(this.#names, asked)

@@ -98,8 +98,16 @@ function selectionOf(names: NameSet, resources: ResourceMap): ResourceMap {
   return selected.length === resources.size ? resources : new Map(selected)
 }
 
-/** The same for the same names in any order: clients list theirs in the order of their hash tables. */
+const fingerprints = new WeakMap<readonly string[], string>()
+
+/** The same for the same names in any order: clients list theirs in the order of their hash tables. Once per list. */
 function fingerprint(names: readonly string[]): string {
+  const known = fingerprints.get(names) ?? computeFingerprint(names)
+  fingerprints.set(names, known)
+  return known
+}
+
+function computeFingerprint(names: readonly string[]): string {
   let sum = 0
   let product = 1
   for (const name of names) {
