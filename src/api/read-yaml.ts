@@ -12,8 +12,13 @@ import type { AnyApiObject } from './kinds.ts'
 import type { ObjectSource, Position } from './object-meta.ts'
 import { isRecord } from './record.ts'
 import type { Locate } from './report.ts'
+import { type Chunk, documentChunks, itemChunks } from './yaml-chunks.ts'
 
 const MAX_TEXT_LENGTH = 16 * 1024 * 1024
+/** Of one piece that is parsed at once: a second of work. What is longer comes from programs, which write JSON. */
+const MAX_DOCUMENT_LENGTH = 256 * 1024
+/** A List longer than this is read item by item. */
+const LONG_LIST_LENGTH = 64 * 1024
 const MAX_ALIASES = 100
 
 export interface ReadText {
@@ -24,15 +29,64 @@ export interface ReadText {
 }
 
 export function readYaml(text: string, file: string, options: CheckOptions): ReadText {
-  const start: Position = { file, line: 1, column: 1 }
-  if (text.length > MAX_TEXT_LENGTH) {
-    const problem = `has ${text.length} characters; the limit is ${MAX_TEXT_LENGTH}`
-    return { objects: [], findings: [findingAt('LTN0106', start, '', { problem })], broken: true }
+  const steps = readYamlSteps(text, file, options)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
   }
-  const lines = new LineCounter()
-  const parsed = parse(text, lines, start)
+}
+
+/** The same in pieces: whoever drives it may do something else after each. What it yields is the number of characters read since. */
+export function* readYamlSteps(text: string, file: string, options: CheckOptions): Generator<number, ReadText> {
+  const start: Position = { file, line: 1, column: 1 }
+  if (text.length > MAX_TEXT_LENGTH) return tooLarge(start, `has ${text.length} characters; the limit is ${MAX_TEXT_LENGTH}`)
+  const reader: Reader = { file, options, objects: [], findings: [], broken: false }
+  if (text.length > MAX_DOCUMENT_LENGTH && /^\s*[{[]/.test(text)) yield* readLongJson(text, reader)
+  else for (const [document, chunk] of documentChunks(text).entries()) yield* readChunk(chunk, document, reader)
+  const { objects, findings, broken } = reader
+  return { objects, findings, broken }
+}
+
+interface Reader {
+  readonly file: string
+  readonly options: CheckOptions
+  readonly objects: AnyApiObject[]
+  readonly findings: Finding[]
+  broken: boolean
+}
+
+function take(reader: Reader, { objects, findings, broken }: ReadText): void {
+  for (const object of objects) reader.objects.push(object)
+  for (const found of findings) reader.findings.push(found)
+  reader.broken ||= broken
+}
+
+function tooLarge(position: Position, problem: string): ReadText {
+  return { objects: [], findings: [findingAt('LTN0106', position, '', { problem })], broken: true }
+}
+
+function* readChunk(chunk: Chunk, index: number, reader: Reader): Generator<number> {
+  const list = chunk.text.length > LONG_LIST_LENGTH ? itemChunks(chunk) : undefined
+  if (list !== undefined && isListFrame(list.frame.text)) {
+    for (const item of list.items) {
+      take(reader, readPiece(item, index, reader))
+      yield item.text.length
+    }
+    return
+  }
+  take(reader, readPiece(chunk, index, reader))
+  yield chunk.text.length
+}
+
+function readPiece(chunk: Chunk, index: number, { file, options }: Reader): ReadText {
+  const start: Position = { file, line: chunk.linesBefore + 1, column: 1 }
+  const { length } = chunk.text
+  if (length > MAX_DOCUMENT_LENGTH) return tooLarge(start, `has a document of ${length} characters; the limit is ${MAX_DOCUMENT_LENGTH}`)
+  const place = placesIn(chunk, file)
+  const parsed = parse(chunk.text, place.lines, start)
   if (!parsed.ok) return { objects: [], findings: parsed.problems, broken: true }
-  const read = parsed.value.map((document, index) => readDocument(document, lines, file, index, options))
+  const item = chunk.item === undefined ? {} : { item: chunk.item }
+  const read = parsed.value.map((document, number) => readDocument(document, place, { document: index + number, ...item }, options))
   return {
     objects: read.flatMap(({ objects }) => objects),
     findings: read.flatMap(({ findings }) => findings),
@@ -40,24 +94,74 @@ export function readYaml(text: string, file: string, options: CheckOptions): Rea
   }
 }
 
-/** Finds fields of objects in a text that was read before: `at(source, path)` is the field's place, or undefined. Parses once, on first use. */
+function isListFrame(text: string): boolean {
+  return text.length < MAX_DOCUMENT_LENGTH && /^kind:[ \t]*["']?\w*List["']?[ \t]*(?:#.*)?\r?$/m.test(text)
+}
+
+/** JSON of that size is a program's: read without places, by the parser that is thirty times as fast. */
+function* readLongJson(text: string, reader: Reader): Generator<number> {
+  const start: Position = { file: reader.file, line: 1, column: 1 }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    take(reader, { objects: [], findings: [findingAt('LTN0101', start, '', { problem: errorMessage(error) })], broken: true })
+    return
+  }
+  const values = isList(value) ? value.items : [value]
+  const each = text.length / Math.max(1, values.length)
+  for (const [item, one] of values.entries()) {
+    const source = { ...start, document: 0, ...(isList(value) ? { item } : {}) }
+    take(reader, collect([checkApiObject(one, () => start, source, reader.options)]))
+    yield each
+  }
+}
+
+/** Finds fields of objects in a text that was read before: `at(source, path)` is the field's place, or undefined. Parses a document on
+ *  first use, and keeps it: Findings of one object come together. */
 export function fieldFinder(text: string): (source: ObjectSource, path: FieldPath) => Position | undefined {
-  const lines = new LineCounter()
-  let documents: readonly Document[] | undefined
+  const chunks = documentChunks(text)
+  let last: { readonly key: string; readonly documents: readonly Document[]; readonly place: Places; readonly inList: boolean } | undefined
+  const find = (source: ObjectSource): typeof last => {
+    const key = `${source.document}/${source.item}`
+    if (last?.key === key) return last
+    const whole = chunks.length === 1 ? chunks[0] : chunks[source.document]
+    if (whole === undefined) return undefined
+    const list = source.item === undefined || whole.text.length <= LONG_LIST_LENGTH ? undefined : itemChunks(whole)
+    const chunk = list === undefined ? whole : list.items[source.item ?? -1]
+    if (chunk === undefined || chunk.text.length > MAX_DOCUMENT_LENGTH) return undefined
+    const place = placesIn(chunk, source.file)
+    const parsed = parse(chunk.text, place.lines, { file: source.file, line: 1, column: 1 })
+    last = { key, documents: parsed.ok ? parsed.value : [], place, inList: list === undefined && source.item !== undefined }
+    return last
+  }
   return (source, path) => {
-    if (documents === undefined) {
-      const parsed = parse(text, lines, { file: source.file, line: 1, column: 1 })
-      documents = parsed.ok ? parsed.value : []
-    }
-    const document = documents[source.document]
-    if (document === undefined || document.errors.length > 0) return undefined
-    return locator(document, lines, source.file)(source.item === undefined ? path : ['items', source.item, ...path], 'value')
+    const found = find(source)
+    const document = found?.documents[chunks.length === 1 ? source.document : 0]
+    if (found === undefined || document === undefined || document.errors.length > 0) return undefined
+    return locator(document, found.place)(found.inList ? ['items', source.item ?? 0, ...path] : path, 'value')
+  }
+}
+
+interface Places {
+  readonly lines: LineCounter
+  readonly of: (offset: number) => Position
+}
+
+function placesIn(chunk: Chunk, file: string): Places {
+  const lines = new LineCounter()
+  return {
+    lines,
+    of(offset) {
+      const { line, col } = lines.linePos(offset)
+      return { file, line: chunk.linesBefore + line, column: col }
+    },
   }
 }
 
 function parse(text: string, lines: LineCounter, start: Position): Result<readonly Document[], Finding> {
   try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true, strict: true })
+    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true, strict: true, logLevel: 'error' })
     return succeed(Array.isArray(parsed) ? parsed.filter((document) => document.contents !== null || document.errors.length > 0) : [])
   } catch (error) {
     // The parser recurses: only a text that is nested thousands deep gets here.
@@ -65,14 +169,17 @@ function parse(text: string, lines: LineCounter, start: Position): Result<readon
   }
 }
 
-function readDocument(document: Document, lines: LineCounter, file: string, index: number, options: CheckOptions): ReadText {
+function readDocument(
+  document: Document,
+  place: Places,
+  at: { readonly document: number; readonly item?: number },
+  options: CheckOptions,
+): ReadText {
   if (document.errors.length > 0) {
-    const findings = document.errors.map((error) =>
-      findingAt('LTN0101', positionOf(error.pos[0], lines, file), '', { problem: yamlProblem(error) }),
-    )
+    const findings = document.errors.map((error) => findingAt('LTN0101', place.of(error.pos[0]), '', { problem: yamlProblem(error) }))
     return { objects: [], findings, broken: true }
   }
-  const start = positionOf(firstOffset(document), lines, file)
+  const start = place.of(firstOffset(document))
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES })
@@ -86,9 +193,9 @@ function readDocument(document: Document, lines: LineCounter, file: string, inde
     return { objects: [], findings: [found], broken: true }
   }
   if (value === null) return { objects: [], findings: [], broken: false }
-  const locate = locator(document, lines, file)
-  if (isList(value)) return readList(value.items, locate, start, index, options)
-  return collect([checkApiObject(value, locate, { ...start, document: index }, options)])
+  const locate = locator(document, place)
+  if (isList(value) && at.item === undefined) return readList(value.items, locate, start, at.document, options)
+  return collect([checkApiObject(value, locate, { ...start, ...at }, options)])
 }
 
 function readList(items: readonly unknown[], locate: Locate, start: Position, document: number, options: CheckOptions): ReadText {
@@ -118,17 +225,12 @@ function yamlProblem(error: { readonly code: string; readonly message: string })
   return error.message.charAt(0).toLowerCase() + error.message.slice(1).replace(/\s*\n[\s\S]*$/, '')
 }
 
-function positionOf(offset: number, lines: LineCounter, file: string): Position {
-  const { line, col } = lines.linePos(offset)
-  return { file, line, column: col }
-}
-
 function firstOffset(document: Document): number {
   return document.contents?.range?.[0] ?? document.range?.[0] ?? 0
 }
 
 /** Finds a field's place by walking the document's nodes; a field that is missing is placed at its nearest parent. */
-function locator(document: Document, lines: LineCounter, file: string): Locate {
+function locator(document: Document, place: Places): Locate {
   return (path, at) => {
     let node: Node | null | undefined = document.contents
     let offset = firstOffset(document)
@@ -140,7 +242,7 @@ function locator(document: Document, lines: LineCounter, file: string): Locate {
       const useValue = isScalar(node) && (!last || at === 'value') && node.range?.[0] !== undefined
       offset = (useValue || found.keyOffset === undefined ? node?.range?.[0] : found.keyOffset) ?? found.keyOffset ?? offset
     }
-    return positionOf(offset, lines, file)
+    return place.of(offset)
   }
 }
 

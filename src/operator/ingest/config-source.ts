@@ -4,17 +4,18 @@ import type { CheckOptions } from '../../api/check-options.ts'
 import type { Finding } from '../../api/finding.ts'
 import type { AnyApiObject } from '../../api/kinds.ts'
 import { formatRef, type ObjectRef, refOf } from '../../api/object-meta.ts'
-import { readYaml } from '../../api/read-yaml.ts'
+import { readYamlSteps } from '../../api/read-yaml.ts'
 import type { Clock } from '../../base/clock.ts'
 import { canonicalJson } from '../../base/content-hash.ts'
 import { fail, type Result, succeed } from '../../base/result.ts'
 import { type ReadonlyWatchable, Watchable } from '../../base/watchable.ts'
 import { DirectorySource } from './directory.ts'
-import { nameOf } from './file-record.ts'
+import { nameOf, PAUSE_AFTER_CHARACTERS } from './file-record.ts'
 import { emptyKubeState, type KubeState, nextKubeState } from './kube-state.ts'
 import { locateFindings } from './locate.ts'
 import { formatPlace, mergeSources } from './merge.ts'
 import { Overlay } from './overlay.ts'
+import { withPauses } from './with-pauses.ts'
 
 export interface IngestState {
   readonly state: KubeState
@@ -81,7 +82,7 @@ export class ConfigSource {
   }
 
   async apply(text: string, name: string): Promise<ApplyOutcome> {
-    const read = readYaml(text, name, this.#options.check)
+    const read = await withPauses(readYamlSteps(text, name, this.#options.check), PAUSE_AFTER_CHARACTERS)
     if (read.broken) return { changes: [], findings: read.findings }
     const appliedMs = this.#options.clock.nowMs()
     const changes = read.objects.map((object) => ({ object: refOf(object), change: this.#changeOf(object) }))

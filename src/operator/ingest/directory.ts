@@ -101,7 +101,7 @@ export class DirectorySource {
       if (previous !== undefined && this.#seen.get(file) === mark) return previous
       const text = await readFile(file, 'utf8')
       this.#seen.set(file, mark)
-      return readFileRecord(previous, file, text, Number(mtimeMs), this.#options.check)
+      return await readFileRecord(previous, file, text, Number(mtimeMs), this.#options.check)
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined
       this.#seen.delete(file)

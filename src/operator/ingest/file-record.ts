@@ -1,12 +1,14 @@
-// What is known of one file: the objects that it puts into force and what there is to say about it. Pure; called by directory.ts.
+// What is known of one file: the objects that it puts into force and what there is to say about it. Called by directory.ts.
+// It pauses while it reads, so that a file of megabytes delays nothing else.
 // Invariant: a file with errors keeps the objects of its last good reading, so that a slip takes no routes away. New security objects
 // with errors are the exception: they deny from the first moment.
 import type { CheckOptions } from '../../api/check-options.ts'
 import { type Finding, findingAt } from '../../api/finding.ts'
 import type { AnyApiObject } from '../../api/kinds.ts'
 import { keyOf } from '../../api/object-meta.ts'
-import { readYaml } from '../../api/read-yaml.ts'
+import { readYamlSteps } from '../../api/read-yaml.ts'
 import { canonicalJson } from '../../base/content-hash.ts'
+import { withPauses } from './with-pauses.ts'
 
 export interface FileRecord {
   /** As a user would type it. */
@@ -19,17 +21,23 @@ export interface FileRecord {
   readonly stale: boolean
 }
 
-export function readFileRecord(
+/** A few milliseconds of work each. */
+export const PAUSE_AFTER_CHARACTERS = 4096
+const PAUSE_AFTER_OBJECTS = 100
+
+export async function readFileRecord(
   previous: FileRecord | undefined,
   file: string,
   text: string,
   modifiedMs: number,
   options: CheckOptions,
-): FileRecord {
+): Promise<FileRecord> {
   if (isForeignJson(file, text)) return { file, text, modifiedMs, objects: [], findings: [], stale: false }
-  const read = readYaml(text, file, options)
-  if (!read.broken)
-    return { file, text, modifiedMs, objects: keepUnchanged(previous?.objects ?? [], read.objects), findings: read.findings, stale: false }
+  const read = await withPauses(readYamlSteps(text, file, options), PAUSE_AFTER_CHARACTERS)
+  if (!read.broken) {
+    const objects = await withPauses(keepUnchanged(previous?.objects ?? [], read.objects), PAUSE_AFTER_OBJECTS)
+    return { file, text, modifiedMs, objects, findings: read.findings, stale: false }
+  }
   const lastGood = previous?.objects ?? []
   const known = new Set(lastGood.map(nameOf))
   const denying = read.objects.filter((object) => object.unreadable === true && !known.has(nameOf(object)))
@@ -68,12 +76,15 @@ function isForeignJson(file: string, text: string): boolean {
 }
 
 /** The previous object wherever it says the same, so that compile finds what it has compiled already. */
-function keepUnchanged(previous: readonly AnyApiObject[], objects: readonly AnyApiObject[]): readonly AnyApiObject[] {
+function* keepUnchanged(previous: readonly AnyApiObject[], objects: readonly AnyApiObject[]): Generator<number, readonly AnyApiObject[]> {
   const before = new Map(previous.map((object) => [nameOf(object), object]))
-  return objects.map((object) => {
+  const kept: AnyApiObject[] = []
+  for (const object of objects) {
     const known = before.get(nameOf(object))
-    return known !== undefined && canonicalJson(known) === canonicalJson(object) ? known : object
-  })
+    kept.push(known !== undefined && canonicalJson(known) === canonicalJson(object) ? known : object)
+    yield 1
+  }
+  return kept
 }
 
 /** Unique over all kinds. */
