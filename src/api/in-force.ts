@@ -42,6 +42,11 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     'http[].route[].destination.subset',
     'http[].route[].destination.port',
     'http[].route[].weight',
+    'http[].route[].headers',
+    'exportTo',
+    ...['sourceLabels', 'sourceNamespace', 'gateways'].map((field) => `http[].match[].${field}`),
+    ...['timeout', 'redirect', 'rewrite', 'directResponse', 'headers', 'delegate'].map((action) => `http[].${action}`),
+    ...['attempts', 'perTryTimeout', 'retryOn', 'retryIgnorePreviousHosts', 'backoff'].map((field) => `http[].retries.${field}`),
   ],
   DestinationRule: [
     'host',

@@ -134,11 +134,11 @@ test('names of built-in properties are ordinary names', () => {
 
 test('a field that is not in force is named once, at the topmost place', () => {
   const found = only(
-    virtualService('  hosts: [a]\n  http:\n    - route: [{destination: {host: a}}]\n      retries: {attempts: 2, retryOn: 5xx}\n'),
+    virtualService('  hosts: [a]\n  http:\n    - route: [{destination: {host: a}}]\n      fault: {abort: {httpStatus: 503}}\n'),
     'LTN0102',
   )
 
-  assert.equal(found.path, 'spec.http[0].retries')
+  assert.equal(found.path, 'spec.http[0].fault')
   assert.deepEqual(found.position, { file: 'f.yaml', line: 9, column: 7 })
   assert.equal(found.severity, 'warning')
 })

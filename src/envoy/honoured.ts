@@ -372,6 +372,7 @@ const ROUTES = {
   'envoy.config.route.v3.WeightedCluster.ClusterWeight': [
     'name',
     'weight',
+    'hostRewriteLiteral',
     'requestHeadersToAdd',
     'requestHeadersToRemove',
     'responseHeadersToAdd',

@@ -125,12 +125,12 @@ export const compileCatalogue = {
     example: 'spec: {hosts: [reviews], http: [{delegate: {name: missing}}]}',
   },
   LTN0216: {
-    severity: 'error',
-    title: 'A delegate delegates',
-    what: 'this VirtualService is a delegate of {root} and may not hand over any further',
-    why: 'One level is all there is, so that no cycle can be written; the route is dropped.',
-    fix: 'Write the routes here, or let the root hand over to the other VirtualService.',
-    example: '# VirtualService root delegates to a; a:\nspec: {http: [{delegate: {name: b}}]}',
+    severity: 'warning',
+    title: 'A VirtualService that nobody obeys',
+    what: '{what} is claimed by {winner} too, which is exported to fewer namespaces and so wins wherever this one is seen',
+    why: 'What is private to a namespace counts before what is exported to it by name, and that before what everybody sees.',
+    fix: 'Merge the two objects, or remove one.',
+    example: '# two VirtualServices with hosts: [reviews], both exported to one namespace, one of them private to it',
   },
   LTN0217: {
     severity: 'error',

@@ -24,7 +24,7 @@ export const readingCatalogue = {
     what: '{field} is set but not in force in this version',
     why: 'The field is understood and kept, but nothing in the mesh acts on it yet.',
     fix: 'Do not rely on it; remove it, or wait for a version that puts it in force.',
-    example: 'spec: {hosts: [reviews], http: [{timeout: 2s, route: [{destination: {host: reviews}}]}]}',
+    example: 'spec: {hosts: [reviews], http: [{mirror: {host: reviews}, route: [{destination: {host: reviews}}]}]}',
   },
   LTN0103: {
     severity: 'warning',

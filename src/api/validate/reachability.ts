@@ -20,7 +20,9 @@ export function checkReachability(routes: readonly HTTPRoute[], path: FieldPath,
       if (earlier === undefined) seen.set(key, formatPath([...at, 'match', number]))
       else report('LTN0145', [...at, 'match', number], { earlier }, 'key')
     })
-    if (matches.length === 0 || matches.some(matchesAll)) catchAll = formatPath(at)
+    // A delegate takes only what its own matches say.
+    const isDelegated = route.delegate !== undefined
+    if (!isDelegated && (matches.length === 0 || matches.some(matchesAll))) catchAll = formatPath(at)
   })
 }
 

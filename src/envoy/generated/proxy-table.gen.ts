@@ -85,7 +85,7 @@ envoy.config.route.v3.RouteMatch|prefix 1 !s 0,path 2 !s 0,case_sensitive 4 Wb,h
 envoy.config.route.v3.RouteMatch.ConnectMatcher|
 envoy.config.route.v3.VirtualHost|name 1 s,domains 2 *s,routes 3 *m23,require_tls 4 ee,virtual_clusters 5 ~*m,rate_limits 6 ~*m,request_headers_to_add 7 *my,cors 8 ~m,response_headers_to_add 10 *my,response_headers_to_remove 11 *s,request_headers_to_remove 13 *s,include_request_attempt_count 14 b,typed_per_filter_config 15 {sA,retry_policy 16 m20,hedge_policy 17 ~m,per_request_buffer_limit_bytes 18 ~Wu,include_attempt_count_in_response 19 b,retry_policy_typed_config 20 ~A,matcher 21 ~m,request_mirror_policies 22 ~*m,include_is_timeout_retry_header 23 ~b,metadata 24 m14
 envoy.config.route.v3.WeightedCluster|clusters 1 *m2c,runtime_key_prefix 2 s,total_weight 3 Wu,header_name 4 ~!s 0
-envoy.config.route.v3.WeightedCluster.ClusterWeight|name 1 s,weight 2 Wu,metadata_match 3 ~m,request_headers_to_add 4 *my,response_headers_to_add 5 *my,response_headers_to_remove 6 *s,request_headers_to_remove 9 *s,typed_per_filter_config 10 ~{sA,host_rewrite_literal 11 ~!s 0,cluster_header 12 ~s
+envoy.config.route.v3.WeightedCluster.ClusterWeight|name 1 s,weight 2 Wu,metadata_match 3 ~m,request_headers_to_add 4 *my,response_headers_to_add 5 *my,response_headers_to_remove 6 *s,request_headers_to_remove 9 *s,typed_per_filter_config 10 ~{sA,host_rewrite_literal 11 !s 0,cluster_header 12 ~s
 envoy.extensions.access_loggers.file.v3.FileAccessLog|path 1 s,format 2 !s 0,json_format 3 S 0,typed_json_format 4 S 0,log_format 5 m19 0
 envoy.extensions.access_loggers.stream.v3.StderrAccessLog|log_format 1 m19 0
 envoy.extensions.access_loggers.stream.v3.StdoutAccessLog|log_format 1 m19 0

@@ -10,15 +10,15 @@ export interface Claim {
   readonly field: string
 }
 
-export interface SettledClaims {
-  readonly kept: readonly Claim[]
-  readonly lost: readonly { readonly claim: Claim; readonly winner: Claim }[]
+export interface SettledClaims<C extends Claim> {
+  readonly kept: readonly C[]
+  readonly lost: readonly { readonly claim: C; readonly winner: C }[]
 }
 
 /** @param claims of one host, oldest object first. */
-export function settleClaims(claims: readonly Claim[]): SettledClaims {
-  const kept: Claim[] = []
-  const lost: { claim: Claim; winner: Claim }[] = []
+export function settleClaims<C extends Claim>(claims: readonly C[]): SettledClaims<C> {
+  const kept: C[] = []
+  const lost: { claim: C; winner: C }[] = []
   for (const [index, claim] of claims.entries()) {
     const winner = winnerOver(claim, index, claims)
     if (winner === undefined) kept.push(claim)
@@ -28,7 +28,7 @@ export function settleClaims(claims: readonly Claim[]): SettledClaims {
 }
 
 /** The claim that is obeyed wherever this one is seen, or the first of those; undefined: somebody obeys this one. */
-function winnerOver(claim: Claim, index: number, claims: readonly Claim[]): Claim | undefined {
+function winnerOver<C extends Claim>(claim: C, index: number, claims: readonly C[]): C | undefined {
   const { visibility } = claim.route
   if (visibility === 'public') {
     // Namespaces that nobody named see public claims only.

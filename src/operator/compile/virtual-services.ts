@@ -90,10 +90,10 @@ function settle(host: string, claims: readonly OwnedClaim[], draft: MeshDraft): 
     host,
     kept.map(({ route }) => route),
   )
-  return lost.flatMap(({ claim, winner }) => {
-    const loser = claims.find((each) => each === claim)
-    if (loser === undefined) return []
-    return [finding('LTN0205', loser.object, claim.field, { what: `host '${host}'`, winner: describeOrigin(winner.route.origin) })]
+  return lost.map(({ claim, winner }) => {
+    const params = { what: `host '${host}'`, winner: describeOrigin(winner.route.origin) }
+    const isOlder = claims.indexOf(winner) < claims.indexOf(claim)
+    return finding(isOlder ? 'LTN0205' : 'LTN0216', claim.object, claim.field, params)
   })
 }
 

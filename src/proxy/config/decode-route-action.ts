@@ -4,8 +4,7 @@ import { sumOfWeights } from '../decide/weighted.ts'
 import type { DecodeContext } from './decode-context.ts'
 import { decodeHeaderMutations, NO_MUTATIONS } from './decode-headers.ts'
 import { decodeRetryPolicy } from './decode-retry.ts'
-import { inlineText } from './decode-tls.ts'
-import type { DirectResponse, ForwardAction, Redirect, RetryPolicy, RouteAction, WeightedCluster } from './proxy-config.ts'
+import type { DirectResponse, ForwardAction, HeaderMutations, Redirect, RetryPolicy, RouteAction, WeightedCluster } from './proxy-config.ts'
 
 const DEFAULT_TIMEOUT_MS = 15_000
 
@@ -55,12 +54,18 @@ function decodeClusters(action: envoy.RouteAction, at: string, context: DecodeCo
     return action.cluster === '' ? [] : [{ name: action.cluster, weight: 1, requestHeaders: NO_MUTATIONS, responseHeaders: NO_MUTATIONS }]
   }
   return (action.weightedClusters?.clusters ?? [])
-    .map((each, index) => ({
-      name: each.name ?? '',
-      weight: each.weight ?? 0,
-      ...decodeHeaderMutations(each, `${at}.weighted_clusters.clusters[${index}].`, context),
-    }))
+    .map((each, index) => {
+      const headers = decodeHeaderMutations(each, `${at}.weighted_clusters.clusters[${index}].`, context)
+      const requestHeaders = withHost(headers.requestHeaders, each.hostRewriteLiteral)
+      return { name: each.name ?? '', weight: each.weight ?? 0, ...headers, requestHeaders }
+    })
     .filter((each) => each.weight > 0)
+}
+
+/** One destination's own Host is the last word on it, like a header that is overwritten. */
+function withHost(headers: HeaderMutations, host: string | undefined): HeaderMutations {
+  if (host === undefined || host === '') return headers
+  return { ...headers, set: [...headers.set, { name: ':authority', value: host, hasOperators: false, action: 'overwrite' }] }
 }
 
 function decodePathRewrite(action: envoy.RouteAction, at: string, context: DecodeContext): ForwardAction['pathRewrite'] {
@@ -103,5 +108,9 @@ function decodeDirectResponse(response: envoy.DirectResponseAction, at: string, 
   const status = response.status ?? 0
   if (status < 200 || status > 599) return context.error(`${at}.status`, `${status} is not a status from 200 to 599`)
   if (response.body?.filename !== undefined) return context.unsupported(`${at}.body.filename`, 'a body in a file is not supported')
-  return { kind: 'direct-response', status, body: Buffer.from(inlineText(response.body) ?? '', 'utf8') }
+  return { kind: 'direct-response', status, body: bytesOf(response.body) }
+}
+
+function bytesOf(source: envoy.DataSource | undefined): Uint8Array {
+  return Buffer.from(source?.inlineBytes ?? source?.inlineString ?? '')
 }

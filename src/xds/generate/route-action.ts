@@ -58,18 +58,21 @@ function forward(action: Forward, called: CalledAs): RouteAction {
   const retries = retryPolicy(action.retries, called.isStock)
   const lone = loneDestination(action)
   const authority = action.authority ?? lone?.authority
-  const limit = action.timeoutMs
   return {
     ...(lone === undefined
       ? { weightedClusters: { clusters: action.destinations.map((each) => weighted(each, called)) } }
       : { cluster: clusterOf(lone, called.port) }),
-    ...NO_LIMIT,
-    ...(limit === undefined ? {} : { timeout: limit, maxStreamDuration: { maxStreamDuration: 0, grpcTimeoutHeaderMax: limit } }),
+    ...(action.timeoutMs === undefined ? NO_LIMIT : limit(action.timeoutMs, called)),
     ...(retries === undefined ? {} : { retryPolicy: retries }),
     ...pathRewrite(action),
     ...(authority === undefined ? {} : { hostRewriteLiteral: authority }),
     ...(called.isStock && action.mirrors.length > 0 ? { requestMirrorPolicies: action.mirrors.map((each) => mirror(each, called)) } : {}),
   }
+}
+
+/** Not max_stream_duration: where it is set, Envoy does not look at the timeout (and the client's grpc-timeout needs its older field). */
+function limit(timeoutMs: number, { isStock }: CalledAs): Pick<RouteAction, 'timeout' | 'maxGrpcTimeout'> {
+  return { timeout: timeoutMs, ...(isStock ? { maxGrpcTimeout: timeoutMs } : {}) }
 }
 
 export function clusterOf({ host, port, subset }: Destination, calledPort: number): string {
