@@ -68,7 +68,10 @@ export class LocalDataPlane implements DataPlane {
   async apply(config: ProxyConfig): Promise<readonly ListenerProblem[]> {
     this.config = config
     this.#applyClusters(config.clusters)
-    return await this.#applyListeners(config.listeners)
+    const applied = this.#applyListeners(config.listeners)
+    // After the listeners have theirs and before anything else is read: no request is served by what is no longer in force.
+    for (const connection of this.#acceptor.open) connection.reconsider()
+    return await applied
   }
 
   /** The port that a listener got; for tests that listen on port 0. */
@@ -127,7 +130,8 @@ export class LocalDataPlane implements DataPlane {
     for (const [name, runtime] of this.#listeners) {
       const next = listeners.get(name)
       if (next !== undefined && sameSocket(runtime.config, next)) continue
-      // Stops accepting; its connections go on with what they have.
+      // Stops accepting; its connections finish what they are at.
+      runtime.remove()
       runtime.bound?.close()
       this.#listeners.delete(name)
     }

@@ -39,7 +39,7 @@ export class DownstreamConnection implements ExchangeHost {
   mustClose = false
 
   readonly #socket: Socket
-  readonly #binding: HttpBinding
+  #binding: HttpBinding
   readonly #peer: DownstreamPeer
   readonly #head = new MessageHead()
   readonly #reader: HeadReader
@@ -87,18 +87,24 @@ export class DownstreamConnection implements ExchangeHost {
     return this.#exchange === undefined && this.#tunnel === undefined && !this.#reader.started && this.#held === undefined
   }
 
-  get idleSinceMs(): number {
-    return this.#lastMoveMs
+  /** Nothing is under way, nor has anything been since `quietSinceMs`: the connection ends. */
+  closeIfIdle(quietSinceMs: number): void {
+    if (this.isIdle && this.#lastMoveMs <= quietSinceMs) this.#endGracefully()
+  }
+
+  /** The exchange under way, or the next, is the last one; the answer says so. What is pipelined behind it is not served. */
+  leave(): void {
+    this.mustClose = true
+  }
+
+  /** Another connection manager of the same kind serves from the next request on. */
+  rebind(binding: HttpBinding): void {
+    this.#binding = binding
   }
 
   close(): void {
     this.#tunnel?.cut()
     this.#socket.destroy()
-  }
-
-  /** Nothing is under way: the client may be told that the connection ends. */
-  closeIdle(): void {
-    this.#endGracefully()
   }
 
   // ------------------------------------------------------------------------------------------------------- what the exchange asks

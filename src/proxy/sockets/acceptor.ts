@@ -4,13 +4,13 @@
 import type { Socket } from 'node:net'
 import { cidrMatcher } from '../../base/cidr.ts'
 import type { SecretStore } from '../certs/secret-store.ts'
-import type { DownstreamTls, FilterChain, TcpProxy } from '../config/proxy-config.ts'
+import type { DownstreamTls, FilterChain, HttpConnectionManager, TcpProxy } from '../config/proxy-config.ts'
 import { authorize } from '../decide/authorize.ts'
 import { type ConnectionView, chooseFilterChain, type RangeTest } from '../decide/filter-chain.ts'
 import { DownstreamConnection } from '../http/downstream-connection.ts'
 import { DownstreamPeer } from '../http/downstream-peer.ts'
 import { newOutcome } from '../http/new-outcome.ts'
-import type { HttpBinding, HttpServices } from '../http/services.ts'
+import type { HttpServices } from '../http/services.ts'
 import { FAILURES, type FailureKind } from '../rescue.ts'
 import { proxyTcp } from '../tcp/tcp-proxy.ts'
 import type { ConnectionFacts } from '../telemetry/outcome.ts'
@@ -34,6 +34,8 @@ export interface OpenConnection {
   close(): void
   /** Closes it if nothing is under way; `quietSinceMs`: and nothing has been since. */
   closeIfIdle(quietSinceMs: number): void
+  /** The configuration has changed: it may have to end. */
+  reconsider(): void
 }
 
 interface Accepted {
@@ -41,6 +43,14 @@ interface Accepted {
   readonly listener: ListenerRuntime
   readonly destination: { readonly host: string; readonly port: number }
   readonly inspection: Inspection | undefined
+}
+
+/** A connection with the chain that was chosen for it. */
+interface Chosen extends Accepted {
+  readonly chain: FilterChain
+  readonly view: ConnectionView
+  /** Of the listener, when the chain was chosen. */
+  readonly generation: number
 }
 
 const INSPECTED_AS_PLAIN: Inspection = { transportProtocol: 'raw_buffer', serverName: '', alpn: [], looksLikeHttp: false }
@@ -75,7 +85,7 @@ export class Acceptor {
     const closeIfOld = (quietSinceMs: number): void => {
       if (acceptedMs <= quietSinceMs) socket.destroy()
     }
-    const waiting: OpenConnection = { close: () => socket.destroy(), closeIfIdle: closeIfOld }
+    const waiting: OpenConnection = { close: () => socket.destroy(), closeIfIdle: closeIfOld, reconsider: nothingToReconsider }
     this.open.add(waiting)
     socket.once('close', () => this.open.delete(waiting))
     inspect(socket, services.wheel, (inspection) => {
@@ -113,14 +123,15 @@ export class Acceptor {
     }
     const chain = chooseFilterChain(listener.config, view, inRange)
     if (chain === undefined) return this.#refuse(accepted, inspection.looksLikeHttp ? 'plaintext-refused' : 'no-filter-chain', '')
-    const binding = listener.bindingOf(chain)
-    if (chain.tls === undefined) return this.#serve(accepted, chain, binding, undefined)
-    const handshake: OpenConnection = { close: () => socket.destroy(), closeIfIdle: () => undefined }
+    const chosen: Chosen = { ...accepted, chain, view, generation: listener.generation }
+    if (chain.tls === undefined) return this.#serve(chosen, undefined)
+    const handshake: OpenConnection = { close: () => socket.destroy(), closeIfIdle: () => undefined, reconsider: nothingToReconsider }
     this.open.add(handshake)
     this.#tlsServer(chain.tls).accept(socket, accepted.inspection?.alpn, {
       onSecure: (peer) => {
         this.open.delete(handshake)
-        this.#serve({ ...accepted, socket: peer.socket }, chain, binding, peer)
+        // Without inspection the choice was made as for plaintext; what is known now counts when it is asked for again.
+        this.#serve({ ...chosen, socket: peer.socket, view: { ...view, transportProtocol: 'tls' } }, peer)
       },
       onRefused: (reason) => {
         this.open.delete(handshake)
@@ -129,36 +140,57 @@ export class Acceptor {
     })
   }
 
-  #serve(accepted: Accepted, chain: FilterChain, binding: HttpBinding | undefined, secure: SecurePeer | undefined): void {
-    const { socket, destination } = accepted
-    const facts = connectionFacts(accepted, secure)
+  #serve(chosen: Chosen, secure: SecurePeer | undefined): void {
+    const { socket, destination, chain } = chosen
+    const facts = connectionFacts(chosen, secure)
     const peer = new DownstreamPeer(facts, destination, secure?.names ?? NO_NAMES)
     if (chain.networkRules.length > 0 && !networkAllows(chain, peer)) {
-      this.#record(accepted, 'access-denied', '', facts)
+      this.#record(chosen, 'access-denied', '', facts)
       socket.destroy()
       return
     }
-    if (chain.terminal.kind === 'http') this.#serveHttp(socket, binding ?? { manager: chain.terminal }, peer)
-    else this.#serveTcp(socket, chain.terminal, peer)
+    if (chain.terminal.kind === 'http') this.#serveHttp(chosen, chain.terminal, peer)
+    else this.#serveTcp(chosen, chain.terminal, peer)
   }
 
-  #serveHttp(socket: Socket, binding: HttpBinding, peer: DownstreamPeer): void {
-    const connection = new DownstreamConnection(socket, this.#options.services, binding, peer, () => this.open.delete(handle))
+  #serveHttp(chosen: Chosen, manager: HttpConnectionManager, peer: DownstreamPeer): void {
+    const { socket, listener, chain } = chosen
+    const { services } = this.#options
+    const binding = listener.bindingOf(chain) ?? { manager }
+    const connection = new DownstreamConnection(socket, services, binding, peer, () => this.open.delete(handle))
+    const leave = (): void => {
+      connection.leave()
+      if (!listener.removed) connection.closeIfIdle(Number.POSITIVE_INFINITY)
+      // Nothing forbids its requests: one that is on its way still gets an answer.
+      else services.wheel.after(QUIET_BEFORE_CLOSE_MS, () => connection.closeIfIdle(Number.POSITIVE_INFINITY))
+    }
     const handle: OpenConnection = {
       close: () => connection.close(),
-      closeIfIdle: (quietSinceMs) => {
-        if (connection.isIdle && connection.idleSinceMs <= quietSinceMs) connection.closeIdle()
-      },
+      closeIfIdle: (quietSinceMs) => connection.closeIfIdle(quietSinceMs),
+      reconsider: reconsidering(chosen, (next) => {
+        if (next === undefined) return leave()
+        const successor = listener.bindingOf(next)
+        if (successor !== undefined) connection.rebind(successor)
+      }),
     }
     this.open.add(handle)
-    socket.resume()
+    handle.reconsider()
+    if (!socket.destroyed) socket.resume()
   }
 
-  #serveTcp(socket: Socket, proxy: TcpProxy, peer: DownstreamPeer): void {
-    const handle: OpenConnection = { close: () => cut(), closeIfIdle: () => undefined }
+  #serveTcp(chosen: Chosen, proxy: TcpProxy, peer: DownstreamPeer): void {
+    const { socket } = chosen
+    const handle: OpenConnection = {
+      close: () => cut(),
+      closeIfIdle: () => undefined,
+      reconsider: reconsidering(chosen, (next) => {
+        if (next === undefined) this.#options.services.wheel.after(TCP_DRAIN_MS, () => cut())
+      }),
+    }
     this.open.add(handle)
     const client = { socket, facts: peer.facts, destination: peer.destination }
     const cut = proxyTcp(client, proxy, this.#options.services, () => this.open.delete(handle))
+    handle.reconsider()
   }
 
   #tlsServer(tls: DownstreamTls): DownstreamTlsServer {
@@ -202,6 +234,30 @@ export class Acceptor {
 }
 
 const LINGER_MS = 1000
+/** As in a drain: an idle connection may have a request on its way. */
+const QUIET_BEFORE_CLOSE_MS = 1000
+/** Octets have no end of an exchange at which to part. Istio: drain duration. */
+const TCP_DRAIN_MS = 45_000
+
+/** Asks for the chain anew when the listener has changed; says no more once the answer was 'none'. */
+function reconsidering(chosen: Chosen, decided: (next: FilterChain | undefined) => void): () => void {
+  const { listener, view } = chosen
+  let { chain, generation } = chosen
+  let ended = false
+  return () => {
+    if (ended || listener.generation === generation) return
+    generation = listener.generation
+    const next = listener.successorOf(chain, view, inRange)
+    if (next === undefined) ended = true
+    else chain = next
+    decided(next)
+  }
+}
+
+/** It meets the configuration in force when it is served. */
+function nothingToReconsider(): undefined {
+  return undefined
+}
 
 function connectionFacts(accepted: Accepted, secure: SecurePeer | undefined): ConnectionFacts {
   const { socket, listener, destination, inspection } = accepted

@@ -1,6 +1,7 @@
 // A listener at work: its configuration in force, and per filter chain the connection manager that open connections read anew for each
-// request. Survives updates. Invariant: replacing the configuration touches no connection.
-import type { FilterChain, Listener } from '../config/proxy-config.ts'
+// request. Survives updates. Invariant: replacing the configuration cuts no connection; whether one may go on is decided by `successorOf`.
+import type { DownstreamTls, FilterChain, Listener } from '../config/proxy-config.ts'
+import { type ConnectionView, chooseFilterChain, type RangeTest } from '../decide/filter-chain.ts'
 import type { HttpBinding } from '../http/services.ts'
 import type { BoundListener } from './bound-listener.ts'
 
@@ -9,6 +10,11 @@ export class ListenerRuntime {
   bound: BoundListener | undefined
   /** The choice of a chain, or of a transport, depends on the client's first octets. */
   needsInspection = false
+  /** Rises when what decides about a connection's chain changes, so that open connections ask again only then. */
+  generation = 0
+  /** The listener is no longer configured: its connections finish what they are at. */
+  removed = false
+  #shape = ''
   readonly #bindings = new Map<string, HttpBinding>()
 
   constructor(config: Listener) {
@@ -19,12 +25,29 @@ export class ListenerRuntime {
   update(config: Listener): void {
     this.config = config
     this.needsInspection = config.inspectsTls && dependsOnFirstOctets(config)
+    const shape = shapeOf(config)
+    if (shape !== this.#shape) this.generation++
+    this.#shape = shape
     for (const [key, chain] of chainsOf(config)) {
       if (chain.terminal.kind !== 'http') continue
       const binding = this.#bindings.get(key)
       if (binding === undefined) this.#bindings.set(key, { manager: chain.terminal })
       else binding.manager = chain.terminal
     }
+  }
+
+  remove(): void {
+    this.removed = true
+    this.generation++
+  }
+
+  /** The chain that serves a connection of `chain` from now on, or undefined: by the configuration in force it must not go on, because
+   *  its chain is gone or asks for something else of the peer than was established (plaintext under PERMISSIVE, then STRICT). */
+  successorOf(chain: FilterChain, view: ConnectionView, inRange: RangeTest): FilterChain | undefined {
+    if (this.removed) return undefined
+    const next = chooseFilterChain(this.config, view, inRange)
+    if (next === undefined || next.terminal.kind !== chain.terminal.kind) return undefined
+    return next === chain || demandsOf(next.tls) === demandsOf(chain.tls) ? next : undefined
   }
 
   bindingOf(chain: FilterChain): HttpBinding | undefined {
@@ -38,6 +61,18 @@ function chainsOf(config: Listener): readonly (readonly [string, FilterChain])[]
   const chains: (readonly [string, FilterChain])[] = config.filterChains.map((chain, index) => [chain.name || `#${index}`, chain] as const)
   if (config.defaultFilterChain !== undefined) chains.push(['#default', config.defaultFilterChain])
   return chains
+}
+
+/** What a chain's transport demands of the peer. Not the certificate: its renewal is no reason to part. */
+function demandsOf(tls: DownstreamTls | undefined): string {
+  if (tls === undefined) return 'plaintext'
+  const names = tls.validation.subjectAltNames.map(({ type, spec }) => ({ type, spec }))
+  return JSON.stringify([tls.validation.trust, names, tls.requiresClientCertificate])
+}
+
+/** Everything on which the choice of a chain and its demands depend. */
+function shapeOf(config: Listener): string {
+  return JSON.stringify(chainsOf(config).map(([key, { match, tls, terminal }]) => [key, match, demandsOf(tls), terminal.kind]))
 }
 
 /** Waiting for a first octet would hang protocols in which the server speaks first, so it is done only where something depends on it. */
