@@ -1,10 +1,10 @@
 // A view in, everything that is sent to that proxy out. Called by the control plane after every compile, by the CLI and by tests.
 // Invariants: pure and deterministic (equal views, equal bytes); resources of one type are sorted by name.
 import { contentHash } from '../../base/content-hash.ts'
-import { fullCodec } from '../../envoy/full-codec.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../envoy/type-urls.ts'
 import type { ProxyView, ScopeView } from '../view/proxy-view.ts'
 import { instanceContributors, type ScopePart, scopeParts } from './contributors.ts'
+import { encodeResource } from './encode-resource.ts'
 import {
   type EncodedResource,
   type EnvoyResources,
@@ -125,21 +125,9 @@ function encodePart(resources: readonly Resource[]): EncodedPart {
   for (const resource of [...resources].sort(byTypeAndName)) {
     const typeUrl = TYPE_URLS[resource.type]
     const byName = byType.get(typeUrl) ?? new Map<string, EncodedResource>()
-    byType.set(typeUrl, byName.set(resource.name, encode(resource)))
+    byType.set(typeUrl, byName.set(resource.name, encodeResource(resource)))
   }
   return byType
-}
-
-const encoded = new WeakMap<Resource, EncodedResource>()
-
-/** Once per object: contributors give the same object for what did not change. */
-function encode(resource: Resource): EncodedResource {
-  const known = encoded.get(resource)
-  if (known !== undefined) return known
-  const bytes = fullCodec.encode(resource.type, resource.message)
-  const made = { version: contentHash(bytes), bytes }
-  encoded.set(resource, made)
-  return made
 }
 
 /** A type that one part has alone is taken as it is: most of what thousands of proxies get is the same few maps. */

@@ -1,5 +1,6 @@
 // The route tables of outbound listeners, shared by all proxies of a scope. Redirected proxies have one table per port and tell services
 // apart by Host; bound ones have one table per service port, whose listener says what is meant, and one of everything for HTTP_PROXY.
+import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { RouteConfiguration, VirtualHost } from '../../envoy/generated/messages.gen.ts'
 import { HTTP_PROXY_ROUTES, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
@@ -49,7 +50,7 @@ function tablesByPort(scope: ScopeView, httpPorts: readonly HttpPort[]): readonl
     .map(([number, members]) => {
       const book = new DomainBook()
       const own = members.map(({ view, port }) =>
-        serviceVirtualHost(view, port, book.take(domainsOf(view.service, scope.namespace, scope.settings)), scope.isStock),
+        hostOf(view, port, book.take(domainsOf(view.service, scope.namespace, scope.settings)), scope.isStock),
       )
       const foreign = number === FOREIGN_PORT ? foreignHosts(scope, book, (host) => [host]) : []
       return table(routeConfigName(number), [...named([...own, ...foreign]), ...catchAll(scope, book)], true)
@@ -58,22 +59,29 @@ function tablesByPort(scope: ScopeView, httpPorts: readonly HttpPort[]): readonl
 
 function tablesByService(scope: ScopeView, httpPorts: readonly HttpPort[]): readonly Table[] {
   return httpPorts.map(({ view, port }) =>
-    table(routeConfigName(port.number, view.service.hostname), [serviceVirtualHost(view, port, ['*'], scope.isStock)], false),
+    table(routeConfigName(port.number, view.service.hostname), [hostOf(view, port, ['*'], scope.isStock)], false),
   )
 }
 
 function proxyTable(scope: ScopeView, httpPorts: readonly HttpPort[]): Table {
   const book = new DomainBook()
   const own = httpPorts.map(({ view, port }) =>
-    serviceVirtualHost(
-      view,
-      port,
-      book.take(withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number)),
-      scope.isStock,
-    ),
+    hostOf(view, port, book.take(withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number)), scope.isStock),
   )
   const foreign = foreignHosts(scope, book, (host) => withPort([host], FOREIGN_PORT))
   return table(HTTP_PROXY_ROUTES, [...named([...own, ...foreign]), ...catchAll(scope, book)], false)
+}
+
+const NONE: object = {}
+const hosts = createWeakMemo<Map<string, VirtualHost>>()
+
+/** The same object for every table in which it has the same names, so that it is encoded once. */
+function hostOf(view: ServiceView, port: ServicePort, domains: readonly string[], isStock: boolean): VirtualHost {
+  const known = hosts([view.service, view.route ?? NONE, port], () => new Map())
+  const key = `${isStock} ${domains.join(' ')}`
+  const made = known.get(key) ?? serviceVirtualHost(view, port, domains, isStock)
+  known.set(key, made)
+  return made
 }
 
 function foreignHosts(scope: ScopeView, book: DomainBook, domains: (host: string) => readonly string[]): readonly VirtualHost[] {

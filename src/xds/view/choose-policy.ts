@@ -14,6 +14,7 @@ interface OfNamespace {
   readonly wildcards: readonly DestinationPolicy[]
 }
 
+const selecting = new WeakMap<object, readonly (readonly [key: string, policy: DestinationPolicy])[]>()
 const indices = new WeakMap<object, ReadonlyMap<string, OfNamespace>>()
 
 export function choosePolicy({ policies, settings }: MeshSnapshot, client: Client, service: MeshService): DestinationPolicy | undefined {
@@ -47,9 +48,9 @@ function selects({ clients, namespace }: DestinationPolicy, client: Client): boo
 
 /** Which of the rules for some clients are for this one: part of the name of its scope. */
 export function selectingPolicies({ policies }: MeshSnapshot, client: Client): string {
-  const names: string[] = []
-  for (const [key, policy] of policies) if (policy.clients !== undefined && selects(policy, client)) names.push(key)
-  return names.join(' ')
+  const known = selecting.get(policies) ?? [...policies].filter(([, { clients }]) => clients !== undefined)
+  selecting.set(policies, known)
+  return known.flatMap(([key, policy]) => (selects(policy, client) ? [key] : [])).join(' ')
 }
 
 function indexOf(policies: MeshSnapshot['policies']): ReadonlyMap<string, OfNamespace> {

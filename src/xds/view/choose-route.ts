@@ -3,7 +3,9 @@
 import { isForClient } from '../../model/client-match.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { obeyedBy } from '../../model/route-precedence.ts'
+import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
+import { importsHost } from './choose-services.ts'
 import type { Client } from './client.ts'
 
 interface RouteIndex {
@@ -21,11 +23,17 @@ export function chooseRoute({ routes }: MeshSnapshot, client: Client, hostname: 
   return found === undefined ? undefined : forClient(found, client)
 }
 
-/** For hosts that are not services of the scope: by host, sorted. */
-export function foreignRoutes({ routes }: MeshSnapshot, client: Client, known: ReadonlySet<string>): readonly TrafficRoute[] {
+/** For hosts that no service of the mesh has, as far as they are imported: by host, sorted. A service that the client may not know is not
+ *  known by its routes either. */
+export function foreignRoutes(
+  { routes, services }: MeshSnapshot,
+  client: Client,
+  sidecar: SidecarScope | undefined,
+): readonly TrafficRoute[] {
   return [...routes].flatMap(([host, claims]) => {
-    const found = known.has(host) ? undefined : obeyedBy(client.namespace, claims)
-    return found === undefined ? [] : [forClient(found, client)]
+    const found = services.has(host) ? undefined : obeyedBy(client.namespace, claims)
+    if (found === undefined || (sidecar !== undefined && !importsHost(sidecar, host, found.origin.namespace))) return []
+    return [forClient(found, client)]
   })
 }
 

@@ -67,7 +67,14 @@ function withPorts(service: MeshService, ports: MeshService['ports']): MeshServi
   return found
 }
 
-function covers({ namespace, host }: HostPattern, service: MeshService): boolean {
+/** Whether a name that is no service is imported, as `namespace` writes about it. */
+export function importsHost({ imports, exclusions }: SidecarScope, host: string, namespace: string): boolean {
+  const named = { hostname: host, namespace }
+  if (exclusions.some((each) => covers(each, named))) return false
+  return imports === undefined || imports.some(({ hosts }) => hosts.some((each) => covers(each, named)))
+}
+
+function covers({ namespace, host }: HostPattern, service: Pick<MeshService, 'hostname' | 'namespace'>): boolean {
   if (namespace !== '*' && namespace !== service.namespace) return false
   if (host === '*' || host === service.hostname) return true
   return host.startsWith('*') && service.hostname.endsWith(host.slice(1))

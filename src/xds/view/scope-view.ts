@@ -44,7 +44,7 @@ function buildScope(snapshot: MeshSnapshot, client: Client, sidecar: ReturnType<
     settings,
     outboundTraffic: sidecar?.outboundTraffic ?? settings.outboundTraffic,
     services,
-    foreignRoutes: foreignRoutes(snapshot, client, new Set(services.map(({ service }) => service.hostname))),
+    foreignRoutes: foreignRoutes(snapshot, client, sidecar),
   }
   return { ...scope, keys: keysOf(scope) }
 }
