@@ -1,6 +1,7 @@
 // npm run build (and npm's `prepare`): src/bin -> dist.
 //   dist/lateen.js  a thin dispatcher; everything else in dist/chunks, loaded by the word on the command line. Packages are bundled:
 //                   one file per command loads faster than a hundred from node_modules.
+//   dist/compile-thread.js  what the control plane's compile thread runs.
 //   dist/proxy.js   the sidecar in one file with no package inside: koffi and re2js stay outside and are loaded when something needs them.
 //   dist/proxy-thread.js  what a data thread of the sidecar runs (--concurrency N), under the same rule.
 // Fails when a package got into the proxy: it would be paid for by every workload of every mesh.
@@ -41,7 +42,7 @@ const common = {
 async function buildLateen(): Promise<void> {
   await build({
     ...common,
-    entryPoints: { lateen: bin('lateen.ts') },
+    entryPoints: { lateen: bin('lateen.ts'), 'compile-thread': bin('compile-thread.ts') },
     outdir: path.join(root, 'dist'),
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',

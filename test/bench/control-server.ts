@@ -6,12 +6,10 @@ import type { AnyApiObject } from '../../src/api/kinds.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { createLogger } from '../../src/base/log.ts'
 import { systemRandom } from '../../src/base/random.ts'
-import { compileRegex } from '../../src/base/regex.ts'
-import { createResourceCache } from '../../src/bin/control-plane/resource-cache.ts'
-import { parseTrustBundle } from '../../src/identity/trust-bundle.ts'
+import { createCompileClient } from '../../src/bin/control-plane/compile-client.ts'
+import { nodeKey } from '../../src/bin/control-plane/compile-protocol.ts'
+import { compileWorkers } from '../../src/bin/control-plane/compile-worker.ts'
 import { DEFAULT_MESH_SETTINGS } from '../../src/model/mesh-settings.ts'
-import type { MeshSnapshot } from '../../src/model/mesh-snapshot.ts'
-import { compileMesh } from '../../src/operator/compile/compile-mesh.ts'
 import { emptyKubeState, nextKubeState } from '../../src/operator/ingest/kube-state.ts'
 import { createXdsServer } from '../../src/xds/serve/ads-server.ts'
 import { debounce } from '../../src/xds/serve/debounce.ts'
@@ -41,27 +39,52 @@ async function main({ size, port }: { readonly size: MeshSize; readonly port: nu
   const addresses = addressesOf(size)
   const ready = new Set(Object.keys(addresses.workloads))
   let state = nextKubeState(emptyKubeState, objects.values())
-  let snapshot: MeshSnapshot | undefined
-  const round = (): void => {
-    const started = performance.now()
-    const settings = DEFAULT_MESH_SETTINGS
-    const compiled = compileMesh({ state, settings, addresses, capture: 'redirect', ready: new Set(ready), compileRegex }, snapshot)
-    snapshot = compiled.snapshot
-    if (process.env.BENCH_VERBOSE !== undefined)
-      console.error(`compile ${(performance.now() - started).toFixed(0)} ms, ${compiled.findings.length} findings`)
-    xds.update()
+  let readyNow: Set<string> = new Set(ready)
+  const compiler = createCompileClient(
+    compileWorkers({ settings: DEFAULT_MESH_SETTINGS, capture: 'redirect' }),
+    (nodes) => xds.update((node) => nodes.has(nodeKey(node))),
+    (why) => console.error(`compile thread: ${why}`),
+  )
+  let running: Promise<unknown> = Promise.resolve()
+  const round = (): Promise<void> => {
+    const next = running.then(async () => {
+      const started = performance.now()
+      const { findings } = await compiler.compile({ state, addresses, ready: readyNow })
+      if (process.env.BENCH_VERBOSE !== undefined)
+        console.error(
+          `compile ${(performance.now() - started).toFixed(0)} ms, ${findings.length} findings, busy ${compiler.busyMs.toFixed(0)}`,
+        )
+    })
+    running = next
+    return next
   }
-  const resourcesOf = createResourceCache()
-  const bundle = parseTrustBundle('')
   const xds = createXdsServer({
-    resourcesFor: (node) => (snapshot === undefined ? undefined : resourcesOf(snapshot, node)),
-    trust: () => ({ trustDomain: 'cluster.local', bundle: bundle.ok ? bundle.value : ({ pem: '', certificates: [] } as never) }),
+    resourcesFor: (node) => compiler.resourcesFor(node),
+    trust: () => ({ trustDomain: 'cluster.local', bundle: { pem: '', certificates: [] } as never }),
     plaintext: true,
     clock: systemClock,
     log,
   })
+  // As mesh-loop.ts paces rounds for readiness alone.
+  let paced: NodeJS.Timeout | undefined
+  let endMs = 0
+  const readiness = (): void => {
+    if (paced !== undefined) return
+    const waitMs = endMs + compiler.busyMs * 3 - performance.now()
+    paced = setTimeout(
+      () => {
+        readyNow = new Set(ready)
+        void round().then(() => {
+          paced = undefined
+          endMs = performance.now()
+          if (readyNow.size !== ready.size || [...readyNow].some((key) => !ready.has(key))) readiness()
+        })
+      },
+      Math.max(0, waitMs),
+    )
+  }
   const debounced = debounce(systemClock, round)
-  round()
+  await round()
   const server = await startGrpcServer({
     ...{ host: '127.0.0.1', port, tls: undefined, clock: systemClock, random: systemRandom, services: [xds.service] },
   })
@@ -73,7 +96,7 @@ async function main({ size, port }: { readonly size: MeshSize; readonly port: nu
       const { name, namespace } = workloadOf(order.client, size.services)
       const key = `${namespace}/${name}`
       if (!ready.delete(key)) ready.add(key)
-      setImmediate(round)
+      readiness()
     } else if (order.do === 'virtual-service') {
       const object = virtualService(order.service, order.weight)
       objects.set(keyOf(object), object)

@@ -1,24 +1,23 @@
 // The loop that keeps the mesh current: wishes and readiness in, a compiled snapshot and resources per proxy out. Started by start.ts.
 // Invariants: `current` is replaced whole; a round that fails leaves the last good one in force and says so; rounds never overlap.
+import { isDeepStrictEqual } from 'node:util'
 import type { Finding } from '../../api/finding.ts'
-import type { Clock } from '../../base/clock.ts'
+import type { Clock, Timer } from '../../base/clock.ts'
 import { errorMessage, ignore } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
-import { compileRegex } from '../../base/regex.ts'
 import type { ReadonlyWatchable } from '../../base/watchable.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
-import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
-import { compileMesh } from '../../operator/compile/compile-mesh.ts'
 import type { IngestState } from '../../operator/ingest/config-source.ts'
 import type { KubeState } from '../../operator/ingest/kube-state.ts'
 import type { AddressBook } from '../../standalone/address-book.ts'
 import { type DebounceOptions, debounce } from '../../xds/serve/debounce.ts'
+import type { CompileClient } from './compile-client.ts'
 
 export interface CurrentMesh {
   readonly state: KubeState
   readonly addresses: AddressPlan
-  readonly snapshot: MeshSnapshot
+  readonly settings: MeshSettings
   /** Of reading and of compiling, in this order. */
   readonly findings: readonly Finding[]
   /** What the address plan had no room for. */
@@ -35,7 +34,9 @@ export interface MeshLoopOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly debounce?: DebounceOptions
-  readonly onChange: () => void
+  readonly compiler: CompileClient
+  /** Runs before every round. */
+  readonly tidy: () => void
 }
 
 export interface MeshLoop {
@@ -48,12 +49,17 @@ export interface MeshLoop {
   stop(): void
 }
 
+/** Rounds for readiness alone take a quarter of the compile thread at most. */
+const PACE = 3
+
 export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop> {
   const { source, book, clock, log } = options
   let current: CurrentMesh | undefined
   let { ready } = options
   let compiledFrom: { readonly ingest: IngestState; readonly ready: ReadonlySet<string> } | undefined
   let rounds = 0
+  let roundEndMs = Number.NEGATIVE_INFINITY
+  let paced: Timer | undefined
   let queue: Promise<void> = Promise.resolve()
 
   const round = async (): Promise<void> => {
@@ -62,17 +68,15 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
     const nowReady = ready
     // A caller that would not wait for the debounce was here already.
     if (compiledFrom?.ingest === ingest && compiledFrom.ready === nowReady) return
+    options.tidy()
     const { state, findings } = ingest
     const { plan, problems } = await book.plan([...state.objects.LocalWorkload.values()], [...state.objects.Service.values()])
-    const compiled = compileMesh(
-      { state, settings: options.settings, addresses: plan, capture: 'bind', ready: nowReady, compileRegex },
-      current?.snapshot,
-    )
-    const changed = current?.snapshot !== compiled.snapshot
+    const addresses = current !== undefined && isDeepStrictEqual(current.addresses, plan) ? current.addresses : plan
+    const compiled = await options.compiler.compile({ state, addresses, ready: nowReady })
     current = {
       state,
-      addresses: plan,
-      snapshot: compiled.snapshot,
+      addresses,
+      settings: options.settings,
       findings: [...findings, ...compiled.findings],
       problems: problems.map(({ path, message }) => `${path}: ${message}`),
       compiledMs: clock.nowMs(),
@@ -80,10 +84,9 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
     compiledFrom = { ingest, ready: nowReady }
     rounds++
     for (const problem of current.problems) log.warn('no address', { reason: problem })
-    const { services, routes, workloads } = compiled.snapshot
-    const counts = { services: services.size, routes: routes.size, workloads: workloads.size, findings: current.findings.length }
+    const counts = { ...compiled.counts, findings: current.findings.length }
     log.info('mesh compiled', { revision: state.revision, ...counts, ms: Math.round(clock.monotonicMs() - startMs) })
-    if (changed) options.onChange()
+    roundEndMs = clock.monotonicMs()
   }
   const refresh = (): Promise<void> => {
     const next = queue.then(round).catch((error: unknown) => {
@@ -105,12 +108,20 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
     setReady(next) {
       if (next.size === ready.size && [...next].every((key) => ready.has(key))) return
       ready = next
-      // Not debounced: an endpoint that answers (or stops answering) is what requests wait for.
-      ignore(refresh(), 'rounds do not reject')
+      // Not debounced: an endpoint that answers (or stops answering) is what requests wait for. But a stream of such changes may not
+      // take more than a share of the processor: the longer a round takes, the more of them it gathers.
+      const waitMs = roundEndMs + options.compiler.busyMs * PACE - clock.monotonicMs()
+      if (paced !== undefined) return
+      if (waitMs <= 0) return ignore(refresh(), 'rounds do not reject')
+      paced = clock.after(waitMs, () => {
+        paced = undefined
+        ignore(refresh(), 'rounds do not reject')
+      })
     },
     refresh,
     stop() {
       unwatch()
+      paced?.cancel()
       debounced.stop()
     },
   }

@@ -17,7 +17,6 @@ import { fullCodec } from '../../envoy/full-codec.ts'
 import { CREATE_CERTIFICATE_PATH } from '../../envoy/type-urls.ts'
 import { type SpiffeId, workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
-import type { Workload } from '../../model/workload.ts'
 import { ConfigSource } from '../../operator/ingest/config-source.ts'
 import { openAddressBook } from '../../standalone/address-book.ts'
 import { controlPlanePort } from '../../standalone/address-plan.ts'
@@ -26,12 +25,14 @@ import { createXdsServer } from '../../xds/serve/ads-server.ts'
 import type { DebounceOptions } from '../../xds/serve/debounce.ts'
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from '../../xds/serve/grpc-server.ts'
 import type { ProxyNode } from '../../xds/view/proxy-node.ts'
+import { createCompileClient } from './compile-client.ts'
+import { nodeKey } from './compile-protocol.ts'
+import { compileWorkers } from './compile-worker.ts'
 import { createJsonServer } from './http-json.ts'
 import { listenOnPort, listenOnSocket, refuseSecond } from './listen.ts'
 import { startMeshLoop } from './mesh-loop.ts'
 import { formatXdsMetrics } from './metrics.ts'
 import { controlPlaneNames, keepOwnCertificate } from './own-certificate.ts'
-import { createResourceCache } from './resource-cache.ts'
 import { openStateFiles } from './state-files.ts'
 import { statusRoutes } from './status-api.ts'
 
@@ -87,21 +88,25 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   opened.defer(() => source.stop())
   await source.start()
-  const resourcesOf = createResourceCache()
+  const compiler = createCompileClient(
+    compileWorkers({ settings, capture: 'bind' }),
+    (nodes) => xds.update((node) => nodes.has(nodeKey(node))),
+    (why) => log.error('the compile thread ended and is started anew', { reason: why }),
+  )
+  opened.defer(() => compiler.stop())
   // Asked only by connected proxies, that is, after the loop below has gone round once.
-  const workloadOf = (node: ProxyNode): Workload | undefined => loop.current?.snapshot.workloads.get(`${node.namespace}/${node.workload}`)
+  const whyNot = (node: ProxyNode, identity: SpiffeId): string | undefined => {
+    const serviceAccount = compiler.accounts.get(`${node.namespace}/${node.workload}`)
+    return serviceAccount === undefined ? undefined : whyNotWorkload(node, serviceAccount, identity, trustDomain)
+  }
   const xds = createXdsServer({
     resourcesFor(node, identity) {
-      const workload = workloadOf(node)
       // Gone, or replaced by one of another account: the proxy keeps what it has.
-      if (loop.current === undefined || workload === undefined || whyNotWorkload(workload, identity, trustDomain) !== undefined)
-        return undefined
-      return resourcesOf(loop.current.snapshot, node)
+      const isThere = compiler.accounts.has(`${node.namespace}/${node.workload}`)
+      const resources = compiler.resourcesFor(node)
+      return isThere && whyNot(node, identity) === undefined ? resources : undefined
     },
-    whyNotAdmitted(node, identity) {
-      const workload = workloadOf(node)
-      return workload === undefined ? undefined : whyNotWorkload(workload, identity, trustDomain)
-    },
+    whyNotAdmitted: whyNot,
     trust: () => trust,
     clock,
     log,
@@ -114,7 +119,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     clock,
     log,
     ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
-    onChange: () => xds.update(),
+    compiler,
+    tidy: () => compiler.keepOnly(xds.nodes()),
   })
   opened.defer(() => loop.stop())
   const certificates = signService(
@@ -198,10 +204,15 @@ async function startGrpc(options: GrpcServerOptions, preferred: readonly number[
   return startGrpcServer(options)
 }
 
-function whyNotWorkload({ namespace, name, serviceAccount }: Workload, identity: SpiffeId, trustDomain: string): string | undefined {
+function whyNotWorkload(
+  { namespace, workload }: ProxyNode,
+  serviceAccount: string,
+  identity: SpiffeId,
+  trustDomain: string,
+): string | undefined {
   const expected = workloadSpiffeId({ trustDomain, namespace, serviceAccount })
   if (expected.ok && expected.value === identity) return undefined
-  return `the workload ${namespace}/${name} runs as service account '${serviceAccount}', but the certificate is for ${identity}`
+  return `the workload ${namespace}/${workload} runs as service account '${serviceAccount}', but the certificate is for ${identity}`
 }
 
 function closed(server: Server): Promise<void> {

@@ -76,7 +76,7 @@ function findingsOfCurrentMesh({ loop, source }: StatusApiOptions): () => readon
     const { current } = loop
     if (current === undefined) return []
     if (known?.of !== current) {
-      known = { of: current, findings: source.locate([...current.findings, ...analyzeMesh(current.state, current.snapshot.settings)]) }
+      known = { of: current, findings: source.locate([...current.findings, ...analyzeMesh(current.state, current.settings)]) }
     }
     return known.findings
   }

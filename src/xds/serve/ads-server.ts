@@ -43,8 +43,10 @@ export interface XdsMetrics {
 export interface XdsServer {
   readonly service: GrpcService
   readonly metrics: Readonly<XdsMetrics>
-  /** There are new resources (for anybody). */
-  update(): void
+  /** There are new resources: for anybody, or for the nodes that this concerns. */
+  update(concerns?: (node: ProxyNode) => boolean): void
+  /** Who is connected. */
+  nodes(): readonly ProxyNode[]
   statuses(): readonly ClientStatus[]
   /** Ends every stream, so that clients go elsewhere. */
   close(): void
@@ -162,8 +164,9 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       streams: { [DELTA_ADS_PATH]: open('delta', decodeDelta), [STREAM_ADS_PATH]: open('state-of-the-world', decodeSotw) },
     },
     metrics,
-    update() {
-      for (const stream of streams) waiting.add(stream)
+    nodes: () => [...streams].flatMap(({ admitted }) => admitted?.node ?? []),
+    update(concerns = () => true) {
+      for (const stream of streams) if (stream.admitted !== undefined && concerns(stream.admitted.node)) waiting.add(stream)
       schedule()
     },
     statuses: () => [...streams].flatMap(statusOf),

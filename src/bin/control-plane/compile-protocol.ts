@@ -1,0 +1,78 @@
+// What the main thread and the compile thread say to each other: plain data, copied; resources' bytes are handed over, not copied.
+// compile-client.ts is one end, compile-side.ts the other. Invariant: messages of one direction arrive in the order in which they were sent,
+// so a map is always announced before somebody is served with it, and dropped after.
+import type { Finding } from '../../api/finding.ts'
+import type { AnyApiObject, KindName } from '../../api/kinds.ts'
+import type { AddressPlan } from '../../model/address-plan.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { ProxyNode } from '../../xds/view/proxy-node.ts'
+
+export interface CompileThreadData {
+  readonly settings: MeshSettings
+  readonly capture: 'bind' | 'redirect'
+}
+
+/** For whom resources are made. */
+export type WantedNode = Pick<ProxyNode, 'namespace' | 'workload' | 'isStock'>
+
+export type ToCompileThread =
+  | {
+      readonly kind: 'compile'
+      readonly round: number
+      readonly revision: number
+      /** Everything is in here; what was said before is forgotten. */
+      readonly whole: boolean
+      /** What is new or different since the round before. */
+      readonly changed: readonly AnyApiObject[]
+      readonly removed: readonly (readonly [kind: KindName, key: string])[]
+      /** Undefined: as before. */
+      readonly addresses: AddressPlan | undefined
+      readonly ready: readonly string[] | undefined
+    }
+  | { readonly kind: 'want'; readonly nodes: readonly WantedNode[] }
+  | { readonly kind: 'forget'; readonly ids: readonly string[] }
+
+export interface MeshCounts {
+  readonly services: number
+  readonly routes: number
+  readonly workloads: number
+}
+
+export type FromCompileThread =
+  | {
+      readonly kind: 'compiled'
+      readonly round: number
+      readonly findings: readonly Finding[]
+      readonly counts: MeshCounts
+      /** Service account by workload; undefined: as before. */
+      readonly accounts: ReadonlyMap<string, string> | undefined
+    }
+  | { readonly kind: 'failed'; readonly round: number; readonly reason: string }
+  | MapMessage
+  | { readonly kind: 'served'; readonly nodes: readonly ServedNode[] }
+  | { readonly kind: 'drop'; readonly maps: readonly number[] }
+  /** Everything wanted has been made; so long did it take since the last compile began. */
+  | { readonly kind: 'settled'; readonly busyMs: number }
+
+/** A map of resources, as its difference from one that was announced before. */
+export interface MapMessage {
+  readonly kind: 'map'
+  readonly map: number
+  readonly base: number | undefined
+  readonly removed: readonly string[]
+  readonly names: readonly string[]
+  readonly versions: readonly string[]
+  readonly lengths: readonly number[]
+  /** All changed resources, one after the other. */
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+
+export interface ServedNode {
+  readonly id: string
+  /** Type URL, shared map, own map. */
+  readonly types: readonly (readonly [typeUrl: string, shared: number, own: number])[]
+}
+
+export function nodeKey({ namespace, workload, isStock }: WantedNode): string {
+  return `${namespace}/${workload}${isStock ? ' envoy' : ''}`
+}

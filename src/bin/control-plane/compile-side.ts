@@ -1,0 +1,189 @@
+// The compile thread's work: keeps a copy of the mesh's objects, compiles it, makes the resources of every connected proxy and hands them
+// over. Run by bin/compile-thread.ts; knows no thread itself, so that tests and the bench can run it where they like.
+// Invariants: the newest state wins: a compile that arrives while resources are being made makes them anew from there; what is made for
+// one proxy after the other is made in slices, so that a newcomer does not wait for all others.
+
+import type { Finding } from '../../api/finding.ts'
+import type { AnyApiObject } from '../../api/kinds.ts'
+import { keyOf } from '../../api/object-meta.ts'
+import type { Clock } from '../../base/clock.ts'
+import { errorMessage } from '../../base/errors.ts'
+import type { RegexCompiler } from '../../base/string-matcher.ts'
+import type { AddressPlan } from '../../model/address-plan.ts'
+import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
+import { compileMesh } from '../../operator/compile/compile-mesh.ts'
+import { withReadiness } from '../../operator/compile/with-readiness.ts'
+import { emptyKubeState, type KubeState, nextKubeState } from '../../operator/ingest/kube-state.ts'
+import type { ResourceMap, ServedResources } from '../../xds/generate/resources.ts'
+import {
+  type CompileThreadData,
+  type FromCompileThread,
+  nodeKey,
+  type ServedNode,
+  type ToCompileThread,
+  type WantedNode,
+} from './compile-protocol.ts'
+import { type Announcer, createAnnouncer } from './map-book.ts'
+import { createResourceCache } from './resource-cache.ts'
+
+/** Proxies per slice. */
+const SLICE = 50
+
+type CompileOrder = Extract<ToCompileThread, { kind: 'compile' }>
+
+export class CompileSide {
+  readonly #data: CompileThreadData
+  readonly #compileRegex: RegexCompiler
+  readonly #clock: Clock
+  readonly #post: (message: FromCompileThread) => void
+  readonly #soon: (action: () => void) => void
+  readonly #announcer: Announcer
+  readonly #resourcesOf = createResourceCache()
+  readonly #objects = new Map<string, AnyApiObject>()
+  readonly #wanted = new Map<string, WantedNode>()
+  readonly #served = new Map<string, ServedResources>()
+  /** Whose resources must be looked at, oldest first. */
+  readonly #due = new Set<string>()
+  #state: KubeState = emptyKubeState
+  #addresses: AddressPlan = { strategy: 'loopback', workloads: {} }
+  #ready: ReadonlySet<string> = new Set()
+  #snapshot: MeshSnapshot | undefined
+  #findings: readonly Finding[] = []
+  #accounts = ''
+  #busyMs = 0
+  #scheduled = false
+
+  /** @param soon runs an action after messages that have arrived have been read. */
+  constructor(
+    data: CompileThreadData,
+    how: {
+      readonly compileRegex: RegexCompiler
+      readonly clock: Clock
+      readonly post: (message: FromCompileThread) => void
+      readonly soon: (action: () => void) => void
+    },
+  ) {
+    this.#data = data
+    this.#compileRegex = how.compileRegex
+    this.#clock = how.clock
+    this.#post = how.post
+    this.#soon = how.soon
+    this.#announcer = createAnnouncer(how.post)
+  }
+
+  receive(message: ToCompileThread): void {
+    if (message.kind === 'compile') this.#compile(message)
+    else if (message.kind === 'want') {
+      for (const node of message.nodes) {
+        this.#wanted.set(nodeKey(node), node)
+        this.#due.add(nodeKey(node))
+      }
+      this.#schedule()
+    } else {
+      for (const id of message.ids) {
+        this.#wanted.delete(id)
+        this.#served.delete(id)
+        this.#due.delete(id)
+      }
+    }
+  }
+
+  #compile(order: CompileOrder): void {
+    const startMs = this.#clock.monotonicMs()
+    try {
+      const snapshot = this.#compiled(order)
+      const changed = snapshot !== this.#snapshot
+      this.#snapshot = snapshot
+      const { services, routes, workloads } = snapshot
+      this.#post({
+        kind: 'compiled',
+        round: order.round,
+        findings: this.#findings,
+        counts: { services: services.size, routes: routes.size, workloads: workloads.size },
+        accounts: this.#changedAccounts(snapshot),
+      })
+      if (changed) for (const id of this.#wanted.keys()) this.#due.add(id)
+    } catch (error) {
+      this.#post({ kind: 'failed', round: order.round, reason: errorMessage(error) })
+    }
+    this.#busyMs = this.#clock.monotonicMs() - startMs
+    this.#schedule()
+  }
+
+  #compiled({ whole, changed, removed, addresses, ready }: CompileOrder): MeshSnapshot {
+    if (whole) this.#objects.clear()
+    for (const [kind, key] of removed) this.#objects.delete(`${kind} ${key}`)
+    for (const object of changed) this.#objects.set(`${object.kind} ${keyOf(object)}`, object)
+    if (whole || changed.length + removed.length > 0) this.#state = nextKubeState(this.#state, this.#objects.values())
+    if (addresses !== undefined) this.#addresses = addresses
+    const before = this.#ready
+    if (ready !== undefined) this.#ready = new Set(ready)
+    const input = {
+      ...{ state: this.#state, settings: this.#data.settings, capture: this.#data.capture, compileRegex: this.#compileRegex },
+      ...{ addresses: this.#addresses, ready: this.#ready },
+    }
+    const isReadinessAlone = !whole && changed.length + removed.length === 0 && addresses === undefined && this.#snapshot !== undefined
+    const patched = isReadinessAlone && this.#snapshot !== undefined ? withReadiness(this.#snapshot, before, input) : undefined
+    if (patched !== undefined) return patched
+    const { snapshot, findings } = compileMesh(input, this.#snapshot)
+    this.#findings = findings
+    return snapshot
+  }
+
+  #changedAccounts({ workloads }: MeshSnapshot): ReadonlyMap<string, string> | undefined {
+    const accounts = new Map([...workloads].map(([key, { serviceAccount }]) => [key, serviceAccount]))
+    const text = [...accounts].join('\n')
+    if (text === this.#accounts) return undefined
+    this.#accounts = text
+    return accounts
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#soon(() => {
+      this.#scheduled = false
+      this.#slice()
+    })
+  }
+
+  #slice(): void {
+    const startMs = this.#clock.monotonicMs()
+    const snapshot = this.#snapshot
+    const nodes: ServedNode[] = []
+    let left = SLICE
+    for (const id of this.#due) {
+      if (left-- === 0 || snapshot === undefined) break
+      this.#due.delete(id)
+      const node = this.#wanted.get(id)
+      const resources = node === undefined ? undefined : this.#resourcesOf(snapshot, node)
+      // Gone, or not there yet: its proxy keeps what it has.
+      if (resources === undefined || resources === this.#served.get(id)) continue
+      nodes.push(this.#hand(id, resources))
+    }
+    if (nodes.length > 0) this.#post({ kind: 'served', nodes })
+    this.#busyMs += this.#clock.monotonicMs() - startMs
+    if (this.#due.size > 0 && snapshot !== undefined) this.#schedule()
+    else this.#settle()
+  }
+
+  #hand(id: string, resources: ServedResources): ServedNode {
+    const before = this.#served.get(id)
+    this.#served.set(id, resources)
+    const types = [...resources].map(([typeUrl, { shared, own }]) => {
+      const known = before?.get(typeUrl)
+      return [typeUrl, this.#announcer.numberOf(shared, known?.shared), this.#announcer.numberOf(own, known?.own)] as const
+    })
+    return { id, types }
+  }
+
+  #settle(): void {
+    const held = new Set<ResourceMap>()
+    for (const resources of this.#served.values()) {
+      for (const { shared, own } of resources.values()) held.add(shared).add(own)
+    }
+    const maps = this.#announcer.keepOnly(held)
+    if (maps.length > 0) this.#post({ kind: 'drop', maps })
+    this.#post({ kind: 'settled', busyMs: this.#busyMs })
+  }
+}
