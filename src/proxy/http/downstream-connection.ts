@@ -30,6 +30,10 @@ const MAX_DRAINED_BYTES = 256 * 1024
 /** RFC 9112 9.6: after the last answer, read on for a moment, or a reset may destroy the answer on its way. */
 const LINGER_MS = 1000
 
+/** First octet of a ClientHello's record (RFC 8446 5.1). */
+const TLS_HANDSHAKE = 22
+const TLS_INSIDE = 'TLS inside a CONNECT tunnel is not forwarded: call http://, the mesh encrypts on the way'
+
 export class DownstreamConnection implements ExchangeHost {
   readonly services: HttpServices
   readonly facts: DownstreamPeer['facts']
@@ -52,6 +56,10 @@ export class DownstreamConnection implements ExchangeHost {
   #waitsForDrain = false
   #closing = false
   #clientEnded = false
+  #leaving = false
+  /** The octets that come are inside a tunnel that ends here. */
+  #tunnelled = false
+  #opensTunnel = false
   #drainedBytes = 0
   #lastMoveMs: number
   #routeIdleMs: number | undefined
@@ -94,7 +102,7 @@ export class DownstreamConnection implements ExchangeHost {
 
   /** The exchange under way, or the next, is the last one; the answer says so. What is pipelined behind it is not served. */
   leave(): void {
-    this.mustClose = true
+    this.#leaving = true
   }
 
   /** Another connection manager of the same kind serves from the next request on. */
@@ -111,7 +119,7 @@ export class DownstreamConnection implements ExchangeHost {
 
   get closesAfter(): boolean {
     // Requests that wait behind this one were sent in good faith: they are answered before the connection ends.
-    return this.mustClose || ((this.#clientEnded || this.services.activity.draining) && this.#held === undefined)
+    return this.mustClose || this.#leaving || ((this.#clientEnded || this.services.activity.draining) && this.#held === undefined)
   }
 
   get clientCertLine(): string {
@@ -165,6 +173,13 @@ export class DownstreamConnection implements ExchangeHost {
     if (early !== undefined) upstream.write(early)
   }
 
+  openTunnelHere(): void {
+    // RFC 9110 9.3.6: a 2xx to CONNECT has no body, and from here on Connection of its head means nothing.
+    this.writeText('HTTP/1.1 200 OK\r\n\r\n')
+    this.mustClose = false
+    this.#tunnelled = this.#opensTunnel = true
+  }
+
   exchangeDone(whole: boolean): void {
     this.#exchange = undefined
     this.#routeIdleMs = undefined
@@ -175,7 +190,9 @@ export class DownstreamConnection implements ExchangeHost {
     }
     this.#pausedByExchange = false
     this.#lastMoveMs = this.services.clock.monotonicMs()
-    if (this.closesAfter) return this.#endGracefully()
+    // Whoever was just let into a tunnel still has to be asked what for.
+    if (this.closesAfter && !this.#opensTunnel) return this.#endGracefully()
+    this.#opensTunnel = false
     this.#waitsForDrain = this.#socket.writableNeedDrain
     this.#drainedBytes = 0
     if (!this.#consuming) this.#continue()
@@ -244,6 +261,8 @@ export class DownstreamConnection implements ExchangeHost {
   /** Returns where to read on, or -1 when the head is not complete or was refused. */
   #readHead(chunk: Buffer, at: number): number {
     const { manager } = this.#binding
+    if (this.#tunnelled && !this.#reader.started && chunk[at] === TLS_HANDSHAKE)
+      return this.#refuse(manager, 'ambiguous-request', TLS_INSIDE)
     const state = this.#reader.read(chunk, at)
     if (state === 'incomplete') {
       const headTimeoutMs = manager.requestHeadersTimeoutMs

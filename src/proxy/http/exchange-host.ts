@@ -38,6 +38,8 @@ export interface ExchangeHost {
     idleTimeoutMs: number | undefined,
     onClose: (result: TunnelResult) => void,
   ): void
+  /** CONNECT is accepted: what follows on the connection is what the client says inside the tunnel. */
+  openTunnelHere(): void
   /** @param whole the client got a whole answer; otherwise the connection must be cut. */
   exchangeDone(whole: boolean): void
 }

@@ -16,6 +16,7 @@ import type { Outcome } from '../telemetry/outcome.ts'
 import type { ClusterRuntime, EndpointRuntime } from '../upstream/cluster-runtime.ts'
 import type { UpstreamConnection, UpstreamUser } from '../upstream/upstream-connection.ts'
 import { AttemptLoad } from './attempt-load.ts'
+import { terminatesConnect } from './connect-tunnel.ts'
 import { ExchangeDeadlines } from './exchange-deadlines.ts'
 import type { ExchangeHost } from './exchange-host.ts'
 import { hostOverride, mutationsFor, NO_ROUTE_MUTATIONS } from './header-mutations.ts'
@@ -82,6 +83,7 @@ export class Exchange implements UpstreamUser {
     if (!decision.found) {
       this.#virtualHost = decision.virtualHost
       this.outcome.virtualHost = decision.virtualHost?.name ?? ''
+      if (terminatesConnect(this.#host, this.#manager)) return this.#openTunnelHere()
       if (decision.reason === 'requires-tls') return this.#answer(301, '', `location: ${redirectToTls(request)}\r\n`, 'direct_response')
       return this.fail('no-route')
     }
@@ -157,6 +159,14 @@ export class Exchange implements UpstreamUser {
     if (upgrade === '') return true
     const onRoute = route.action.kind === 'forward' ? route.action.upgrades.get(upgrade) : undefined
     return onRoute ?? this.#manager.upgrades.has(upgrade)
+  }
+
+  #openTunnelHere(): void {
+    this.outcome.status = 200
+    this.outcome.details = 'direct_response'
+    this.#responseStarted = true
+    this.#host.openTunnelHere()
+    this.#finish(true)
   }
 
   #authorized(route: Route): boolean {
