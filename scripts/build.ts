@@ -5,13 +5,15 @@
 //   dist/proxy.js   the sidecar in one file with no package inside: koffi and re2js stay outside and are loaded when something needs them.
 //   dist/proxy-thread.js  what a data thread of the sidecar runs (--concurrency N), under the same rule.
 // Fails when a package got into the proxy: it would be paid for by every workload of every mesh.
-import { existsSync } from 'node:fs'
-import { chmod, rm } from 'node:fs/promises'
+// Built beside dist and swapped in at the end: the first `npx lateen` in a clone runs `prepare`, and a mesh may be running from dist.
+import { existsSync, rmSync } from 'node:fs'
+import { chmod, mkdtemp, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
 import { PROXY_EXTERNALS, packagesIn } from './proxy-bundle.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
+const dist = path.join(root, 'dist')
 const bin = (name: string): string => path.join(root, 'src/bin', name)
 
 /** The dispatcher loads the proxy's own bundle and not a second copy in chunks. */
@@ -26,6 +28,11 @@ const proxyStaysApart: Plugin = {
 
 /** CommonJS packages inside call require(); the name is unusual so that it meets none of theirs. */
 const REQUIRE = "import { createRequire as lateenCreateRequire } from 'node:module'; const require = lateenCreateRequire(import.meta.url);"
+
+const startedMs = performance.now()
+/** As deep as dist, so that the paths in the source maps stay true. */
+const fresh = await mkdtemp(path.join(root, 'dist.partial-'))
+process.on('exit', () => rmSync(fresh, { recursive: true, force: true }))
 
 const common = {
   bundle: true,
@@ -43,7 +50,7 @@ async function buildLateen(): Promise<void> {
   await build({
     ...common,
     entryPoints: { lateen: bin('lateen.ts'), 'compile-thread': bin('compile-thread.ts') },
-    outdir: path.join(root, 'dist'),
+    outdir: fresh,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
     banner: { js: REQUIRE },
@@ -51,14 +58,14 @@ async function buildLateen(): Promise<void> {
     plugins: [proxyStaysApart],
     minifySyntax: true,
   })
-  await chmod(path.join(root, 'dist/lateen.js'), 0o755)
+  await chmod(path.join(fresh, 'lateen.js'), 0o755)
 }
 
 async function buildProxy(): Promise<Metafile> {
   const { metafile } = await build({
     ...common,
     entryPoints: { proxy: bin('proxy.ts'), 'proxy-thread': bin('proxy-thread.ts') },
-    outdir: path.join(root, 'dist'),
+    outdir: fresh,
     external: [...PROXY_EXTERNALS],
     minifySyntax: true,
   })
@@ -70,14 +77,21 @@ async function buildYamlChild(): Promise<void> {
   await build({
     ...common,
     entryPoints: { 'yaml-to-json': path.join(root, 'src/envoy/yaml-to-json.ts') },
-    outdir: path.join(root, 'dist'),
+    outdir: fresh,
     banner: { js: REQUIRE },
     minifySyntax: true,
   })
 }
 
-const startedMs = performance.now()
-await rm(path.join(root, 'dist'), { recursive: true, force: true })
+/** Two renames: a process that starts between them is the only one that can miss it. */
+async function swapIn(): Promise<void> {
+  await chmod(fresh, 0o755)
+  const old = await mkdtemp(path.join(root, 'dist.partial-'))
+  if (existsSync(dist)) await rename(dist, old)
+  await rename(fresh, dist)
+  await rm(old, { recursive: true, force: true })
+}
+
 const missing = ['lateen.ts', 'proxy.ts', 'control-plane.ts'].filter((name) => !existsSync(bin(name)))
 if (missing.length > 0) throw new Error(`src/bin has no ${missing.join(', ')}`)
 const [metafile] = await Promise.all([buildProxy(), buildLateen(), buildYamlChild()])
@@ -88,6 +102,7 @@ if (packages.length > 0) {
   )
   process.exitCode = 1
 } else {
+  await swapIn()
   const bytes = Object.entries(metafile.outputs).find(([name]) => name.endsWith('proxy.js'))?.[1].bytes ?? 0
   console.log(`built dist/lateen.js and dist/proxy.js (${Math.round(bytes / 1024)} KB) in ${Math.round(performance.now() - startedMs)} ms`)
 }

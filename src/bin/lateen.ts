@@ -36,7 +36,10 @@ function failWith(error: unknown): void {
 }
 
 async function main(): Promise<number | undefined> {
-  const [, , word = 'help', ...args] = process.argv
+  const [, , first = 'help', ...rest] = process.argv
+  // `help proxy` is `proxy --help`: those programs are not among the commands of cli/.
+  const isHelp = first === 'help' && rest[0] !== undefined
+  const [word = first, ...args] = isHelp ? [rest[0], '--help'] : [first, ...rest]
   module.enableCompileCache?.(path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'lateen'))
   switch (word) {
     case 'proxy':

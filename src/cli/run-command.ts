@@ -50,9 +50,8 @@ export async function runCommand(word: string, args: readonly string[], context:
       word,
       COMMANDS.map(({ name }) => name),
     )
-    context.writeError(
-      `lateen: there is no command '${word}'${close === undefined ? '' : `; did you mean '${close}'`}? All commands: npx lateen help\n`,
-    )
+    const question = close === undefined ? '.' : `; did you mean '${close}'?`
+    context.writeError(`lateen: there is no command '${word}'${question} All commands: npx lateen help\n`)
     return EXIT.usage
   }
   try {
