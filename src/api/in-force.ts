@@ -44,6 +44,13 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     'http[].route[].weight',
     'http[].route[].headers',
     'exportTo',
+    ...[
+      'tls[].match[].sniHosts',
+      ...['tls[]', 'tcp[]'].flatMap((of) => [
+        ...['destinationSubnets', 'port', 'sourceLabels', 'sourceNamespace', 'gateways'].map((field) => `${of}.match[].${field}`),
+        ...['destination.host', 'destination.subset', 'destination.port', 'weight'].map((field) => `${of}.route[].${field}`),
+      ]),
+    ],
     ...['sourceLabels', 'sourceNamespace', 'gateways'].map((field) => `http[].match[].${field}`),
     ...['timeout', 'redirect', 'rewrite', 'directResponse', 'headers', 'delegate'].map((action) => `http[].${action}`),
     ...['attempts', 'perTryTimeout', 'retryOn', 'retryIgnorePreviousHosts', 'backoff'].map((field) => `http[].retries.${field}`),
@@ -89,6 +96,10 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     'externalName',
     'publishNotReadyAddresses',
   ],
+  MeshConfig: [
+    ...['accessLogFile', 'accessLogFormat', 'enableAutoMtls', 'outboundTrafficPolicy.mode', 'connectTimeout', 'dnsRefreshRate'],
+    ...['trustDomainAliases', 'defaultServiceExportTo', 'defaultVirtualServiceExportTo', 'defaultDestinationRuleExportTo'],
+  ],
   Namespace: [],
   ServiceAccount: [],
   LocalWorkload: ['serviceAccount', 'command', 'workingDirectory', 'env', 'ports', 'publish', 'readinessProbe', 'replicas'],
@@ -98,6 +109,7 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
 export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
   VirtualService: { gateways: '["mesh"]', exportTo: '["*"]' },
   Service: { sessionAffinity: '"None"' },
+  MeshConfig: { accessLogEncoding: '"TEXT"' },
   Sidecar: { 'egress[].captureMode': '"DEFAULT"' },
 }
 

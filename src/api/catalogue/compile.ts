@@ -165,4 +165,12 @@ export const compileCatalogue = {
     fix: 'Correct externalName, or create the Service.',
     example: '# Service\nspec: {type: ExternalName, externalName: reviws.default.svc.cluster.local, ports: [{name: http, port: 80}]}',
   },
+  LTN0232: {
+    severity: 'warning',
+    title: 'A MeshConfig outside of the root namespace',
+    what: "a MeshConfig counts in the root namespace '{namespace}' only",
+    why: 'Whoever may write into the root namespace decides for the whole mesh, and nobody else.',
+    fix: 'Move the object into the root namespace.',
+    example: 'apiVersion: lateen.dev/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh, namespace: default}\nspec: {enableAutoMtls: true}',
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>

@@ -35,6 +35,8 @@ import type { WorkloadGroup } from './workload-group.gen.ts'
 import { workloadGroupSchema } from './workload-group.schema.gen.ts'
 import type { LocalWorkload } from './local-workload.gen.ts'
 import { localWorkloadSchema } from './local-workload.schema.gen.ts'
+import type { MeshConfig } from './mesh-config.gen.ts'
+import { meshConfigSchema } from './mesh-config.schema.gen.ts'
 
 /** Kind -> the type of its objects. */
 export interface ObjectByKind {
@@ -56,6 +58,7 @@ export interface ObjectByKind {
   readonly WorkloadEntry: WorkloadEntry
   readonly WorkloadGroup: WorkloadGroup
   readonly LocalWorkload: LocalWorkload
+  readonly MeshConfig: MeshConfig
 }
 
 export const kindRows = [
@@ -77,4 +80,5 @@ export const kindRows = [
   { kind: 'WorkloadEntry', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'workloadentries', shortNames: ["we"], namespaced: true, schema: workloadEntrySchema },
   { kind: 'WorkloadGroup', group: 'networking.istio.io', versions: ["v1","v1beta1","v1alpha3"], storage: 'v1', plural: 'workloadgroups', shortNames: ["wg"], namespaced: true, schema: workloadGroupSchema },
   { kind: 'LocalWorkload', group: 'lateen.dev', versions: ["v1alpha1"], storage: 'v1alpha1', plural: 'localworkloads', shortNames: ["lw"], namespaced: true, schema: localWorkloadSchema },
+  { kind: 'MeshConfig', group: 'lateen.dev', versions: ["v1alpha1"], storage: 'v1alpha1', plural: 'meshconfigs', shortNames: ["mc"], namespaced: true, schema: meshConfigSchema },
 ] as const

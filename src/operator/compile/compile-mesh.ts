@@ -3,6 +3,7 @@
 import type { Finding } from '../../api/finding.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { CompileInput } from './compile-input.ts'
+import { meshSettings } from './mesh-config.ts'
 import { emptyDraft, sortedByKey } from './mesh-draft.ts'
 import { passes } from './passes.ts'
 import { keepUnchanged } from './unchanged.ts'
@@ -16,9 +17,10 @@ export interface CompiledMesh {
 /** @param previous the snapshot before: what equals it is taken from it, so that whatever was derived from it stays valid. */
 export function compileMesh(input: CompileInput, previous?: MeshSnapshot): CompiledMesh {
   const draft = emptyDraft()
-  const findings = passes.flatMap((pass) => pass(draft, input))
+  const { settings, findings: ofSettings } = meshSettings(input)
+  const findings = [...ofSettings, ...passes.flatMap((pass) => pass(draft, { ...input, settings }))]
   const snapshot: MeshSnapshot = {
-    settings: input.settings,
+    settings,
     services: sortedByKey(draft.services),
     endpoints: sortedByKey(draft.endpoints),
     routes: sortedByKey(draft.routes),

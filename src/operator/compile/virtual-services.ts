@@ -33,11 +33,11 @@ export function virtualServices(draft: MeshDraft, input: CompileInput): readonly
     const hosts = hostsOf(object, input)
     for (const gateway of gatewaysOf(object.spec.gateways, object.metadata.namespace)) {
       if (gateway !== MESH) {
-        addGatewayRoute(object, gateway, hosts, http.routes, l4.routes, draft)
+        addGatewayRoute(object, gateway, hosts, http.routes, l4.routes, draft, input)
         continue
       }
       for (const { host, written, field } of hosts) {
-        const route = { host, ...sectionsFor(MESH, http.routes, l4.routes), ...ownerOf(object) }
+        const route = { host, ...sectionsFor(MESH, http.routes, l4.routes), ...ownerOf(object, input) }
         claims.set(host, [...(claims.get(host) ?? []), { route, field, object }])
         findings.push(...hostFindings(object, route, written, field, draft, input))
       }
@@ -47,8 +47,11 @@ export function virtualServices(draft: MeshDraft, input: CompileInput): readonly
   return findings
 }
 
-function ownerOf(object: VirtualService): Pick<TrafficRoute, 'origin' | 'visibility'> {
-  return { visibility: visibilityOf(object.spec.exportTo, object.metadata.namespace), origin: originOf(object) }
+function ownerOf(object: VirtualService, input: CompileInput): Pick<TrafficRoute, 'origin' | 'visibility'> {
+  return {
+    visibility: visibilityOf(object.spec.exportTo, object.metadata.namespace, input.settings.defaultExportTo.virtualService),
+    origin: originOf(object),
+  }
 }
 
 function sectionsFor(gateway: string, http: readonly BoundRoute[], l4: readonly BoundL4Route[]): Pick<TrafficRoute, 'http' | 'l4'> {
@@ -79,8 +82,9 @@ function addGatewayRoute(
   http: readonly BoundRoute[],
   l4: readonly BoundL4Route[],
   draft: MeshDraft,
+  input: CompileInput,
 ): void {
-  const route = { hosts: hosts.map(({ host }) => host), ...sectionsFor(gateway, http, l4), ...ownerOf(object) }
+  const route = { hosts: hosts.map(({ host }) => host), ...sectionsFor(gateway, http, l4), ...ownerOf(object, input) }
   draft.gatewayRoutes.set(gateway, [...(draft.gatewayRoutes.get(gateway) ?? []), route])
 }
 

@@ -1,0 +1,64 @@
+// The mesh's settings: what the control plane was started with, and over it the MeshConfig of the root namespace. Before all passes.
+// Invariant: one MeshConfig is in force, the oldest; identities stay those of the authority that issues them, whatever it says.
+import { type Finding, finding } from '../../api/finding.ts'
+import type { MeshConfig, MeshConfigSpec } from '../../api/generated/mesh-config.gen.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import { describeOrigin } from '../../model/origin.ts'
+import type { CompileInput } from './compile-input.ts'
+import { durationMs } from './duration-ms.ts'
+import { byAge, originOf } from './mesh-draft.ts'
+
+export interface CompiledSettings {
+  readonly settings: MeshSettings
+  readonly findings: readonly Finding[]
+}
+
+export function meshSettings({ state, settings }: Pick<CompileInput, 'state' | 'settings'>): CompiledSettings {
+  const findings: Finding[] = []
+  let inForce: MeshConfig | undefined
+  for (const object of [...state.objects.MeshConfig.values()].sort(byAge)) {
+    if (object.metadata.namespace !== settings.rootNamespace) {
+      findings.push(finding('LTN0232', object, '', { namespace: settings.rootNamespace }))
+    } else if (inForce === undefined) {
+      inForce = object
+    } else {
+      findings.push(finding('LTN0205', object, '', { what: 'the mesh', winner: describeOrigin(originOf(inForce)) }))
+    }
+  }
+  return { settings: inForce === undefined ? settings : withConfig(settings, inForce.spec), findings }
+}
+
+function withConfig(base: MeshSettings, spec: MeshConfigSpec): MeshSettings {
+  const { outboundTrafficPolicy, defaultServiceExportTo, defaultVirtualServiceExportTo, defaultDestinationRuleExportTo } = spec
+  const { service, virtualService, destinationRule } = base.defaultExportTo
+  return {
+    ...base,
+    accessLog: accessLogOf(base, spec),
+    outboundTraffic: outboundTrafficOf(outboundTrafficPolicy?.mode) ?? base.outboundTraffic,
+    trustDomainAliases: spec.trustDomainAliases ?? base.trustDomainAliases,
+    automaticMutualTls: spec.enableAutoMtls ?? base.automaticMutualTls,
+    connectTimeoutMs: durationMs(spec.connectTimeout) ?? base.connectTimeoutMs,
+    dnsRefreshMs: durationMs(spec.dnsRefreshRate) ?? base.dnsRefreshMs,
+    defaultExportTo: {
+      service: filled(defaultServiceExportTo) ?? service,
+      virtualService: filled(defaultVirtualServiceExportTo) ?? virtualService,
+      destinationRule: filled(defaultDestinationRuleExportTo) ?? destinationRule,
+    },
+  }
+}
+
+/** An empty file switches the log off; a format alone changes the log that there is. */
+function accessLogOf({ accessLog }: MeshSettings, { accessLogFile, accessLogFormat }: MeshConfigSpec): MeshSettings['accessLog'] {
+  const path = accessLogFile ?? accessLog?.path
+  if (path === undefined || path === '') return undefined
+  return { path, format: accessLogFormat === undefined || accessLogFormat === '' ? accessLog?.format : accessLogFormat }
+}
+
+function outboundTrafficOf(mode: string | undefined): MeshSettings['outboundTraffic'] | undefined {
+  if (mode === undefined) return undefined
+  return mode === 'REGISTRY_ONLY' ? 'registry-only' : 'allow-any'
+}
+
+function filled(exportTo: readonly string[] | undefined): readonly string[] | undefined {
+  return exportTo === undefined || exportTo.length === 0 ? undefined : exportTo
+}
