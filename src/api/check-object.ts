@@ -13,7 +13,7 @@ import { readMetadata } from './metadata.ts'
 import type { ApiObject, ObjectSource } from './object-meta.ts'
 import { isRecord } from './record.ts'
 import { collector, type Locate, type Report } from './report.ts'
-import { checkValue } from './schema/check.ts'
+import { checkValue, ownProperty } from './schema/check.ts'
 import type { SchemaNode } from './schema/schema-node.ts'
 import { withoutNulls } from './schema/without-nulls.ts'
 import { checkSemantics } from './validate/semantics.ts'
@@ -41,6 +41,8 @@ export function checkApiObject(value: unknown, locate: Locate, source: ObjectSou
   const schema = schemaOf(info)
   const body = bodyOf(value, schema)
   checkValue(body, schema, [], report)
+  // The API server takes an object without a spec; what its spec would have to have is missing all the same.
+  if (body.spec === undefined && !hasErrors(findings)) checkValue({}, ownProperty(schema.properties, 'spec') ?? {}, ['spec'], report)
   const candidate: ApiObject = {
     apiVersion: String(value.apiVersion),
     kind: info.kind,

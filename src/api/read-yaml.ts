@@ -1,7 +1,7 @@
 // Text to API objects, with the place of every problem. Called by the directory source, `lateen apply` and `lateen analyze`.
 // Invariant: nothing in a text throws. A document that cannot be read costs its own objects only, never those of its neighbours;
 // sizes, nesting and aliases are bounded, because the text may come from anybody.
-import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type Node, parseAllDocuments } from 'yaml'
 import { errorMessage } from '../base/errors.ts'
 import { type Result, succeed } from '../base/result.ts'
 import { checkApiObject } from './check-object.ts'
@@ -83,7 +83,7 @@ function readPiece(chunk: Chunk, index: number, { file, options }: Reader): Read
   const { length } = chunk.text
   if (length > MAX_DOCUMENT_LENGTH) return tooLarge(start, `has a document of ${length} characters; the limit is ${MAX_DOCUMENT_LENGTH}`)
   const place = placesIn(chunk, file)
-  const parsed = parse(chunk.text, place.lines, start)
+  const parsed = parse(chunk.text, start)
   if (!parsed.ok) return { objects: [], findings: parsed.problems, broken: true }
   const item = chunk.item === undefined ? {} : { item: chunk.item }
   const read = parsed.value.map((document, number) => readDocument(document, place, { document: index + number, ...item }, options))
@@ -131,7 +131,7 @@ export function fieldFinder(text: string): (source: ObjectSource, path: FieldPat
     const chunk = list === undefined ? whole : list.items[source.item ?? -1]
     if (chunk === undefined || chunk.text.length > MAX_DOCUMENT_LENGTH) return undefined
     const place = placesIn(chunk, source.file)
-    const parsed = parse(chunk.text, place.lines, { file: source.file, line: 1, column: 1 })
+    const parsed = parse(chunk.text, { file: source.file, line: 1, column: 1 })
     last = { key, documents: parsed.ok ? parsed.value : [], place, inList: list === undefined && source.item !== undefined }
     return last
   }
@@ -143,25 +143,28 @@ export function fieldFinder(text: string): (source: ObjectSource, path: FieldPat
   }
 }
 
-interface Places {
-  readonly lines: LineCounter
-  readonly of: (offset: number) => Position
-}
+/** An offset in a chunk as a place in the whole text. Lines are counted here: the parser's own count skips some of a broken scalar. */
+type Places = (offset: number) => Position
 
 function placesIn(chunk: Chunk, file: string): Places {
-  const lines = new LineCounter()
-  return {
-    lines,
-    of(offset) {
-      const { line, col } = lines.linePos(offset)
-      return { file, line: chunk.linesBefore + line, column: col }
-    },
+  let starts: readonly number[] | undefined
+  return (offset) => {
+    starts ??= [0, ...Array.from(chunk.text.matchAll(/\n/g), ({ index }) => index + 1)]
+    // The parser places what is missing at the end one step beyond it.
+    const at = Math.min(offset, chunk.text.length)
+    let [low, high] = [0, starts.length - 1]
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if ((starts[middle] ?? 0) <= at) low = middle
+      else high = middle - 1
+    }
+    return { file, line: chunk.linesBefore + low + 1, column: at - (starts[low] ?? 0) + 1 }
   }
 }
 
-function parse(text: string, lines: LineCounter, start: Position): Result<readonly Document[], Finding> {
+function parse(text: string, start: Position): Result<readonly Document[], Finding> {
   try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true, strict: true, logLevel: 'error' })
+    const parsed = parseAllDocuments(text, { prettyErrors: false, merge: true, strict: true, logLevel: 'error' })
     return succeed(Array.isArray(parsed) ? parsed.filter((document) => document.contents !== null || document.errors.length > 0) : [])
   } catch (error) {
     // The parser recurses: only a text that is nested thousands deep gets here.
@@ -176,10 +179,10 @@ function readDocument(
   options: CheckOptions,
 ): ReadText {
   if (document.errors.length > 0) {
-    const findings = document.errors.map((error) => findingAt('LTN0101', place.of(error.pos[0]), '', { problem: yamlProblem(error) }))
+    const findings = document.errors.map((error) => findingAt('LTN0101', place(error.pos[0]), '', { problem: yamlProblem(error) }))
     return { objects: [], findings, broken: true }
   }
-  const start = place.of(firstOffset(document))
+  const start = place(firstOffset(document))
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES })
@@ -242,7 +245,7 @@ function locator(document: Document, place: Places): Locate {
       const useValue = isScalar(node) && (!last || at === 'value') && node.range?.[0] !== undefined
       offset = (useValue || found.keyOffset === undefined ? node?.range?.[0] : found.keyOffset) ?? found.keyOffset ?? offset
     }
-    return place.of(offset)
+    return place(offset)
   }
 }
 

@@ -31,10 +31,21 @@ export function parseTrustBundle(pem: string): Result<TrustBundle> {
     if (!facts.ok) return facts
     if (!facts.value.isAuthority) return fail('trust bundle', 'contains a certificate that is not an authority')
     const { certificate } = facts.value
-    roots.push({ certificate, publicKey: certificate.publicKey })
+    const publicKey = publicKeyOf(certificate)
+    if (publicKey === undefined) return fail('trust bundle', 'contains a certificate whose public key cannot be read')
+    roots.push({ certificate, publicKey })
   }
   const text = roots.map(({ certificate }) => encodePem('CERTIFICATE', certificate.raw)).join('')
   return succeed({ roots, pem: text, hash: contentHash(text) })
+}
+
+/** OpenSSL takes a certificate before it has understood the key in it, and throws when it is asked for. */
+function publicKeyOf(certificate: X509Certificate): KeyObject | undefined {
+  try {
+    return certificate.publicKey
+  } catch {
+    return undefined
+  }
 }
 
 /** Why the bundle does not vouch for this leaf now, or undefined when it does. Leaves are signed by a root directly. */

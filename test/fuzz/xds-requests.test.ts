@@ -8,7 +8,10 @@ import { CLUSTER_TYPE, DELTA_ADS_PATH, STREAM_ADS_PATH } from '../../src/envoy/t
 import type { ClientIdentity } from '../feature/support/ads-client.ts'
 import { CART_NODE, SHOP, startTestMesh, type TestMesh } from '../feature/support/mesh.ts'
 
-const ROUNDS = Number(process.env.FUZZ_ROUNDS ?? 150)
+/** `npm run fuzz -- xds` gives the seconds and the seed. */
+const SECONDS = process.env.FUZZ_SECONDS === undefined ? undefined : Number(process.env.FUZZ_SECONDS)
+const SEED = Number(process.env.FUZZ_SEED ?? 11)
+const ROUNDS = 150
 
 /** Sends one message and ends; resolves with the status of the stream. */
 function exchange(
@@ -38,7 +41,7 @@ function exchange(
 test('mutated discovery requests are answered or refused, and the control plane goes on', async (t) => {
   const mesh = await startTestMesh(t, SHOP)
   const identity = await mesh.join('cart')
-  const random = seededRandom(11)
+  const random = seededRandom(SEED)
   const below = (limit: number): number => Math.floor(random() * limit)
   const request = fullCodec.encode('envoy.service.discovery.v3.DeltaDiscoveryRequest', {
     node: { id: CART_NODE, metadata: { SERVICE_ACCOUNT: 'cart', LABELS: { app: 'cart' } } },
@@ -47,7 +50,8 @@ test('mutated discovery requests are answered or refused, and the control plane 
     initialResourceVersions: { a: '1' },
   })
   const allowed = [status.OK, status.INVALID_ARGUMENT, status.PERMISSION_DENIED]
-  for (let round = 0; round < ROUNDS; round++) {
+  const untilMs = SECONDS === undefined ? undefined : performance.now() + SECONDS * 1000
+  for (let round = 0; untilMs === undefined ? round < ROUNDS : performance.now() < untilMs; round++) {
     const bytes = Buffer.from(request)
     for (let change = 0; change < 1 + below(6); change++) bytes[below(bytes.length)] = below(256)
     const { code, details } = await exchange(
