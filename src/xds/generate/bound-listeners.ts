@@ -1,22 +1,22 @@
 // Listeners of a proxy that binds an address for each destination (standalone): inbound ports, services, and HTTP_PROXY.
-import type { Filter, Listener } from '../../envoy/generated/messages.gen.ts'
-import { HTTP_PROXY_ROUTES, listenerName, outboundClusterName, routeConfigName } from '../../envoy/names.ts'
+import type { Filter, FilterChain, Listener } from '../../envoy/generated/messages.gen.ts'
+import { HTTP_PROXY_ROUTES, listenerName, routeConfigName } from '../../envoy/names.ts'
 import type { HostPort } from '../../model/address-plan.ts'
 import { isHttp } from '../../model/service.ts'
 import type { BindCapture } from '../../model/workload.ts'
 import type { InstanceView, ProxyView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
 import { inboundChains, needsInspection, TLS_INSPECTOR } from './inbound-chains.ts'
+import { asksForServerName, ChainBook, l4Chains } from './l4-chains.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
-import { tcpIdleTimeoutMs } from './tcp-idle-timeout.ts'
-import { httpManager, tcpProxy } from './terminal-filters.ts'
+import { httpManager, routeFilters } from './terminal-filters.ts'
 
 export function boundListeners(view: ProxyView): readonly Resource[] {
   const { capture } = view.instance.workload
   if (capture.kind !== 'bind') return []
-  return [...inboundListeners(view.instance, capture), ...serviceListeners(view, capture), ...proxyListener(view.instance, capture)]
+  return [...inboundListeners(view.instance, capture), ...serviceListeners(view, capture), ...proxyListener(view, capture)]
 }
 
 function inboundListeners(view: InstanceView, capture: BindCapture): readonly Resource[] {
@@ -41,26 +41,40 @@ function serviceListeners({ scope, instance }: ProxyView, capture: BindCapture):
     const service = view?.service
     const port = service?.ports.find((each) => each.number === number)
     if (view === undefined || service === undefined || port === undefined) return []
-    const filter = isHttp(port.protocol)
-      ? outboundManager(instance, listen, routeConfigName(number, hostname))
-      : tcpProxy(outboundClusterName(number, '', hostname), instance.settings, tcpIdleTimeoutMs(view, port))
-    return [outbound(listen, filter, metadataOf({ origin: service.origin, services: [service] }))]
+    const metadata = metadataOf({ origin: service.origin, services: [service] })
+    if (isHttp(port.protocol)) {
+      const manager = outboundManager(instance, listen, routeConfigName(number, hostname), { isStock: scope.isStock })
+      return [outbound(listen, [{ filters: [manager] }], metadata)]
+    }
+    const book = new ChainBook()
+    // The address that was called is the proxy's own; what the client means are the service's.
+    const chains = l4Chains(view, port, service.addresses, instance.settings).flatMap((chain) => book.filterChain(chain) ?? [])
+    return chains.length === 0 ? [] : [outbound(listen, chains, metadata)]
   })
 }
 
-function proxyListener(view: InstanceView, { httpProxy }: BindCapture): readonly Resource[] {
-  return httpProxy === undefined ? [] : [outbound(httpProxy, outboundManager(view, httpProxy, HTTP_PROXY_ROUTES), undefined)]
+function proxyListener({ scope, instance }: ProxyView, { httpProxy }: BindCapture): readonly Resource[] {
+  if (httpProxy === undefined) return []
+  const manager = outboundManager(instance, httpProxy, HTTP_PROXY_ROUTES, { isStock: scope.isStock, acceptsConnect: true })
+  return [outbound(httpProxy, [{ filters: [manager] }], undefined)]
 }
 
-function outboundManager(view: InstanceView, listen: HostPort, routeConfig: string): Filter {
+function outboundManager(
+  view: InstanceView,
+  listen: HostPort,
+  routeConfig: string,
+  { isStock, acceptsConnect = false }: { readonly isStock: boolean; readonly acceptsConnect?: boolean },
+): Filter {
   const statPrefix = `outbound_${listenerName(listen.host, listen.port)}`
-  return httpManager({ statPrefix, rds: { configSource: ADS, routeConfigName: routeConfig } }, view.settings)
+  const rds = { configSource: ADS, routeConfigName: routeConfig }
+  return httpManager({ statPrefix, rds, acceptsConnect, filters: routeFilters(isStock) }, view.settings)
 }
 
-function outbound(listen: HostPort, filter: Filter, metadata: Listener['metadata']): Resource {
+function outbound(listen: HostPort, filterChains: readonly FilterChain[], metadata: Listener['metadata']): Resource {
   return resource(listen, {
     trafficDirection: 'OUTBOUND',
-    filterChains: [{ filters: [filter] }],
+    ...(asksForServerName(filterChains) ? { listenerFilters: [TLS_INSPECTOR] } : {}),
+    filterChains,
     ...(metadata === undefined ? {} : { metadata }),
   })
 }

@@ -3,25 +3,25 @@
 // Shared by all proxies of a scope. Invariant: no two chains of a listener match alike; Envoy refuses the listener for it.
 
 import { parseCidr } from '../../base/cidr.ts'
-import type { Filter, FilterChain, FilterChainMatch, Listener } from '../../envoy/generated/messages.gen.ts'
-import { BLACK_HOLE_CLUSTER, listenerName, outboundClusterName, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
+import type { FilterChain, Listener } from '../../envoy/generated/messages.gen.ts'
+import { BLACK_HOLE_CLUSTER, listenerName, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
 import { TLS_INSPECTOR } from './inbound-chains.ts'
+import { asksForServerName, ChainBook, type L4Chain, l4Chains } from './l4-chains.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
-import { tcpIdleTimeoutMs } from './tcp-idle-timeout.ts'
-import { httpManager, tcpProxy } from './terminal-filters.ts'
+import { httpManager, routeFilters, tcpProxy } from './terminal-filters.ts'
 
 export const WILDCARD = '0.0.0.0'
 
 interface DraftListener {
   readonly address: string
   readonly port: number
-  /** By what makes the match unique. */
-  readonly chains: Map<string, FilterChain>
-  rest: Filter | undefined
+  readonly chains: FilterChain[]
+  readonly book: ChainBook
+  rest: FilterChain | undefined
 }
 
 export function outboundListeners(scope: ScopeView): readonly Resource[] {
@@ -32,7 +32,8 @@ export function outboundListeners(scope: ScopeView): readonly Resource[] {
   for (const { port } of ports.filter((each) => isHttp(each.port.protocol))) {
     const statPrefix = `outbound_${listenerName(WILDCARD, port.number)}`
     const rds = { configSource: ADS, routeConfigName: routeConfigName(port.number) }
-    draftAt(drafts, WILDCARD, port.number).rest ??= httpManager({ statPrefix, rds }, scope.settings)
+    const manager = httpManager({ statPrefix, rds, filters: routeFilters(scope.isStock) }, scope.settings)
+    draftAt(drafts, WILDCARD, port.number).rest ??= { filters: [manager] }
   }
   for (const { view, port } of ports.filter((each) => !isHttp(each.port.protocol))) addConnections(drafts, view, port, scope)
   return [...drafts.values()].map((draft) => finish(draft, scope))
@@ -40,32 +41,45 @@ export function outboundListeners(scope: ScopeView): readonly Resource[] {
 
 function draftAt(drafts: Map<string, DraftListener>, address: string, port: number): DraftListener {
   const name = listenerName(address, port)
-  const draft = drafts.get(name) ?? { address, port, chains: new Map(), rest: undefined }
+  const draft = drafts.get(name) ?? { address, port, chains: [], book: new ChainBook(), rest: undefined }
   drafts.set(name, draft)
   return draft
 }
 
 function addConnections(drafts: Map<string, DraftListener>, view: ServiceView, port: ServicePort, scope: ScopeView): void {
   const { service } = view
-  const filter = tcpProxy(outboundClusterName(port.number, '', service.hostname), scope.settings, tcpIdleTimeoutMs(view, port))
   const wildcard = (): DraftListener => draftAt(drafts, WILDCARD, port.number)
   for (const address of service.addresses) {
     if (!address.includes('/')) {
-      draftAt(drafts, address, port.number).rest ??= filter
+      add(draftAt(drafts, address, port.number), l4Chains(view, port, [address], scope.settings))
       continue
     }
-    const range = parseCidr(address)
-    if (range === undefined) continue
-    addChain(wildcard(), address, { prefixRanges: [{ addressPrefix: range.address, prefixLen: range.prefixLength }] }, filter)
+    // A range has a chain of its own, so a route for a part of it cannot be told apart: the one for everything counts.
+    const chains = l4Chains(view, port, [], scope.settings).filter(({ serverNames }) => serverNames.length === 0)
+    if (parseCidr(address) !== undefined)
+      add(
+        wildcard(),
+        chains.slice(0, 1).map((chain) => ({ ...chain, subnets: [address] })),
+      )
   }
   if (service.addresses.length > 0) return
-  if (port.protocol === 'tls' && isServerName(service.hostname))
-    addChain(wildcard(), service.hostname, { serverNames: [service.hostname] }, filter)
-  else wildcard().rest ??= filter
+  const chains = l4Chains(view, port, undefined, scope.settings)
+  const named = port.protocol === 'tls' && isServerName(service.hostname)
+  add(
+    wildcard(),
+    named ? chains.map((chain) => (chain.route === undefined ? { ...chain, serverNames: [service.hostname] } : chain)) : chains,
+  )
 }
 
-function addChain({ chains }: DraftListener, key: string, filterChainMatch: FilterChainMatch, filter: Filter): void {
-  if (!chains.has(key)) chains.set(key, { name: key, filterChainMatch, filters: [filter] })
+/** A chain for every connection is the last, and the first such has the listener. */
+function add(draft: DraftListener, chains: readonly L4Chain[]): void {
+  for (const chain of chains) {
+    const made = draft.book.filterChain(chain)
+    if (made === undefined) continue
+    const names = [...chain.subnets, ...chain.serverNames]
+    if (names.length === 0) draft.rest ??= made
+    else draft.chains.push({ name: names.join(' '), ...made })
+  }
 }
 
 /** Envoy knows `*.example.com`, and no other star. */
@@ -76,14 +90,13 @@ function isServerName(hostname: string): boolean {
 /** What no chain is for goes where all unknown connections go. */
 function finish({ address, port, chains, rest }: DraftListener, scope: ScopeView): Resource {
   const name = listenerName(address, port)
-  const needsName = [...chains.values()].some(({ filterChainMatch }) => filterChainMatch?.serverNames !== undefined)
   const message: Listener = {
     name,
     address: socketAddress({ host: address, port }),
     trafficDirection: 'OUTBOUND',
     bindToPort: false,
-    ...(needsName ? { listenerFilters: [TLS_INSPECTOR] } : {}),
-    filterChains: [...chains.values(), { filters: [rest ?? tcpProxy(unknownCluster(scope), scope.settings)] }],
+    ...(asksForServerName(chains) ? { listenerFilters: [TLS_INSPECTOR] } : {}),
+    filterChains: [...chains, rest ?? { filters: [tcpProxy(unknownCluster(scope), scope.settings)] }],
   }
   return { type: 'envoy.config.listener.v3.Listener', name, message }
 }

@@ -1,10 +1,18 @@
 // What stands at the end of a filter chain: an HTTP connection manager or a TCP proxy, with Istio's defaults.
 import { any } from '../../envoy/any.ts'
-import type { Filter, HttpConnectionManager, HttpFilter } from '../../envoy/generated/messages.gen.ts'
+import type { Filter, HttpConnectionManager, HttpFilter, TcpProxy } from '../../envoy/generated/messages.gen.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { accessLogs } from './access-log.ts'
 
 const ROUTER: HttpFilter = { name: 'envoy.filters.http.router', typedConfig: any('envoy.extensions.filters.http.router.v3.Router', {}) }
+
+/** Routes say what these do, and only to a stock Envoy; ours has neither yet. Order as in Istio. */
+export function routeFilters(isStock: boolean): readonly HttpFilter[] {
+  return isStock ? [FAULT, CORS] : []
+}
+
+const FAULT: HttpFilter = { name: 'envoy.filters.http.fault', typedConfig: any('envoy.extensions.filters.http.fault.v3.HTTPFault', {}) }
+const CORS: HttpFilter = { name: 'envoy.filters.http.cors', typedConfig: any('envoy.extensions.filters.http.cors.v3.Cors', {}) }
 
 /** Only what differs between managers; `filters` come before the router. */
 export type ManagerParts = Pick<
@@ -12,9 +20,11 @@ export type ManagerParts = Pick<
   'statPrefix' | 'rds' | 'routeConfig' | 'forwardClientCertDetails' | 'setCurrentClientCertDetails'
 > & {
   readonly filters?: readonly HttpFilter[]
+  /** Clients may send CONNECT. No route takes it: our proxy routes what is inside, a stock Envoy answers 404. */
+  readonly acceptsConnect?: boolean
 }
 
-export function httpManager({ filters = [], ...parts }: ManagerParts, settings: MeshSettings): Filter {
+export function httpManager({ filters = [], acceptsConnect = false, ...parts }: ManagerParts, settings: MeshSettings): Filter {
   const logs = accessLogs(settings)
   return {
     name: 'envoy.filters.network.http_connection_manager',
@@ -27,7 +37,7 @@ export function httpManager({ filters = [], ...parts }: ManagerParts, settings: 
       // The application's own header passes; the sidecar is not a server that a client should see.
       serverHeaderTransformation: 'PASS_THROUGH',
       generateRequestId: true,
-      upgradeConfigs: [{ upgradeType: 'websocket' }],
+      upgradeConfigs: [{ upgradeType: 'websocket' }, ...(acceptsConnect ? [{ upgradeType: 'CONNECT' }] : [])],
       // What is authorized must be what is routed (Istio's path normalization BASE).
       normalizePath: true,
       streamIdleTimeout: 0,
@@ -36,12 +46,28 @@ export function httpManager({ filters = [], ...parts }: ManagerParts, settings: 
 }
 
 export function tcpProxy(cluster: string, settings: MeshSettings, idleTimeoutMs?: number): Filter {
+  return tcpFilter({ statPrefix: cluster, cluster }, settings, idleTimeoutMs)
+}
+
+export function weightedTcpProxy(
+  statPrefix: string,
+  clusters: readonly { readonly name: string; readonly weight: number }[],
+  settings: MeshSettings,
+  idleTimeoutMs?: number,
+): Filter {
+  return tcpFilter({ statPrefix, weightedClusters: { clusters } }, settings, idleTimeoutMs)
+}
+
+function tcpFilter(
+  parts: Pick<TcpProxy, 'statPrefix' | 'cluster' | 'weightedClusters'>,
+  settings: MeshSettings,
+  idleTimeoutMs: number | undefined,
+): Filter {
   const logs = accessLogs(settings)
   return {
     name: 'envoy.filters.network.tcp_proxy',
     typedConfig: any('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
-      statPrefix: cluster,
-      cluster,
+      ...parts,
       ...(idleTimeoutMs === undefined ? {} : { idleTimeout: idleTimeoutMs }),
       ...(logs.length === 0 ? {} : { accessLog: logs }),
     }),

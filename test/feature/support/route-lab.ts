@@ -32,12 +32,12 @@ const MESH = `
 apiVersion: v1
 kind: Service
 metadata: {name: server, namespace: default}
-spec: {selector: {app: server}, ports: [{name: http, port: 9080}, {name: tcp, port: 9081}]}
+spec: {selector: {app: server}, ports: [{name: http, port: 9080}, {name: tcp, port: 9081}, {name: tls, port: 9082}]}
 ---
 apiVersion: lateen.dev/v1alpha1
 kind: LocalWorkload
 metadata: {name: server, namespace: default, labels: {app: server, version: v1}}
-spec: {serviceAccount: server, command: [x], ports: [{name: http, containerPort: 9080}, {name: tcp, containerPort: 9081}]}
+spec: {serviceAccount: server, command: [x], ports: [{name: http, containerPort: 9080}, {name: tcp, containerPort: 9081}, {name: tls, containerPort: 9082}]}
 ---
 apiVersion: lateen.dev/v1alpha1
 kind: LocalWorkload
@@ -58,7 +58,9 @@ spec: {host: server, subsets: [{name: v1, labels: {version: v1}}]}
 
 export interface RouteLab {
   readonly received: http.IncomingMessage[]
+  /** The sidecar's listeners for the service's ports 9081 (TCP) and 9082 (TLS). */
   readonly tcpPort: number
+  readonly tlsPort: number
   /** Asks through the client's sidecar. */
   ask(path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>
 }
@@ -72,8 +74,9 @@ export interface Answer {
 export interface Application {
   /** Answers; leaves the request open when it does nothing. */
   readonly answer?: http.RequestListener
-  /** Where the endpoints of the TCP port listen. */
+  /** Where the endpoints of the TCP and TLS ports listen. */
   readonly tcpPort?: number
+  readonly tlsPort?: number
 }
 
 /** Undefined: there is no Envoy here, and the test is skipped. */
@@ -97,11 +100,11 @@ export async function startRouteLab(
   await once(application, 'listening')
   const address = application.address()
   assert.ok(address !== null && typeof address === 'object')
-  const [service = 0, tcpPort = 0, httpProxy = 0, admin = 0] = await freePorts(4)
+  const [service = 0, tcpPort = 0, tlsPort = 0, httpProxy = 0, admin = 0] = await freePorts(5)
   const resources = resourcesFor(objects, {
     isStock: binary !== undefined,
-    server: [address.port, app.tcpPort ?? 9],
-    client: [service, tcpPort],
+    server: [address.port, app.tcpPort ?? 9, app.tlsPort ?? 9],
+    client: [service, tcpPort, tlsPort],
     httpProxy,
   })
   if (binary === undefined) await startProxy(t, configOf(resources))
@@ -113,7 +116,7 @@ export async function startRouteLab(
     const envoy = await startEnvoy(binary, bootstrap, admin)
     t.after(() => envoy.stop())
   }
-  return { received, tcpPort, ask: (path, headers = {}) => ask(service, path, headers) }
+  return { received, tcpPort, tlsPort, ask: (path, headers = {}) => ask(service, path, headers) }
 }
 
 interface Ports {
@@ -135,7 +138,7 @@ function resourcesFor(objects: string, ports: Ports): EnvoyResources {
       workloads: {
         'default/server': {
           ...sidecar('server', 0),
-          inbound: [9080, 9081].map((port, index) => ({
+          inbound: [9080, 9081, 9082].map((port, index) => ({
             name: '',
             containerPort: port,
             listen: at(ports.server[index] ?? 0),
@@ -144,7 +147,7 @@ function resourcesFor(objects: string, ports: Ports): EnvoyResources {
         },
         'default/client': {
           ...sidecar('client', ports.httpProxy),
-          outbound: [9080, 9081].map((port, index) => ({
+          outbound: [9080, 9081, 9082].map((port, index) => ({
             service: 'default/server',
             port,
             listen: at(ports.client[index] ?? 0),
