@@ -99,9 +99,14 @@ function report(file: string, loaded: Result<LoadedBootstrap>): number {
   const warnings = loaded.ok ? loaded.value.warnings : []
   for (const { path: at, message } of problems) process.stdout.write(`error: ${at === '' ? file : at}: ${message}\n`)
   for (const { path: at, message } of warnings) process.stdout.write(`warning: ${at}: ${message}\n`)
-  if (loaded.ok) process.stdout.write(`${file}: configuration is usable${warnings.length === 0 ? '' : `, ${warnings.length} warnings`}\n`)
-  else process.stdout.write(`${file}: ${problems.length} problems\n`)
+  if (loaded.ok)
+    process.stdout.write(`${file}: configuration is usable${warnings.length === 0 ? '' : `, ${counted(warnings, 'warning')}`}\n`)
+  else process.stdout.write(`${file}: ${counted(problems, 'problem')}\n`)
   return loaded.ok ? 0 : 1
+}
+
+function counted(list: readonly unknown[], what: string): string {
+  return `${list.length} ${what}${list.length === 1 ? '' : 's'}`
 }
 
 /** Beside the bundle in dist, or the source. */
