@@ -4,7 +4,7 @@
 import type { Clock, Timer } from '../../base/clock.ts'
 import { errorMessage } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
-import { formatProblems } from '../../base/result.ts'
+import { formatProblems, type Problem } from '../../base/result.ts'
 import { type ReadonlyWatchable, Watchable } from '../../base/watchable.ts'
 import type { Assembler, Resources, Waiting } from '../config/assemble.ts'
 import type { ProxyConfig } from '../config/proxy-config.ts'
@@ -32,12 +32,14 @@ export interface LiveStatus {
 const PATIENCE_MS = 15_000
 /** A listener that could not open is tried again: its port may be in the hands of a predecessor that still drains. */
 const RETRY_LISTEN_MS = 1000
+const MAX_WARNED = 1000
 
 export class LiveConfig {
   readonly #options: LiveConfigOptions
   readonly #status = new Watchable<LiveStatus>({ ready: false, applied: 0, waiting: [], failures: [] })
   #applying = false
   #again = false
+  readonly #warned = new Set<string>()
   #patience = true
   #patienceTimer: Timer | undefined
   #retryTimer: Timer | undefined
@@ -83,6 +85,7 @@ export class LiveConfig {
     const assembled = assembler.assemble(resources(), before, this.#patience)
     for (const { type, name, problems } of assembled.rejected)
       log.error('a resource cannot be used together with the others', { type, name, problem: formatProblems(problems) })
+    for (const warning of assembled.warnings) this.#warnOnce(warning)
     this.#watchPatience(assembled.waiting)
     const problems = await dataPlane.apply(assembled.config)
     const failures = problems.map(({ listener, message }) => `${listener}: ${message}`)
@@ -94,6 +97,15 @@ export class LiveConfig {
     this.#status.set({ ready: status.ready || complete, applied: status.applied + 1, waiting: assembled.waiting, failures })
     const { listeners, clusters } = assembled.config
     log.debug('configuration applied', { listeners: listeners.size, clusters: clusters.size, waiting: assembled.waiting.length })
+  }
+
+  /** Every update reads the same resources: what was said once is known. */
+  #warnOnce({ path, message }: Problem): void {
+    const text = `${path}: ${message}`
+    if (this.#warned.has(text)) return
+    if (this.#warned.size >= MAX_WARNED) this.#warned.clear()
+    this.#warned.add(text)
+    this.#options.log.warn('not in force', { field: path, reason: message })
   }
 
   /** Something is missing: give it time once, then go on without it. When all is there, the next gap gets its own time. */

@@ -25,7 +25,9 @@ export function decodeBootstrap(
   dropped: readonly Problem[] = [],
 ): Result<StaticConfiguration> {
   const secrets = new Map((bootstrap.staticResources?.secrets ?? []).map((secret) => [secret.name ?? '', secret]))
-  const full: DecodeSettings = { ...settings, secrets }
+  const services = bootstrap.dynamicResources?.adsConfig?.grpcServices ?? []
+  const grpcClusters = new Set(services.map(({ envoyGrpc }) => envoyGrpc?.clusterName ?? ''))
+  const full: DecodeSettings = { ...settings, secrets, grpcClusters }
   const listeners = received(bootstrap.staticResources?.listeners, 'static_resources.listeners', dropped)
   const clusters = received(bootstrap.staticResources?.clusters, 'static_resources.clusters', dropped)
   const resources: Resources = { listeners: listeners.byName, clusters: clusters.byName, routes: new Map(), endpoints: new Map() }

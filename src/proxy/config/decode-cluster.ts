@@ -23,6 +23,9 @@ const DISCOVERY = {
   ORIGINAL_DST: 'original-destination',
 } as const
 
+/** A warning and not a refusal: most servers of such clusters speak both. */
+const HTTP2_NOT_SPOKEN = 'asks for HTTP/2, and requests are sent to it with HTTP/1.1: a server that speaks only HTTP/2 will not answer'
+
 const HOUR_MS = 3_600_000
 
 export function decodeCluster(message: envoy.Cluster, at: string, context: DecodeContext): DecodedCluster | undefined {
@@ -35,6 +38,8 @@ export function decodeCluster(message: envoy.Cluster, at: string, context: Decod
   }
   const balancer = decodeBalancer(message, discovery, at, context)
   const { protocol, common } = decodeUpstreamProtocol(message, at, context)
+  if (protocol === 'http2' && context.settings.grpcClusters?.has(name) !== true)
+    context.warnings.push({ path: `${at}http2_protocol_options`, message: `cluster '${name}' ${HTTP2_NOT_SPOKEN}` })
   const transport = decodeUpstreamTransport(message.transportSocket, `${at}transport_socket`, context)
   const transportMatches = decodeTransportMatches(message, at, context)
   const endpoints = discovery === 'eds' ? [] : decodeEndpoints(message.loadAssignment, endpointRules, `${at}load_assignment.`, context)

@@ -20,6 +20,8 @@ export interface DecodeSettings {
   readonly allowUnsupported: boolean
   /** Secrets of a bootstrap, by name: a reference to one is replaced by its content. */
   readonly secrets?: ReadonlyMap<string, Secret> | undefined
+  /** Clusters of the control plane: spoken to by the proxy's own HTTP/2 codec. */
+  readonly grpcClusters?: ReadonlySet<string> | undefined
 }
 
 export class DecodeContext {

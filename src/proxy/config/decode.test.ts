@@ -103,6 +103,18 @@ test('a balancer that is not in force is refused', () => {
   assert.match(problemsOf(bootstrap([listener()], [cluster({ lb_policy: 'RING_HASH' })])).join(), /lb_policy: RING_HASH/)
 })
 
+test('a cluster for HTTP/2 is warned about by name, unless it is the control plane, whose language is spoken', () => {
+  const http2 = cluster({ http2_protocol_options: {} })
+  const warned = decode(bootstrap([listener()], [http2])).warnings
+  assert.deepEqual(
+    warned.map(({ path }) => path.replace(/^.*\./, '')),
+    ['http2_protocol_options'],
+  )
+  assert.match(warned[0]?.message ?? '', /^cluster 'reviews' asks for HTTP\/2/)
+  const ads = { api_type: 'DELTA_GRPC', grpc_services: [{ envoy_grpc: { cluster_name: 'reviews' } }] }
+  assert.deepEqual(decode({ ...bootstrap([listener()], [http2]), dynamic_resources: { ads_config: ads } }).warnings, [])
+})
+
 test('virtual hosts are sorted into exact, suffix, prefix and default', () => {
   const hosts = ['*.b.com', 'A.com', 'x.*', '*', '*.a.b.com'].map((domain) => ({ name: domain, domains: [domain], routes: [] }))
   const { routes } = http(bootstrap([listener({}, [manager({ route_config: { virtual_hosts: hosts } })])]))
