@@ -70,6 +70,19 @@ function opening(): Buffer {
 
 const OPENING = opening()
 
+/** One for all: what is kept is copied out of it. */
+const READ_BUFFER = Buffer.alloc(256 * 1024)
+
+/** Buffers of messages that have been read, for the next. */
+const spare: Buffer[] = []
+
+function takeBuffer(length: number): Buffer {
+  const at = spare.findIndex((buffer) => buffer.length >= length)
+  if (at !== -1) for (const buffer of spare.splice(at, 1)) return buffer
+  spare.length = Math.min(spare.length, 50)
+  return Buffer.allocUnsafeSlow(Math.max(4096, 2 ** Math.ceil(Math.log2(length))))
+}
+
 export class AdsLoadClient {
   readonly number: number
   readonly node: { readonly id: string; readonly metadata: Readonly<Record<string, string>> }
@@ -84,7 +97,10 @@ export class AdsLoadClient {
   #pending: Buffer = Buffer.alloc(0)
   /** Of the DATA frame that is being read. */
   #dataLeft = 0
-  #message: Buffer[] = []
+  readonly #head = Buffer.alloc(5)
+  #headBytes = 0
+  #message: Buffer | undefined
+  #messageLength = 0
   #messageBytes = 0
   #unacknowledged = 0
   #first = true
@@ -98,21 +114,28 @@ export class AdsLoadClient {
   connect(port: number): void {
     this.#pending = Buffer.alloc(0)
     this.#dataLeft = 0
-    this.#message = []
+    this.#message = undefined
+    this.#headBytes = 0
     this.#messageBytes = 0
     this.#unacknowledged = 0
     this.#first = true
     this.synced = false
     this.#answered.clear()
     this.#named.clear()
-    const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+    const onread = {
+      buffer: READ_BUFFER,
+      callback: (length: number, buffer: Uint8Array) => {
+        this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, length))
+        return true
+      },
+    }
+    const socket = connect({ host: '127.0.0.1', port, noDelay: true, onread })
     this.#socket = socket
     let why = 'closed'
     socket.on('error', (error) => {
       why = error.message
     })
     socket.on('close', () => this.#events.closed(this, why))
-    socket.on('data', (chunk) => this.#read(chunk))
     socket.on('connect', () => {
       socket.write(OPENING)
       this.#subscribe(CLUSTER_TYPE, [])
@@ -168,7 +191,8 @@ export class AdsLoadClient {
       this.#control(type ?? 0, bytes[4] ?? 0, bytes.subarray(9, 9 + length))
       bytes = bytes.subarray(9 + length)
     }
-    this.#pending = bytes
+    // The read buffer is everybody's.
+    this.#pending = Buffer.from(bytes)
   }
 
   #control(type: number, flags: number, payload: Buffer): void {
@@ -185,18 +209,28 @@ export class AdsLoadClient {
   }
 
   #take(part: Buffer): void {
-    this.#message.push(part)
-    this.#messageBytes += part.length
-    while (this.#messageBytes >= 5) {
-      const first = this.#message[0]
-      const head = first !== undefined && first.length >= 5 ? first : Buffer.concat(this.#message)
-      const length = head.readUInt32BE(1)
-      if (this.#messageBytes < 5 + length) return
-      const whole = Buffer.concat(this.#message)
-      const rest = whole.subarray(5 + length)
-      this.#message = rest.length === 0 ? [] : [rest]
-      this.#messageBytes = rest.length
-      this.#apply(whole.subarray(5, 5 + length))
+    let rest = part
+    while (rest.length > 0) {
+      if (this.#message === undefined) {
+        const wanted = 5 - this.#headBytes
+        rest.copy(this.#head, this.#headBytes, 0, wanted)
+        this.#headBytes += Math.min(wanted, rest.length)
+        rest = rest.subarray(wanted)
+        if (this.#headBytes < 5) return
+        this.#messageLength = this.#head.readUInt32BE(1)
+        this.#message = takeBuffer(this.#messageLength)
+        this.#messageBytes = 0
+      }
+      const copied = rest.copy(this.#message, this.#messageBytes, 0, this.#messageLength - this.#messageBytes)
+      this.#messageBytes += copied
+      rest = rest.subarray(copied)
+      if (this.#messageBytes === this.#messageLength) {
+        const whole = this.#message
+        this.#message = undefined
+        this.#headBytes = 0
+        this.#apply(whole.subarray(0, this.#messageLength))
+        spare.push(whole)
+      }
     }
   }
 

@@ -68,6 +68,7 @@ export function createCompileClient(
   const wanted = new Map<string, WantedNode>()
   const pending = new Map<number, Pending>()
   let unsaid: WantedNode[] = []
+  let unannounced = new Set<string>()
   let sent: CompileRequest | undefined
   let accounts: ReadonlyMap<string, string> = new Map()
   let busyMs = 0
@@ -80,7 +81,18 @@ export function createCompileClient(
       const parts = types.map(([typeUrl, shared, own]) => [typeUrl, { shared: mapOf(shared), own: mapOf(own) }] as const)
       if (wanted.has(id)) served.set(id, new Map(parts))
     }
-    onServed(new Set(nodes.map(({ id }) => id)))
+    if (unannounced.size === 0) setImmediate(announce)
+    for (const { id } of nodes) unannounced.add(id)
+  }
+  // Once per turn of the loop: thousands may come at once, and each costs a look at all.
+  const announce = (): void => {
+    const nodes = unannounced
+    unannounced = new Set()
+    onServed(nodes)
+  }
+  const sayWanted = (): void => {
+    if (!stopped) thread.post({ kind: 'want', nodes: unsaid })
+    unsaid = []
   }
   const message = (from: FromCompileThread): void => {
     if (from.kind === 'map') maps.set(from.map, takeMap(from, from.base === undefined ? undefined : maps.get(from.base)))
@@ -143,11 +155,7 @@ export function createCompileClient(
       if (!wanted.has(id)) {
         const { namespace, workload, isStock } = node
         wanted.set(id, { namespace, workload, isStock })
-        if (unsaid.length === 0)
-          queueMicrotask(() => {
-            thread.post({ kind: 'want', nodes: unsaid })
-            unsaid = []
-          })
+        if (unsaid.length === 0) setImmediate(sayWanted)
         unsaid.push({ namespace, workload, isStock })
       }
       return served.get(id)

@@ -50,7 +50,8 @@ export class CompileSide {
   #snapshot: MeshSnapshot | undefined
   #findings: readonly Finding[] = []
   #accounts = ''
-  #busyMs = 0
+  /** Since the last compile began, until all that it changed is made; newcomers do not count. */
+  #busyMs: number | undefined
   #scheduled = false
 
   /** @param soon runs an action after messages that have arrived have been read. */
@@ -162,7 +163,7 @@ export class CompileSide {
       nodes.push(this.#hand(id, resources))
     }
     if (nodes.length > 0) this.#post({ kind: 'served', nodes })
-    this.#busyMs += this.#clock.monotonicMs() - startMs
+    if (this.#busyMs !== undefined) this.#busyMs += this.#clock.monotonicMs() - startMs
     if (this.#due.size > 0 && snapshot !== undefined) this.#schedule()
     else this.#settle()
   }
@@ -178,6 +179,8 @@ export class CompileSide {
   }
 
   #settle(): void {
+    // Newcomers alone make no map superfluous.
+    if (this.#busyMs === undefined) return
     const held = new Set<ResourceMap>()
     for (const resources of this.#served.values()) {
       for (const { shared, own } of resources.values()) held.add(shared).add(own)
@@ -185,5 +188,6 @@ export class CompileSide {
     const maps = this.#announcer.keepOnly(held)
     if (maps.length > 0) this.#post({ kind: 'drop', maps })
     this.#post({ kind: 'settled', busyMs: this.#busyMs })
+    this.#busyMs = undefined
   }
 }

@@ -51,6 +51,7 @@ export interface MeshLoop {
 
 /** Rounds for readiness alone take a quarter of the compile thread at most. */
 const PACE = 3
+const MAX_PACE_MS = 1000
 
 export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop> {
   const { source, book, clock, log } = options
@@ -110,7 +111,7 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
       ready = next
       // Not debounced: an endpoint that answers (or stops answering) is what requests wait for. But a stream of such changes may not
       // take more than a share of the processor: the longer a round takes, the more of them it gathers.
-      const waitMs = roundEndMs + options.compiler.busyMs * PACE - clock.monotonicMs()
+      const waitMs = roundEndMs + Math.min(options.compiler.busyMs * PACE, MAX_PACE_MS) - clock.monotonicMs()
       if (paced !== undefined) return
       if (waitMs <= 0) return ignore(refresh(), 'rounds do not reject')
       paced = clock.after(waitMs, () => {
