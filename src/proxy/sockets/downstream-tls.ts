@@ -41,6 +41,8 @@ export class DownstreamTlsServer {
   readonly #stops: (() => void)[] = []
   readonly #alpn: string[]
   readonly #waiting = new Map<string, Handlers>()
+  /** Connections that came before the first certificate. */
+  readonly #early = new Set<() => void>()
   #servers: { withAlpn: Server; withoutAlpn: Server } | undefined
   #ticketKeys = randomBytes(48)
   #localPrincipal = ''
@@ -69,10 +71,7 @@ export class DownstreamTlsServer {
   /** Hands a socket over. @param offered ALPN of an inspected ClientHello, or undefined. */
   accept(socket: Socket, offered: readonly string[] | undefined, handlers: Handlers): void {
     const servers = this.#servers
-    if (servers === undefined) {
-      socket.destroy()
-      return handlers.onRefused('TLS_error: this listener has no certificate yet')
-    }
+    if (servers === undefined) return this.#waitForCertificate(socket, offered, handlers)
     const key = connectionKey(socket)
     this.#waiting.set(key, handlers)
     socket.once('close', () => this.#refuse(key, 'the peer closed the connection during the handshake'))
@@ -80,6 +79,27 @@ export class DownstreamTlsServer {
     const common = offered === undefined || offered.length === 0 || offered.some((protocol) => this.#alpn.includes(protocol))
     const server = common ? servers.withAlpn : servers.withoutAlpn
     server.emit('connection', socket)
+  }
+
+  /** The first certificate is on its way: who comes before it waits as long as a handshake may take. */
+  #waitForCertificate(socket: Socket, offered: readonly string[] | undefined, handlers: Handlers): void {
+    const stop = (): void => {
+      timer.cancel()
+      this.#early.delete(go)
+      socket.removeListener('close', refuse)
+    }
+    const refuse = (): void => {
+      stop()
+      socket.destroy()
+      handlers.onRefused('TLS_error: this listener has no certificate yet')
+    }
+    const go = (): void => {
+      stop()
+      this.accept(socket, offered, handlers)
+    }
+    const timer = this.#clock.after(HANDSHAKE_TIMEOUT_MS, refuse, { background: true })
+    this.#early.add(go)
+    socket.once('close', refuse)
   }
 
   close(): void {
@@ -92,6 +112,7 @@ export class DownstreamTlsServer {
     if (options === undefined) return
     if (this.#servers === undefined) {
       this.#servers = { withAlpn: this.#createServer(options, this.#alpn), withoutAlpn: this.#createServer(options, []) }
+      for (const go of this.#early) go()
     } else {
       this.#servers.withAlpn.setSecureContext(options)
       this.#servers.withoutAlpn.setSecureContext(options)

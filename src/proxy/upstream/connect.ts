@@ -54,14 +54,10 @@ export interface ConnectServices {
 
 /** Starts connecting; the returned function gives up. */
 export function openConnection(target: ConnectTarget, services: ConnectServices, handler: ConnectHandler, reader?: ReadBuffer): () => void {
-  const context = target.transport?.secureContext()
+  const { transport } = target
+  const context = transport?.secureContext()
+  if (transport !== undefined && context === undefined) return openWhenReady(transport, target, services, handler, reader)
   let settled = false
-  if (target.transport !== undefined && context === undefined) {
-    queueMicrotask(() => finish('upstream-identity', 'TLS_error: no certificate or roots for this connection yet'))
-    return () => {
-      settled = true
-    }
-  }
   const address = {
     host: target.host,
     port: target.port,
@@ -70,7 +66,6 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
     ...(reader === undefined ? {} : { onread: reader.options }),
     ...(target.bindAddress === undefined ? {} : { localAddress: target.bindAddress }),
   }
-  const { transport } = target
   const socket: Socket =
     transport === undefined || context === undefined
       ? connectTcp(address)
@@ -124,6 +119,30 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
   }
 
   return abandon
+}
+
+/** The first certificate is on its way: who connects before it came waits for it, no longer than for any other obstacle. */
+function openWhenReady(
+  transport: TlsTransport,
+  target: ConnectTarget,
+  services: ConnectServices,
+  handler: ConnectHandler,
+  reader: ReadBuffer | undefined,
+): () => void {
+  const stopWaiting = (): void => {
+    services.wheel.cancel(deadline)
+    stop()
+  }
+  let abandon = stopWaiting
+  const deadline = services.wheel.after(target.connectTimeoutMs, () => {
+    stop()
+    handler.failed('upstream-identity', 'TLS_error: no certificate or roots for this connection yet')
+  })
+  const stop = transport.whenReady(() => {
+    services.wheel.cancel(deadline)
+    abandon = openConnection(target, services, handler, reader)
+  })
+  return () => abandon()
 }
 
 function watchHandshake(

@@ -54,6 +54,21 @@ export class TlsTransport {
     if (this.#roots !== undefined) this.#stops.push(this.#roots.watch(renew))
   }
 
+  /** Calls back once, when the certificate and the roots have come; the returned function stops waiting. */
+  whenReady(ready: () => void): () => void {
+    const stops: (() => void)[] = []
+    const stop = (): void => {
+      for (const each of stops) each()
+    }
+    const check = (): void => {
+      if (this.secureContext() === undefined) return
+      stop()
+      ready()
+    }
+    for (const watched of [this.#keyPair, this.#roots]) if (watched !== undefined) stops.push(watched.watch(check))
+    return stop
+  }
+
   /** Undefined: the certificate or the roots are not known yet. */
   secureContext(): SecureContext | undefined {
     if (this.#context !== undefined) return this.#context
