@@ -1,0 +1,103 @@
+// Every field in force does something: setting it, to some value that is accepted, changes what proxies get or yields a Finding. The
+// fields that are not in force are in-force.test.ts's. The schemas are walked, so that a field cannot be put into force and forgotten.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseAllDocuments } from 'yaml'
+import { checkApiObject } from '../../src/api/check-object.ts'
+import { hasErrors } from '../../src/api/finding.ts'
+import { fieldsInForce } from '../../src/api/in-force.ts'
+import { type AnyApiObject, type KindName, kindInfo, kinds, schemaOf } from '../../src/api/kinds.ts'
+import { isRecord } from '../../src/api/record.ts'
+import type { SchemaNode } from '../../src/api/schema/schema-node.ts'
+import { compileRegex } from '../../src/base/regex.ts'
+import { MESH, SILENT_BY_NATURE, valuesFor } from './nothing-silent-mesh.ts'
+import { outcomeOf } from './outcome.ts'
+
+const documents = parseAllDocuments(MESH).map((document): unknown => document.toJS())
+const base = documents.map((value) => read(value))
+const before = outcomeOf(base.flatMap(({ object }) => object ?? []))
+
+interface Read {
+  readonly object: AnyApiObject | undefined
+  readonly findings: readonly string[]
+  readonly refused: boolean
+}
+
+function read(value: unknown): Read {
+  const { object, findings } = checkApiObject(value, () => undefined, undefined, { defaultNamespace: 'default', compileRegex })
+  return { object, findings: findings.map(({ code, path }) => `${code} ${path}`), refused: hasErrors(findings) }
+}
+
+/** Leaves at or below the pattern: `http[].match[].uri` -> its exact, prefix and regex. */
+function leavesOf(node: SchemaNode, pattern: string): readonly string[] {
+  if (node.items !== undefined) return leavesOf(node.items, `${pattern}[]`)
+  if (node.values !== undefined) return leavesOf(node.values, `${pattern}{}`)
+  const fields = Object.entries(node.properties ?? {})
+  if (fields.length === 0) return [pattern]
+  return fields.flatMap(([name, child]) => leavesOf(child, pattern === '' ? name : `${pattern}.${name}`))
+}
+
+function nodeAt(schema: SchemaNode, steps: readonly string[]): SchemaNode {
+  return steps.reduce<SchemaNode>(
+    (node, step) => (step === '[]' ? node.items : step === '{}' ? node.values : node.properties?.[step]) ?? {},
+    schema,
+  )
+}
+
+/** The value with the field set in the first entry of every list on the way; what is not there is made. */
+function withField(value: unknown, steps: readonly string[], wanted: unknown): unknown {
+  const [step, ...rest] = steps
+  if (step === undefined) return wanted
+  if (step === '[]') {
+    const list: readonly unknown[] = Array.isArray(value) ? value : []
+    return [withField(list[0], rest, wanted), ...list.slice(1)]
+  }
+  const record = isRecord(value) ? value : {}
+  const name = step === '{}' ? (Object.keys(record)[0] ?? 'a') : step
+  return { ...record, [name]: withField(record[name], rest, wanted) }
+}
+
+type Verdict = 'changes' | 'silent' | 'refused'
+
+function verdictOf(index: number, steps: readonly string[], wanted: unknown): Verdict {
+  const value = documents[index]
+  if (!isRecord(value)) return 'refused'
+  const changed = read({ ...value, spec: withField(value.spec, steps, wanted) })
+  if (changed.object === undefined || changed.refused) return 'refused'
+  const known = base[index]
+  if (changed.findings.some((line) => known?.findings.includes(line) !== true)) return 'changes'
+  const after = outcomeOf(base.flatMap(({ object }, at) => (at === index ? changed.object : object) ?? []))
+  return after === before ? 'silent' : 'changes'
+}
+
+function silentLeaves(kind: KindName, schema: SchemaNode): readonly string[] {
+  const leaves = new Set(fieldsInForce[kind]?.flatMap((pattern) => leavesOf(nodeAt(schema, stepsOf(pattern)), pattern)))
+  const places = documents.flatMap((value, index) => (isRecord(value) && value.kind === kind ? [index] : []))
+  return [...leaves].filter((leaf) => {
+    if (SILENT_BY_NATURE[`${kind} ${leaf}`] !== undefined) return false
+    const steps = stepsOf(leaf)
+    let isSilent = false
+    // Refused everywhere is a Finding too; but an accepted value must do something somewhere.
+    for (const index of places) {
+      for (const wanted of valuesFor(nodeAt(schema, steps), leaf)) {
+        const verdict = verdictOf(index, steps, wanted)
+        if (verdict === 'changes') return false
+        isSilent ||= verdict === 'silent'
+      }
+    }
+    return isSilent
+  })
+}
+
+function stepsOf(pattern: string): readonly string[] {
+  return pattern.match(/\[\]|\{\}|[\w-]+/g) ?? []
+}
+
+for (const { kind } of kinds) {
+  if ((fieldsInForce[kind] ?? []).length === 0) continue
+  test(`${kind}: whatever is in force changes what proxies get, or yields a Finding`, () => {
+    const info = kindInfo(kind)
+    assert.ok(info !== undefined)
+    assert.deepEqual(silentLeaves(kind, schemaOf(info).properties?.spec ?? {}), [])
+  })
+}
