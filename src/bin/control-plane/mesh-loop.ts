@@ -37,6 +37,8 @@ export interface MeshLoopOptions {
   readonly compiler: CompileClient
   /** Runs before every round. */
   readonly tidy: () => void
+  /** Told of every round's findings. */
+  readonly sayFindings: (findings: readonly Finding[]) => void
 }
 
 export interface MeshLoop {
@@ -87,6 +89,7 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
     for (const problem of current.problems) log.warn('no address', { reason: problem })
     const counts = { ...compiled.counts, findings: current.findings.length }
     log.info('mesh compiled', { revision: state.revision, ...counts, ms: Math.round(clock.monotonicMs() - startMs) })
+    options.sayFindings(current.findings)
     roundEndMs = clock.monotonicMs()
   }
   const refresh = (): Promise<void> => {

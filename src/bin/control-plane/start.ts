@@ -33,6 +33,7 @@ import { listenOnPort, listenOnSocket, refuseSecond } from './listen.ts'
 import { startMeshLoop } from './mesh-loop.ts'
 import { formatXdsMetrics } from './metrics.ts'
 import { controlPlaneNames, keepOwnCertificate } from './own-certificate.ts'
+import { createFindingSayer } from './say-findings.ts'
 import { openStateFiles } from './state-files.ts'
 import { statusRoutes } from './status-api.ts'
 
@@ -121,6 +122,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
     compiler,
     tidy: () => compiler.keepOnly(xds.nodes()),
+    sayFindings: createFindingSayer(log, (findings) => source.locate(findings)),
   })
   opened.defer(() => loop.stop())
   const certificates = signService(
