@@ -78,16 +78,18 @@ function outlierFields(outliers: OutlierDetection): Cluster {
 
 function httpFields(pool: ConnectionPool, { protocol, isStock }: PolicyContext): Cluster {
   if (!isHttp(protocol)) return {}
-  const isHttp2 = protocol === 'http2' || pool.httpVersion === 'upgrade'
+  // Our own proxy speaks HTTP/1.1 to destinations, and would only warn.
+  const httpVersion = isStock ? pool.httpVersion : undefined
+  const isHttp2 = protocol === 'http2' || httpVersion === 'upgrade'
   const commonHttpProtocolOptions = {
     ...(pool.httpIdleTimeoutMs === undefined ? {} : { idleTimeout: pool.httpIdleTimeoutMs }),
     ...(pool.maxRequestsPerConnection === undefined ? {} : { maxRequestsPerConnection: pool.maxRequestsPerConnection }),
   }
   const hasCommon = Object.keys(commonHttpProtocolOptions).length > 0
-  if (!hasCommon && !isHttp2 && pool.httpVersion !== 'client') return {}
+  if (!hasCommon && !isHttp2 && httpVersion !== 'client') return {}
   const http2ProtocolOptions = isStock && pool.maxConcurrentStreams !== undefined ? { maxConcurrentStreams: pool.maxConcurrentStreams } : {}
   const version: HttpProtocolOptions =
-    pool.httpVersion === 'client'
+    httpVersion === 'client'
       ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions } }
       : { explicitHttpConfig: isHttp2 ? { http2ProtocolOptions } : { httpProtocolOptions: {} } }
   const options = any('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', {
