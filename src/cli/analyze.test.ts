@@ -40,7 +40,7 @@ async function lateen(
 const SERVICE = `apiVersion: v1
 kind: Service
 metadata: {name: reviews}
-spec: {ports: [{name: http, port: 9080}]}
+spec: {selector: {app: reviews}, ports: [{name: http, port: 9080}]}
 ---
 `
 const TWO_MISTAKES = `${SERVICE}apiVersion: networking.istio.io/v1

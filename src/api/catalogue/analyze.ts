@@ -66,7 +66,7 @@ export const analyzeCatalogue = {
     what: "{winner} already applies to all of namespace '{namespace}'; this {kind} is ignored",
     why: 'Only one object without a selector counts for a namespace: the oldest.',
     fix: 'Merge the two, or give one a selector.',
-    example: '# two Sidecars without a workloadSelector in one namespace',
+    example: '# two Telemetries without a selector in one namespace',
   },
   LTN0309: {
     severity: 'error',

@@ -1,5 +1,6 @@
 // Kinds of which only one object counts for a workload: the oldest. A later one that selects the same workload is in force for others at most.
-// Several for a whole namespace are told apart by age alone. Compile says the latter of PeerAuthentication (LTN0205).
+// Several for a whole namespace are told apart by age alone. Compile says the latter of PeerAuthentication and Sidecar
+// (LTN0205).
 import { type Finding, finding } from '../../api/finding.ts'
 import type { AnyApiObject } from '../../api/kinds.ts'
 import { formatRef, refOf } from '../../api/object-meta.ts'
@@ -15,7 +16,6 @@ export function overlappingSelectors(facts: MeshFacts): readonly Finding[] {
     ),
     ...sameWorkload([...Sidecar.values()], facts),
     ...sameWorkload([...Telemetry.values()].filter(hasNoTargets), facts),
-    ...sameNamespace([...Sidecar.values()]),
     ...sameNamespace([...Telemetry.values()].filter(hasNoTargets)),
     ...selectingRootSidecars(facts),
   ]
