@@ -11,6 +11,8 @@ export interface MeshGateway {
   /** Labels of the workloads that serve it, in any namespace; none: every gateway. */
   readonly selector: Readonly<Record<string, string>>
   readonly servers: readonly GatewayServer[]
+  /** RFC 3339; empty counts as oldest. Where servers of two gateways meet on a port, the older has it. */
+  readonly createdAt: string
   readonly origin: Origin
 }
 

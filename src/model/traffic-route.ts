@@ -47,3 +47,10 @@ export interface HeaderMatch {
   readonly value: StringMatchSpec
   readonly inverted: boolean
 }
+
+/** Istio's catch-all: prefix '/' or regex '.*' and no other condition. */
+export function matchesEverything({ path, headers, queryParameters, port, client }: HttpMatch): boolean {
+  if (headers.length > 0 || queryParameters.length > 0 || port !== undefined || client !== undefined) return false
+  if (path === undefined || path.kind === 'present') return true
+  return (path.kind === 'prefix' && path.value === '/') || (path.kind === 'regex' && path.value === '.*')
+}

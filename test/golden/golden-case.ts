@@ -34,12 +34,14 @@ interface CaseHeader {
   readonly settings?: Partial<MeshSettings>
   /** The proxy is an Envoy, not ours. */
   readonly stock?: boolean
+  /** The proxy is a gateway. */
+  readonly router?: boolean
 }
 
 export interface GoldenCase {
   readonly name: string
   readonly input: CompileInput
-  readonly proxy: { readonly workload: string; readonly namespace: string; readonly isStock: boolean }
+  readonly proxy: { readonly workload: string; readonly namespace: string; readonly isStock: boolean; readonly type: 'sidecar' | 'router' }
   /** What reading found. */
   readonly findings: readonly Finding[]
 }
@@ -79,7 +81,7 @@ export function readCase(name: string): GoldenCase {
   const [workload = '', namespace = ''] = header.proxy.split('.')
   return {
     name,
-    proxy: { workload, namespace, isStock: header.stock === true },
+    proxy: { workload, namespace, isStock: header.stock === true, type: header.router === true ? 'router' : 'sidecar' },
     findings: reads.flatMap(({ findings }) => findings),
     input: {
       state,

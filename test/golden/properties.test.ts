@@ -124,7 +124,7 @@ function viewOf(snapshot: Parameters<typeof viewFor>[0], workload: string): Prox
 }
 
 /** What the mesh's settings make, not an object. */
-const BUILT_IN = new Set(['allow_any', 'block_all', 'PassthroughCluster', 'BlackHoleCluster', 'InboundPassthroughCluster'])
+const BUILT_IN = new Set(['allow_any', 'block_all', 'blackhole', 'PassthroughCluster', 'BlackHoleCluster', 'InboundPassthroughCluster'])
 
 /** All entries of lists under this key, however deep. */
 function found(value: unknown, key: string): readonly Json[] {

@@ -22,7 +22,7 @@ export function staticBootstrap(
     static_resources: {
       listeners: listeners.map((listener) => replaceRds(listener, tables)),
       clusters: clusters.map((cluster) => replaceEds(cluster, assignments)),
-      secrets: secrets(identity),
+      secrets: secrets(identity, gatewaySecrets(listeners)),
     },
   }
 }
@@ -48,9 +48,17 @@ function replaceEds(cluster: Json, assignments: ReadonlyMap<string, Json>): Json
   return { ...others, type: 'STATIC', load_assignment: assignment }
 }
 
-function secrets({ ca, uri }: BootstrapIdentity): readonly Json[] {
+/** Names of what a gateway would be given by its Kubernetes secrets. */
+function gatewaySecrets(listeners: readonly Json[]): readonly string[] {
+  return [...new Set(JSON.stringify(listeners).match(/kubernetes:\/\/[^"]+/g) ?? [])]
+}
+
+function secrets({ ca, uri }: BootstrapIdentity, named: readonly string[]): readonly Json[] {
   const { chainPem, keyPem } = ca.issue(uri)
+  const certificate = { certificate_chain: { inline_string: chainPem }, private_key: { inline_string: keyPem } }
+  const authorities = { trusted_ca: { inline_string: ca.rootPem } }
   return [
+    ...named.map((name) => (name.endsWith('-cacert') ? { name, validation_context: authorities } : { name, tls_certificate: certificate })),
     { name: 'default', tls_certificate: { certificate_chain: { inline_string: chainPem }, private_key: { inline_string: keyPem } } },
     { name: 'ROOTCA', validation_context: { trusted_ca: { inline_string: ca.rootPem } } },
   ]

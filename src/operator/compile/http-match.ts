@@ -21,13 +21,6 @@ export function compileMatch(request: HTTPMatchRequest, compileRegex: RegexCompi
   return { path, headers, queryParameters, port: portOf(request.port), client: clientMatch(request) }
 }
 
-/** Istio's catch-all: prefix '/' or regex '.*' and no other condition. */
-export function matchesEverything({ path, headers, queryParameters, port, client }: HttpMatch): boolean {
-  if (headers.length > 0 || queryParameters.length > 0 || port !== undefined || client !== undefined) return false
-  if (path === undefined || path.kind === 'present') return true
-  return (path.kind === 'prefix' && path.value === '/') || (path.kind === 'regex' && path.value === '.*')
-}
-
 /** Who must be calling, of http and l4 matches alike; undefined: anybody. */
 export function clientMatch(match: Pick<HTTPMatchRequest, 'sourceLabels' | 'sourceNamespace'>): ClientMatch | undefined {
   const { sourceLabels = {}, sourceNamespace } = match

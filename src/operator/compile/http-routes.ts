@@ -3,12 +3,12 @@
 // Invariant: an entry that cannot be done keeps its place (http-action.ts).
 import type { Finding } from '../../api/finding.ts'
 import type { HTTPMatchRequest, VirtualService } from '../../api/generated/virtual-service.gen.ts'
-import type { HttpMatch, HttpRoute } from '../../model/traffic-route.ts'
+import { type HttpMatch, type HttpRoute, matchesEverything } from '../../model/traffic-route.ts'
 import type { CompileInput } from './compile-input.ts'
 import { entriesOf } from './delegates.ts'
 import { gatewaysOf } from './gateway-names.ts'
 import { httpAction } from './http-action.ts'
-import { compileMatch, matchesEverything } from './http-match.ts'
+import { compileMatch } from './http-match.ts'
 import { type MeshDraft, originOf } from './mesh-draft.ts'
 import type { RouteEntry } from './route-entry.ts'
 

@@ -3,6 +3,7 @@ import { aliases } from './aliases.ts'
 import { deniedWorkloads } from './denied-workloads.ts'
 import { destinationRules } from './destination-rules.ts'
 import { endpoints } from './endpoints.ts'
+import { gateways } from './gateways.ts'
 import type { Pass } from './mesh-draft.ts'
 import { peerAuthentication } from './peer-authentication.ts'
 import { serviceEntries } from './service-entries.ts'
@@ -21,5 +22,6 @@ export const passes: readonly Pass[] = [
   endpoints, // services meet workloads
   destinationRules, // a subset that selects no endpoint is worth a Finding
   sidecars, // says whom the proxies know, beside everything else
+  gateways, // on their own; what is bound to them is found by name
   virtualServices, // last: routes name services and subsets
 ]

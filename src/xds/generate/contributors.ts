@@ -3,6 +3,8 @@ import type { ProxyView, ScopeKeys, ScopeView } from '../view/proxy-view.ts'
 import { boundListeners } from './bound-listeners.ts'
 import { builtInClusters } from './built-in-clusters.ts'
 import { endpoints } from './endpoints.ts'
+import { gatewayListeners } from './gateway-listeners.ts'
+import { gatewayRoutes } from './gateway-routes.ts'
 import { inboundClusters } from './inbound-clusters.ts'
 import { outboundClusters } from './outbound-clusters.ts'
 import { outboundListeners } from './outbound-listeners.ts'
@@ -28,4 +30,6 @@ export const instanceContributors: readonly ((view: ProxyView) => readonly Resou
   inboundClusters, // before listeners, which name them
   boundListeners,
   redirectListeners, // of the two kinds of listeners a proxy has one
+  gatewayRoutes, // a gateway has neither of them
+  gatewayListeners,
 ]

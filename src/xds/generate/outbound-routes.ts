@@ -21,6 +21,7 @@ interface HttpPort {
 }
 
 export function outboundRoutes(scope: ScopeView): readonly Resource[] {
+  if (scope.capture === 'gateway') return []
   const httpPorts = scope.services.flatMap((view) =>
     view.service.ports.filter((port) => isHttp(port.protocol)).map((port) => ({ view, port })),
   )

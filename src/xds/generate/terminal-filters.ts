@@ -17,7 +17,7 @@ const CORS: HttpFilter = { name: 'envoy.filters.http.cors', typedConfig: any('en
 /** Only what differs between managers; `filters` come before the router. */
 export type ManagerParts = Pick<
   HttpConnectionManager,
-  'statPrefix' | 'rds' | 'routeConfig' | 'forwardClientCertDetails' | 'setCurrentClientCertDetails'
+  'statPrefix' | 'rds' | 'routeConfig' | 'useRemoteAddress' | 'forwardClientCertDetails' | 'setCurrentClientCertDetails'
 > & {
   readonly filters?: readonly HttpFilter[]
   /** Clients may send CONNECT. No route takes it: our proxy routes what is inside, a stock Envoy answers 404. */
@@ -33,7 +33,7 @@ export function httpManager({ filters = [], acceptsConnect = false, ...parts }: 
       httpFilters: [...filters, ROUTER],
       ...(logs.length === 0 ? {} : { accessLog: logs }),
       // The sidecar is not the edge: what stands in x-forwarded-for is the application's and the gateway's business.
-      useRemoteAddress: false,
+      useRemoteAddress: parts.useRemoteAddress ?? false,
       // The application's own header passes; the sidecar is not a server that a client should see.
       serverHeaderTransformation: 'PASS_THROUGH',
       generateRequestId: true,

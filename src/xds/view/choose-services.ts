@@ -9,7 +9,7 @@ import type { Client } from './client.ts'
 
 /** The one that selects the workload, else its namespace's, else the mesh's; the oldest of each (they are in this order). */
 export function chooseSidecar({ sidecars, settings }: MeshSnapshot, client: Client): SidecarScope | undefined {
-  if (sidecars.size === 0) return undefined
+  if (sidecars.size === 0 || client.capture === 'gateway') return undefined
   const all = [...sidecars.values()]
   const own = all.filter(({ namespace }) => namespace === client.namespace)
   return (

@@ -6,11 +6,15 @@ import type { DestinationPolicy } from '../../model/destination-policy.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { MeshService, ServiceEndpoints } from '../../model/service.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
-import type { Capture, Workload } from '../../model/workload.ts'
+import type { Workload } from '../../model/workload.ts'
+import type { ScopeKind } from './client.ts'
+import type { GatewayView } from './gateway-view.ts'
 
 export interface ProxyView {
   readonly scope: ScopeView
   readonly instance: InstanceView
+  /** Of a gateway: what it opens to the outside. */
+  readonly gateway?: GatewayView
 }
 
 /** Everything that is the same for all proxies that see the same; rendered once for all of them. */
@@ -19,7 +23,7 @@ export interface ScopeView {
   /** Whose short names (`reviews`) resolve. */
   readonly namespace: string
   /** Redirected proxies route by port, bound ones by the listener that was called. */
-  readonly capture: Capture['kind']
+  readonly capture: ScopeKind
   /** A stock Envoy, which is told things that our own proxy does not do yet and would refuse. */
   readonly isStock: boolean
   readonly settings: MeshSettings

@@ -1,6 +1,7 @@
 // Snapshot and proxy in, what that proxy may know out. Called by the control plane for each connected proxy after every compile.
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
-import { workloadKey } from '../../model/workload.ts'
+import { type Capture, type Workload, workloadKey } from '../../model/workload.ts'
+import { gatewayViewFor } from './gateway-view.ts'
 import { joinedKey, objectKey } from './object-key.ts'
 import type { ProxyNode } from './proxy-node.ts'
 import type { ProxyView } from './proxy-view.ts'
@@ -9,16 +10,30 @@ import { scopeFor } from './scope-view.ts'
 /** Undefined: the mesh has no such workload (yet, or no more); its proxy keeps what it has. */
 export function viewFor(
   snapshot: MeshSnapshot,
-  node: Pick<ProxyNode, 'namespace' | 'workload'> & Partial<Pick<ProxyNode, 'isStock'>>,
+  node: Pick<ProxyNode, 'namespace' | 'workload'> & Partial<Pick<ProxyNode, 'isStock' | 'type'>>,
 ): ProxyView | undefined {
   const workload = snapshot.workloads.get(workloadKey({ namespace: node.namespace, name: node.workload }))
   if (workload === undefined) return undefined
   const { settings } = snapshot
   const { namespace, labels, capture } = workload
   const isStock = node.isStock === true
+  if (node.type === 'router') return gatewayView(snapshot, workload, isStock)
   const scope = scopeFor(snapshot, { namespace, labels, capture: capture.kind, isStock })
   // Bound listeners say which services they are for.
   const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
   const key = joinedKey([String(isStock), ofScope, objectKey(settings), objectKey(workload)])
   return { scope, instance: { key, workload, settings } }
+}
+
+const NO_CAPTURE: Capture = { kind: 'bind', inbound: [], outbound: [], httpProxy: undefined }
+
+/** A gateway has no application behind it and catches nobody's connections. */
+function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolean): ProxyView {
+  const { settings } = snapshot
+  const { namespace, labels } = workload
+  const scope = scopeFor(snapshot, { namespace, labels, capture: 'gateway', isStock })
+  const gateway = gatewayViewFor(snapshot, workload)
+  const own: Workload = { ...workload, ports: [], capture: NO_CAPTURE }
+  const key = joinedKey(['gateway', String(isStock), objectKey(settings), objectKey(own), objectKey(gateway)])
+  return { scope, instance: { key, workload: own, settings }, gateway }
 }

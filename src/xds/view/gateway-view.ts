@@ -1,0 +1,84 @@
+// What one gateway workload serves: the servers of all Gateways that select it, joined by address and port, and what is bound to each.
+// Called by viewFor for nodes of type 'router'.
+// Invariants: where servers do not go together on a port, the older Gateway has it; a TLS host has one server.
+import type { GatewayRoute, GatewayServer, MeshGateway } from '../../model/gateway.ts'
+import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
+import { isVisibleTo } from '../../model/visibility.ts'
+import type { Workload } from '../../model/workload.ts'
+
+export interface GatewayView {
+  /** In order of address and port. */
+  readonly listeners: readonly GatewayListener[]
+}
+
+export interface GatewayListener {
+  readonly bind: string
+  /** The workload's own, behind the targetPort of its Service. */
+  readonly port: number
+  readonly kind: 'http' | 'tls' | 'tcp'
+  /** Oldest gateway first. */
+  readonly servers: readonly BoundServer[]
+}
+
+export interface BoundServer {
+  readonly gateway: Pick<MeshGateway, 'name' | 'namespace' | 'origin'>
+  readonly server: GatewayServer
+  /** Oldest VirtualService first. */
+  readonly routes: readonly GatewayRoute[]
+}
+
+const ANY_ADDRESS = '0.0.0.0'
+
+export function gatewayViewFor(snapshot: MeshSnapshot, workload: Workload): GatewayView {
+  const ports = targetPorts(snapshot, workload)
+  const listeners = new Map<string, GatewayListener>()
+  for (const gateway of selecting(snapshot, workload)) {
+    const { name, namespace, origin } = gateway
+    const routes = (snapshot.gatewayRoutes.get(`${namespace}/${name}`) ?? []).filter(({ visibility }) =>
+      isVisibleTo(visibility, workload.namespace),
+    )
+    for (const server of gateway.servers) {
+      const listener = { bind: server.bind ?? ANY_ADDRESS, port: ports.get(server.port) ?? server.port, kind: kindOf(server) }
+      const key = `${listener.bind} ${listener.port}`
+      const bound: BoundServer = { gateway: { name, namespace, origin }, server, routes }
+      const joined = join(listeners.get(key) ?? { ...listener, servers: [] }, listener.kind, bound)
+      if (joined !== undefined) listeners.set(key, joined)
+    }
+  }
+  return { listeners: [...listeners.values()].sort((a, b) => a.port - b.port || (a.bind < b.bind ? -1 : 1)) }
+}
+
+function selecting(snapshot: MeshSnapshot, { labels }: Workload): readonly MeshGateway[] {
+  return [...snapshot.gateways.values()]
+    .filter(({ selector }) => Object.entries(selector).every(([key, value]) => labels[key] === value))
+    .sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.name, b.name) || compare(a.namespace, b.namespace))
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function kindOf({ protocol }: GatewayServer): GatewayListener['kind'] {
+  return protocol === 'https' ? 'tls' : protocol
+}
+
+/** Undefined: the server does not go together with what is there. */
+function join(listener: GatewayListener, kind: GatewayListener['kind'], bound: BoundServer): GatewayListener | undefined {
+  if (listener.kind !== kind || (kind === 'tcp' && listener.servers.length > 0)) return undefined
+  if (kind !== 'tls') return { ...listener, servers: [...listener.servers, bound] }
+  const taken = new Set(listener.servers.flatMap(({ server }) => server.hosts.map(({ host }) => host)))
+  const hosts = bound.server.hosts.filter(({ host }) => !taken.has(host))
+  return hosts.length === 0 ? undefined : { ...listener, servers: [...listener.servers, { ...bound, server: { ...bound.server, hosts } }] }
+}
+
+/** Service port to the workload's port, of the Services in front of it. */
+function targetPorts(snapshot: MeshSnapshot, workload: Workload): ReadonlyMap<number, number> {
+  const found = new Map<number, number>()
+  for (const { ports } of snapshot.endpoints.values()) {
+    for (const { port, endpoints } of ports) {
+      const own = endpoints.find((each) => each.workload.name === workload.name && each.workload.namespace === workload.namespace)
+      if (own !== undefined && !found.has(port)) found.set(port, own.port)
+    }
+  }
+  return found
+}
