@@ -136,10 +136,7 @@ export class AdsLoadClient {
       why = error.message
     })
     socket.on('close', () => this.#events.closed(this, why))
-    socket.on('connect', () => {
-      socket.write(OPENING)
-      this.#subscribe(CLUSTER_TYPE, [])
-    })
+    socket.on('connect', () => socket.write(OPENING))
   }
 
   close(): void {
@@ -196,8 +193,12 @@ export class AdsLoadClient {
   }
 
   #control(type: number, flags: number, payload: Buffer): void {
-    if (type === SETTINGS && (flags & 1) === 0) this.#socket?.write(frame(SETTINGS, 1, 0, Buffer.alloc(0)))
-    else if (type === PING && (flags & 1) === 0) this.#socket?.write(frame(PING, 1, 0, payload))
+    if (type === SETTINGS && (flags & 1) === 0) {
+      this.#socket?.write(frame(SETTINGS, 1, 0, Buffer.alloc(0)))
+      // Only now is the window large enough for a list of all that is held.
+      if (this.#first) this.#subscribe(CLUSTER_TYPE, [])
+    }
+    if (type === PING && (flags & 1) === 0) this.#socket?.write(frame(PING, 1, 0, payload))
     else if (type === GOAWAY || (type === HEADERS && (flags & 1) === 1)) this.#socket?.destroy()
   }
 

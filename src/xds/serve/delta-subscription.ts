@@ -131,14 +131,12 @@ export class DeltaSubscription implements Subscription {
   #sort({ own }: ResourceParts): void {
     if (!this.#unsorted) return
     this.#unsorted = false
-    if (own.size === 0) return
-    const shared = new Map(this.#held.shared)
     const ownHeld = new Map<string, { readonly version: string }>()
     for (const name of own.keys()) {
-      const held = shared.get(name)
+      const held = this.#held.shared.get(name)
       if (held !== undefined) ownHeld.set(name, held)
-      shared.delete(name)
     }
+    const shared = this.#book.held([...this.#held.shared].filter(([name]) => !ownHeld.has(name)))
     this.#held = { shared, own: ownHeld }
   }
 
@@ -150,6 +148,7 @@ export class DeltaSubscription implements Subscription {
   }
 
   #joinParts(): void {
+    if (this.#unsorted) this.#held = { shared: this.#book.held([...this.#held.shared]), own: HOLDS_NOTHING }
     const { shared, own } = this.#held
     this.#unsorted = false
     this.#joined = true

@@ -6,6 +6,8 @@ import type { Held } from './render-delta.ts'
 
 export type NameSet = ReadonlySet<string>
 
+type HeldEntry = readonly [name: string, resource: { readonly version: string }]
+
 export const NO_NAMES: NameSet = new Set()
 
 /** Remembered per object; the oldest goes first. Clients that differ more than this cost memory of their own, nothing else. */
@@ -37,6 +39,8 @@ class NamesMemo<K extends object, V> {
 }
 
 export interface InterestBook {
+  /** What a client says that it has when it comes back: after a restart, thousands come back with the same. */
+  held(entries: readonly HeldEntry[]): Held
   subscribe(names: NameSet, added: readonly string[]): NameSet
   unsubscribe(names: NameSet, removed: readonly string[]): NameSet
   /** What is held after asking: a name that is not held (or asked for again) has version '', so that it is sent, or reported missing. */
@@ -52,7 +56,19 @@ export function createInterestBook(): InterestBook {
   const helds = new NamesMemo<Held, Held>()
   const unions = new WeakMap<ResourceMap, WeakMap<ResourceMap, ResourceMap>>()
   const selections = new WeakMap<NameSet, WeakMap<ResourceMap, ResourceMap>>()
+  const initial = new Map<string, WeakRef<Held>>()
   return {
+    held(entries) {
+      const key = fingerprint(entries.map(([name, { version }]) => `${name}\t${version}`))
+      const known = initial.get(key)?.deref()
+      if (known?.size === entries.length && entries.every(([name, { version }]) => known.get(name)?.version === version)) return known
+      const held = new Map(entries)
+      initial.delete(key)
+      initial.set(key, new WeakRef(held))
+      const [oldest] = initial.keys()
+      if (initial.size > MAX_REMEMBERED && oldest !== undefined) initial.delete(oldest)
+      return held
+    },
     subscribe: (names, added) => sets.get(names, added, 'add', () => new Set([...names, ...added])),
     unsubscribe: (names, removed) =>
       sets.get(names, removed, 'remove', () => new Set([...names].filter((name) => !removed.includes(name)))),
