@@ -153,10 +153,10 @@ export function createCompileClient(
     resourcesFor(node) {
       const id = nodeKey(node)
       if (!wanted.has(id)) {
-        const { namespace, workload, isStock } = node
-        wanted.set(id, { namespace, workload, isStock })
+        const { namespace, workload, isStock, type } = node
+        wanted.set(id, { namespace, workload, isStock, type })
         if (unsaid.length === 0) setImmediate(sayWanted)
-        unsaid.push({ namespace, workload, isStock })
+        unsaid.push({ namespace, workload, isStock, type })
       }
       return served.get(id)
     },

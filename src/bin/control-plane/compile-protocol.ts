@@ -13,7 +13,7 @@ export interface CompileThreadData {
 }
 
 /** For whom resources are made. */
-export type WantedNode = Pick<ProxyNode, 'namespace' | 'workload' | 'isStock'>
+export type WantedNode = Pick<ProxyNode, 'namespace' | 'workload' | 'isStock' | 'type'>
 
 export type ToCompileThread =
   | {
@@ -73,6 +73,6 @@ export interface ServedNode {
   readonly types: readonly (readonly [typeUrl: string, shared: number, own: number])[]
 }
 
-export function nodeKey({ namespace, workload, isStock }: WantedNode): string {
-  return `${namespace}/${workload}${isStock ? ' envoy' : ''}`
+export function nodeKey({ namespace, workload, isStock, type }: WantedNode): string {
+  return `${namespace}/${workload}${isStock ? ' envoy' : ''}${type === 'router' ? ' router' : ''}`
 }
