@@ -19,10 +19,15 @@ export function parseCidr(text: string): Cidr | undefined {
 
 /** A compiled set of ranges. An address of the other family never matches, except IPv4 mapped into IPv6. */
 export function cidrMatcher(ranges: readonly Cidr[]): (address: string) => boolean {
-  const list = new BlockList()
-  for (const range of ranges) list.addSubnet(range.address, range.prefixLength, isIPv4(range.address) ? 'ipv4' : 'ipv6')
+  // Two lists: in one, ::/0 would match every IPv4 address too.
+  const four = new BlockList()
+  const six = new BlockList()
+  for (const { address, prefixLength } of ranges) {
+    if (isIPv4(address)) four.addSubnet(address, prefixLength, 'ipv4')
+    else six.addSubnet(address, prefixLength, 'ipv6')
+  }
   return (address) => {
     const plain = address.startsWith('::ffff:') && isIPv4(address.slice(7)) ? address.slice(7) : address
-    return list.check(plain, isIPv4(plain) ? 'ipv4' : 'ipv6')
+    return isIPv4(plain) ? four.check(plain, 'ipv4') : six.check(plain, 'ipv6')
   }
 }
