@@ -51,7 +51,13 @@ function decodeValue(option: envoy.HeaderValueOption, at: string, context: Decod
   if (/[\r\n\0]/.test(value)) return context.error(`${at}.header.value`, 'a header value may not hold a line break')
   const hasOperators = value.replaceAll('%%', '').includes('%')
   if (hasOperators) for (const problem of checkTextFormat(value)) context.unsupported(`${at}.header.value`, problem.message)
-  return { name: name.toLowerCase(), value: hasOperators ? value : value.replaceAll('%%', '%'), hasOperators, action: actionOf(option) }
+  return {
+    name: name.toLowerCase(),
+    value: hasOperators ? value : value.replaceAll('%%', '%'),
+    hasOperators,
+    action: actionOf(option),
+    keepsEmpty: option.keepEmptyValue === true,
+  }
 }
 
 const ACTIONS = {

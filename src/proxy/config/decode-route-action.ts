@@ -65,7 +65,10 @@ function decodeClusters(action: envoy.RouteAction, at: string, context: DecodeCo
 /** One destination's own Host is the last word on it, like a header that is overwritten. */
 function withHost(headers: HeaderMutations, host: string | undefined): HeaderMutations {
   if (host === undefined || host === '') return headers
-  return { ...headers, set: [...headers.set, { name: ':authority', value: host, hasOperators: false, action: 'overwrite' }] }
+  return {
+    ...headers,
+    set: [...headers.set, { name: ':authority', value: host, hasOperators: false, action: 'overwrite', keepsEmpty: false }],
+  }
 }
 
 function decodePathRewrite(action: envoy.RouteAction, at: string, context: DecodeContext): ForwardAction['pathRewrite'] {

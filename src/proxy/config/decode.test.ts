@@ -187,8 +187,8 @@ test('header mutations keep their order and their action; a line break is refuse
   }
   const decoded = http(withRoutes(route)).routes.defaultHost?.routes[0]
   assert.deepEqual(decoded?.requestHeaders.set, [
-    { name: 'x-a', value: '100%', hasOperators: false, action: 'overwrite' },
-    { name: 'x-b', value: '%DOWNSTREAM_REMOTE_ADDRESS%', hasOperators: true, action: 'append' },
+    { name: 'x-a', value: '100%', hasOperators: false, action: 'overwrite', keepsEmpty: false },
+    { name: 'x-b', value: '%DOWNSTREAM_REMOTE_ADDRESS%', hasOperators: true, action: 'append', keepsEmpty: false },
   ])
   assert.deepEqual(decoded?.responseHeaders.remove, ['server'])
   const bad = { ...forwardRoute(), request_headers_to_add: [add({ key: 'x-a', value: 'a\r\nb: c' })] }

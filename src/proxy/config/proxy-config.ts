@@ -252,6 +252,8 @@ export interface HeaderValue {
   readonly value: string
   readonly hasOperators: boolean
   readonly action: 'append' | 'overwrite' | 'add-if-absent' | 'overwrite-if-exists'
+  /** An empty value is a line of its own; otherwise nothing is written. */
+  readonly keepsEmpty: boolean
 }
 
 // ----------------------------------------------------------------------------------------------------------------- clusters

@@ -20,7 +20,7 @@ import type { DownstreamPeer } from './downstream-peer.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeHost } from './exchange-host.ts'
 import { httpAuthorizationFacts } from './http-authorization-facts.ts'
-import { IncomingRequest } from './incoming-request.ts'
+import { IncomingRequest, requestScheme } from './incoming-request.ts'
 import { normalizePath } from './normalize-path.ts'
 import { parseTarget } from './request-target.ts'
 import type { HttpBinding, HttpServices } from './services.ts'
@@ -303,14 +303,16 @@ export class DownstreamConnection implements ExchangeHost {
     request.method = head.method
     request.path = head.target
     request.authority = head.value(FIELD.host) ?? ''
-    request.scheme = this.facts.tls ? 'https' : 'http'
+    request.scheme = requestScheme(head, this.facts.tls, manager)
     request.requestId = ''
     request.upgrade = ''
     request.absoluteForm = false
     const target = parseTarget(head.method, head.target)
     if (head.minorVersion === 0 && !manager.acceptHttp10) return 'http10-refused'
     if (target === undefined) return 'ambiguous-request'
-    request.path = target.path === '*' ? '*' : normalizePath(target.path, manager.normalizePath, manager.mergeSlashes)
+    const path = target.path === '*' ? '*' : normalizePath(target.path, manager.normalizePath, manager.mergeSlashes)
+    if (path === undefined) return 'ambiguous-request'
+    request.path = path
     if (target.authority !== undefined) {
       request.authority = target.authority
       request.absoluteForm = true

@@ -23,7 +23,7 @@ import { hostOverride, mutationsFor, NO_ROUTE_MUTATIONS } from './header-mutatio
 import { KeptBody } from './kept-body.ts'
 import { addFlag, markFailure } from './mark-outcome.ts'
 import { newOutcome } from './new-outcome.ts'
-import { requestHead } from './request-head.ts'
+import { expectedTimeoutMs, externalAddress, requestHead } from './request-head.ts'
 import { localHead, type ResponseHeadInputs, responseFraming, responseHead } from './response-head.ts'
 
 /** RFC 9110 9.2.2: repeating these does no more than doing them once. */
@@ -275,10 +275,10 @@ export class Exchange implements UpstreamUser {
         rewrite === undefined ? this.#hostToSend : rewriteHost(rewrite, host.request.authority, this.#load.endpoint?.config.address.host),
       rewritesHost: rewrite !== undefined,
       attempt: this.#virtualHost?.includeAttemptCountInRequest === true ? this.outcome.attempts : 0,
-      timeoutMs: action?.timeoutMs !== undefined && action.timeoutMs > 0 ? action.timeoutMs : undefined,
+      timeoutMs: expectedTimeoutMs(action, this.#deadlines.remainingMs),
       extraLines: host.clientCertLine + host.services.metadata.linesFor(connection),
       keepsClientCert: host.keepsClientCert,
-      externalAddress: this.#manager.useRemoteAddress ? host.facts.remoteIp : undefined,
+      externalAddress: externalAddress(host.request, host.facts.remoteIp, this.#manager),
       mutations: this.#mutations.request,
       expand: this.#expand,
     })

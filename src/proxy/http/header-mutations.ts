@@ -39,7 +39,11 @@ function combine(levels: readonly (HeaderMutations | undefined)[]): MutationPlan
       values = values.filter((value) => value.name !== name)
     }
     for (const value of level?.set ?? []) {
-      if (value.action === 'overwrite') {
+      if (value.action === 'overwrite-if-exists') {
+        // What another level has taken away or written does not exist any more, or is already decided.
+        if (dropped.has(value.name) || values.some((earlier) => earlier.name === value.name)) continue
+        dropped.add(value.name)
+      } else if (value.action === 'overwrite') {
         dropped.add(value.name)
         values = values.filter((earlier) => earlier.name !== value.name)
       }
@@ -49,16 +53,16 @@ function combine(levels: readonly (HeaderMutations | undefined)[]): MutationPlan
   return dropped.size === 0 && values.length === 0 ? undefined : { dropped, values }
 }
 
-/** The lines that a plan adds. @param present whether a field of this name travels already. @param expand for values with operators. */
+/** The lines that a plan adds. @param present whether the message came with a field of this name. @param expand for values with operators. */
 export function addedLines(plan: MutationPlan, present: (lowerName: string) => boolean, expand: (template: string) => string): string {
   let lines = ''
   for (const value of plan.values) {
     // hostOverride's: a second Host line would make the request ambiguous (RFC 9112 3.2).
     if (isAuthority(value.name)) continue
-    if (value.action === 'add-if-absent' && present(value.name)) continue
+    if (value.action === 'add-if-absent' && !plan.dropped.has(value.name) && present(value.name)) continue
     if (value.action === 'overwrite-if-exists' && !present(value.name)) continue
     const text = value.hasOperators ? expand(value.value) : value.value
-    if (text !== '') lines += `${value.name}: ${text}\r\n`
+    if (text !== '' || value.keepsEmpty) lines += `${value.name}: ${text}\r\n`
   }
   return lines
 }

@@ -77,6 +77,7 @@ test('header values: append, add-if-absent, overwrite-if-exists', () => {
     name,
     value: 'v',
     hasOperators: false,
+    keepsEmpty: false,
     action,
   })
   const plan = {

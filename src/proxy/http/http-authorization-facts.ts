@@ -26,5 +26,6 @@ export function clientAddress(forwardedFor: string | undefined, remoteIp: string
   if (manager.useRemoteAddress && hops === 0) return remoteIp
   const addresses = forwardedFor.split(',').map((address) => address.trim())
   // Our own hop's entry, where one is appended, is the last and stands for the peer itself.
-  return addresses[addresses.length - 1 - hops] ?? remoteIp
+  const ownEntries = manager.useRemoteAddress && manager.skipXffAppend ? 0 : 1
+  return addresses[addresses.length - ownEntries - hops] ?? remoteIp
 }

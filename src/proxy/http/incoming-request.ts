@@ -1,5 +1,6 @@
 // The request as policies, routes and logs see it: what came, with the few fields that this proxy decides (id, path, addresses).
 // One per downstream connection, filled anew for each request. Nothing is copied out of the head before somebody asks.
+import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { RequestView } from '../decide/request-view.ts'
 import { FIELD } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
@@ -65,4 +66,16 @@ export class IncomingRequest implements RequestView, HeadView {
         return this.head.get(lowerName)
     }
   }
+}
+
+/** Nobody but this hop may say x-forwarded-proto (Envoy: use_remote_address without trusted hops). */
+export function overwritesProto(manager: Pick<HttpConnectionManager, 'useRemoteAddress' | 'xffNumTrustedHops'>): boolean {
+  return manager.useRemoteAddress && manager.xffNumTrustedHops === 0
+}
+
+/** What the client spoke: a trusted x-forwarded-proto says it, so that a load balancer that ends TLS is not redirected to it for ever. */
+export function requestScheme(head: MessageHead, tls: boolean, manager: HttpConnectionManager): 'http' | 'https' {
+  const said = overwritesProto(manager) ? undefined : head.value(FIELD.forwardedProto)
+  if (said === 'http' || said === 'https') return said
+  return tls ? 'https' : 'http'
 }

@@ -1,11 +1,13 @@
 // The head that the upstream gets. Called once per attempt by exchange.ts. What changes and why follows Envoy's connection manager and
 // router (conn_manager_utility.cc mutateRequestHeaders, router.cc decodeHeaders), with which test/differential compares us.
-import type { HttpConnectionManager } from '../config/proxy-config.ts'
+import { isIP } from 'node:net'
+import type { ForwardAction, HttpConnectionManager } from '../config/proxy-config.ts'
 import { FIELD, FIELD_KINDS } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { MutationPlan } from './header-mutations.ts'
 import { addedLines } from './header-mutations.ts'
-import type { IncomingRequest } from './incoming-request.ts'
+import { clientAddress } from './http-authorization-facts.ts'
+import { type IncomingRequest, overwritesProto } from './incoming-request.ts'
 import { DROP, KEEP, SANITIZE, travellingLines } from './outgoing-head.ts'
 
 /** What one attempt adds or replaces. */
@@ -82,14 +84,14 @@ export function requestHead(inputs: RequestHeadInputs): string {
   const { request, manager, path, mutations } = inputs
   const { head } = request
   const rewritten = path !== request.path
-  const overwritesProto = manager.useRemoteAddress && manager.xffNumTrustedHops === 0
-  judgeFields(inputs, rewritten, overwritesProto)
+  const ownProto = overwritesProto(manager)
+  judgeFields(inputs, rewritten, ownProto)
   const target = path === '' ? request.authority : path
   let text = `${request.method} ${target} HTTP/1.1\r\n`
   if (inputs.host !== undefined) text += `host: ${inputs.host}\r\n`
   text += travellingLines(head, disposition, mutations, manager.useRemoteAddress ? isEdgeOnly : isInternalOnly)
   if (request.forwardedFor !== undefined) text += `x-forwarded-for: ${request.forwardedFor}\r\n`
-  if (overwritesProto || !head.has(FIELD.forwardedProto)) text += `x-forwarded-proto: ${request.scheme}\r\n`
+  if (ownProto || !head.has(FIELD.forwardedProto)) text += `x-forwarded-proto: ${request.scheme}\r\n`
   if (inputs.externalAddress !== undefined) text += `x-envoy-external-address: ${inputs.externalAddress}\r\n`
   if (!request.keepsRequestId && request.requestId !== '') text += `x-request-id: ${request.requestId}\r\n`
   if (inputs.timeoutMs !== undefined) text += `x-envoy-expected-rq-timeout-ms: ${inputs.timeoutMs}\r\n`
@@ -98,8 +100,10 @@ export function requestHead(inputs: RequestHeadInputs): string {
   if (inputs.rewritesHost && inputs.host !== request.authority) text += `x-envoy-original-host: ${request.authority}\r\n`
   if (lacksLength(request)) text += 'content-length: 0\r\n'
   if (request.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${request.head.value(FIELD.upgrade) ?? request.upgrade}\r\n`
+  // RFC 9110 7.6.3: each proxy adds itself behind those before it.
+  if (manager.via !== undefined) text += `via: ${manager.via}\r\n`
   if (inputs.extraLines !== '') text += inputs.extraLines
-  if (mutations !== undefined) text += addedLines(mutations, (name) => present(head, mutations, name), inputs.expand)
+  if (mutations !== undefined) text += addedLines(mutations, (name) => head.get(name) !== undefined, inputs.expand)
   return `${text}\r\n`
 }
 
@@ -111,7 +115,7 @@ function lacksLength({ head, method, upgrade }: IncomingRequest): boolean {
 }
 
 /** Fills `disposition` for this request. */
-function judgeFields(inputs: RequestHeadInputs, rewritten: boolean, overwritesProto: boolean): void {
+function judgeFields(inputs: RequestHeadInputs, rewritten: boolean, ownProto: boolean): void {
   const { request, manager } = inputs
   const { head } = request
   disposition.set(BASE)
@@ -121,12 +125,22 @@ function judgeFields(inputs: RequestHeadInputs, rewritten: boolean, overwritesPr
   disposition[FIELD.clientCert] = inputs.keepsClientCert ? KEEP : DROP
   disposition[FIELD.attemptCount] = inputs.attempt > 0 ? DROP : KEEP
   disposition[FIELD.originalPath] = rewritten || manager.useRemoteAddress ? DROP : KEEP
-  disposition[FIELD.forwardedProto] = overwritesProto ? DROP : KEEP
+  disposition[FIELD.forwardedProto] = ownProto ? DROP : KEEP
   // RFC 9110 10.1.4: TE is of this hop, except that 'trailers' is understood by the next one too.
   const te = head.first(FIELD.te)
   disposition[FIELD.te] = te !== -1 && head.valueAt(te).toLowerCase() === 'trailers' ? KEEP : DROP
 }
 
-function present(head: MessageHead, plan: MutationPlan, name: string): boolean {
-  return !plan.dropped.has(name) && head.get(name) !== undefined
+/** What the attempt has left (Envoy: x-envoy-expected-rq-timeout-ms): the application need not work longer. */
+export function expectedTimeoutMs(action: ForwardAction | undefined, remainingMs: number | undefined): number | undefined {
+  const perTryMs = action?.retry?.perTryTimeoutMs
+  const routeMs = action?.timeoutMs === undefined ? undefined : Math.max(1, Math.round(remainingMs ?? action.timeoutMs))
+  return perTryMs === undefined ? routeMs : Math.min(perTryMs, routeMs ?? perTryMs)
+}
+
+/** For the edge alone: the client, as far as trusted hops tell it. */
+export function externalAddress(request: IncomingRequest, remoteIp: string, manager: HttpConnectionManager): string | undefined {
+  if (!manager.useRemoteAddress) return undefined
+  const client = clientAddress(request.get('x-forwarded-for'), remoteIp, manager)
+  return isIP(client) === 0 ? remoteIp : client
 }

@@ -61,34 +61,56 @@ export function responseHead(head: MessageHead, framing: FramingChange, inputs: 
   disposition[FIELD.transferEncoding] = framing === 'drop-chunked' ? DROP : KEEP
   disposition[FIELD.upgrade] = upgrades ? KEEP : DROP
   // The client's version decides the status line's (Envoy answers HTTP/1.0 with HTTP/1.0).
+  // RFC 9110 8.6: no length where there can be no content.
+  disposition[FIELD.contentLength] = head.status === 204 || head.status < 200 ? DROP : KEEP
+  disposition[FIELD.attemptCount] = inputs.attempts > 0 ? DROP : KEEP
+  disposition[FIELD.requestId] = manager.requestId.alwaysInResponse && inputs.requestId !== '' ? DROP : KEEP
+  const added = addedByRoute(inputs, (name) => head.get(name) !== undefined)
   let text = `HTTP/1.${inputs.clientMinorVersion}${head.text.slice(8, head.fieldsStart)}`
   text += travellingLines(head, disposition, mutations, noneInternal)
   if (inputs.serviceTimeMs !== undefined) text += `x-envoy-upstream-service-time: ${inputs.serviceTimeMs}\r\n`
-  if (!head.has(FIELD.date)) text += inputs.dateLine
-  if (server.kind === 'overwrite' || (server.kind === 'append-if-absent' && !head.has(FIELD.server))) text += `server: ${server.name}\r\n`
+  if (!head.has(FIELD.date) && !adds(added, 'date')) text += inputs.dateLine
+  const hasServer = head.has(FIELD.server) || adds(added, 'server')
+  if (server.kind === 'overwrite' || (server.kind === 'append-if-absent' && !hasServer)) text += `server: ${server.name}\r\n`
   if (framing === 'add-chunked') text += 'transfer-encoding: chunked\r\n'
   if (upgrades) text += 'connection: upgrade\r\n'
-  return text + commonLines(inputs, (name) => head.get(name) !== undefined)
+  return text + commonLines(inputs, added)
 }
 
 /** An answer of the proxy's own. `fields` are further lines, each with its line end. */
 export function localHead(status: number, bodyLength: number, fields: string, inputs: ResponseHeadInputs): string {
   const { manager } = inputs
+  const added = addedByRoute(inputs, () => false)
   let text = `HTTP/1.${inputs.clientMinorVersion} ${status} ${reasonPhrase(status)}\r\n`
-  if (status >= 200 && status !== 204) text += `content-length: ${bodyLength}\r\n`
-  if (bodyLength > 0) text += 'content-type: text/plain\r\n'
-  text += fields + inputs.dateLine
-  if (manager.serverHeader.kind !== 'pass-through') text += `server: ${manager.serverHeader.name}\r\n`
-  return text + commonLines(inputs, () => false)
+  // RFC 9110 8.6: 304 may only name the length that 200 would have had, which nobody knows here.
+  if (status >= 200 && status !== 204 && status !== 304) text += `content-length: ${bodyLength}\r\n`
+  if (bodyLength > 0 && !adds(added, 'content-type')) text += 'content-type: text/plain\r\n'
+  text += fields
+  if (!adds(added, 'date')) text += inputs.dateLine
+  const server = manager.serverHeader.kind
+  if (server === 'overwrite' || (server === 'append-if-absent' && !adds(added, 'server')))
+    text += `server: ${manager.serverHeader.name}\r\n`
+  return text + commonLines(inputs, added)
 }
 
-function commonLines(inputs: ResponseHeadInputs, present: (name: string) => boolean): string {
-  const { manager, mutations } = inputs
+/** Envoy changes headers before it writes Date, Server and the type of its own answers, so the route's word counts, Server excepted. */
+function addedByRoute({ mutations, manager, expand }: ResponseHeadInputs, present: (name: string) => boolean): string {
+  if (mutations === undefined) return ''
+  const lines = addedLines(mutations, present, expand)
+  return manager.serverHeader.kind === 'overwrite' ? lines.replace(/^server:.*\r\n/gm, '') : lines
+}
+
+function adds(lines: string, name: string): boolean {
+  return lines !== '' && (lines.startsWith(`${name}:`) || lines.includes(`\n${name}:`))
+}
+
+function commonLines(inputs: ResponseHeadInputs, added: string): string {
+  const { manager } = inputs
   let text = ''
   if (inputs.attempts > 0) text += `x-envoy-attempt-count: ${inputs.attempts}\r\n`
   if (manager.requestId.alwaysInResponse && inputs.requestId !== '') text += `x-request-id: ${inputs.requestId}\r\n`
   if (manager.via !== undefined) text += `via: ${manager.via}\r\n`
-  if (mutations !== undefined) text += addedLines(mutations, (name) => !mutations.dropped.has(name) && present(name), inputs.expand)
+  text += added
   if (inputs.closes) text += 'connection: close\r\n'
   else if (inputs.clientMinorVersion === 0) text += 'connection: keep-alive\r\n'
   return `${text}\r\n`
