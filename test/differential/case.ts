@@ -24,10 +24,16 @@ export interface CaseRequest {
   readonly body: string | undefined
   /** The whole request as text, in place of the above; '\n' stands for CR LF. */
   readonly raw: string | undefined
+  /** Further bytes for the same connection, each sent when something has come back; '\n' stands for CR LF. */
+  readonly followedBy: readonly string[]
   /** Response header names that may differ, each with the reason in a comment of the case. */
   readonly ignore: readonly string[]
+  /** The same for headers that the application sees. */
+  readonly ignoreUpstream: readonly string[]
   /** Only the status and what the upstream saw are compared: the answer is the proxy's own and its words are ours. */
   readonly statusOnly: boolean
+  /** Where we differ from Envoy on purpose (docs/differences-from-envoy.md): our statuses, in place of a comparison. */
+  readonly ours: readonly number[] | undefined
 }
 
 const FOLDER = path.join(import.meta.dirname, 'cases')
@@ -56,11 +62,18 @@ function fromYaml(name: string, yaml: Record<string, unknown>): DifferentialCase
         (Array.isArray(value) ? value : [value]).map((each) => [header, String(each)] as const),
       ),
       body: request.body === undefined ? undefined : String(request.body),
-      raw: request.raw === undefined ? undefined : String(request.raw).replaceAll('\n', '\r\n'),
+      raw: request.raw === undefined ? undefined : wire(request.raw),
+      followedBy: ((request.followed_by ?? []) as unknown[]).map(wire),
       ignore: (request.ignore ?? []) as string[],
+      ignoreUpstream: (request.ignore_upstream ?? []) as string[],
       statusOnly: request.status_only === true,
+      ours: request.ours as number[] | undefined,
     })),
   }
+}
+
+function wire(text: unknown): string {
+  return String(text).replaceAll(/\r?\n/g, '\r\n')
 }
 
 export function requestBytes(request: CaseRequest): string {
@@ -77,7 +90,16 @@ export interface CasePorts {
   readonly upstreams: Readonly<Record<string, number>>
 }
 
-/** One bootstrap for all cases: case i listens on ports.listeners[i]. Clusters: a, b (alive), closed (refuses), empty (no endpoint). */
+/** By name, the applications behind them: a and b live, closed refuses connections. */
+const CLUSTERS: Readonly<Record<string, readonly string[]>> = {
+  a: ['a'],
+  b: ['b'],
+  closed: ['closed'],
+  'closed-and-a': ['closed', 'a'],
+  empty: [],
+}
+
+/** One bootstrap for all cases: case i listens on ports.listeners[i]. The clusters are those of CLUSTERS. */
 export function differentialBootstrap(cases: readonly DifferentialCase[], ports: CasePorts): Record<string, unknown> {
   return {
     node: { id: 'sidecar~127.0.0.1~differential.default~default.svc.cluster.local', cluster: 'differential.default' },
@@ -89,13 +111,13 @@ export function differentialBootstrap(cases: readonly DifferentialCase[], ports:
         traffic_direction: 'OUTBOUND',
         filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager(each) }] }],
       })),
-      clusters: ['a', 'b', 'closed', 'empty'].map((name) => ({
+      clusters: Object.entries(CLUSTERS).map(([name, upstreams]) => ({
         name,
         type: 'STATIC',
         connect_timeout: '1s',
         load_assignment: {
           cluster_name: name,
-          endpoints: name === 'empty' ? [] : [{ lb_endpoints: [{ endpoint: { address: address(ports.upstreams[name] ?? 0) } }] }],
+          endpoints: [{ lb_endpoints: upstreams.map((upstream) => ({ endpoint: { address: address(ports.upstreams[upstream] ?? 0) } })) }],
         },
       })),
     },

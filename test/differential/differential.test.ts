@@ -6,10 +6,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { endProcess, findEnvoy, type RunningEnvoy, startEnvoy } from '../harness/envoy.ts'
 import { freePorts } from '../harness/ports.ts'
 import { waitForHttp } from '../harness/wait.ts'
-import { differentialBootstrap, readCases } from './case.ts'
+import { type CaseRequest, differentialBootstrap, readCases, requestBytes } from './case.ts'
 import { type Observation, observe } from './exchange.ts'
 import { Upstream } from './upstream.ts'
 
@@ -53,23 +54,47 @@ describe('as Envoy does', { skip }, () => {
 
   for (const [index, each] of cases.entries()) {
     test(`${each.name}: ${each.what}`, async () => {
+      const differences: string[] = []
       for (const request of each.requests) {
         const expected = await observe(envoyPorts[index] ?? 0, request, upstreams)
         const actual = await observe(lateenPorts[index] ?? 0, request, upstreams)
-        const label = request.raw ?? `${request.method} ${request.path} (${request.host}) ${JSON.stringify(request.headers)}`
-        assert.deepEqual(
-          comparable(actual, request.ignore, request.statusOnly),
-          comparable(expected, request.ignore, request.statusOnly),
-          label,
-        )
+        const difference = differenceOf(actual, expected, request)
+        if (difference !== undefined) differences.push(`${requestBytes(request)}\n${difference}`)
       }
+      assert.equal(differences.length, 0, differences.join('\n\n'))
     })
   }
 })
 
-function comparable(observation: Observation, ignored: readonly string[], statusOnly: boolean): Partial<Observation> {
-  if (statusOnly) return { status: observation.status, upstream: observation.upstream }
-  return { ...observation, headers: Object.fromEntries(Object.entries(observation.headers).filter(([name]) => !ignored.includes(name))) }
+/** Undefined: none. Otherwise one line for each value that is not the same. */
+function differenceOf(actual: Observation, expected: Observation, request: CaseRequest): string | undefined {
+  if (request.ours === undefined) {
+    const lines = differentLeaves(comparable(actual, request), comparable(expected, request), '')
+    return lines.length === 0 ? undefined : lines.join('\n')
+  }
+  const statuses = actual.answers.map(({ status }) => status)
+  if (!isDeepStrictEqual(statuses, request.ours)) return `ours: ${JSON.stringify(statuses)}, wanted: ${JSON.stringify(request.ours)}`
+  return isDeepStrictEqual(actual, expected) ? 'there is no difference any more: remove `ours`' : undefined
+}
+
+function differentLeaves(ours: unknown, envoys: unknown, at: string): string[] {
+  if (isDeepStrictEqual(ours, envoys)) return []
+  if (!isTree(ours) || !isTree(envoys)) return [`  ${at}: ours ${JSON.stringify(ours)}, Envoy's ${JSON.stringify(envoys)}`]
+  const keys = new Set([...Object.keys(ours), ...Object.keys(envoys)])
+  return [...keys].flatMap((key) => differentLeaves(ours[key], envoys[key], at === '' ? key : `${at}.${key}`))
+}
+
+function isTree(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function comparable({ answers, upstream }: Observation, { ignore, ignoreUpstream, statusOnly }: CaseRequest): unknown {
+  const without = (headers: Readonly<Record<string, string>>, names: readonly string[]): unknown =>
+    Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)))
+  return {
+    answers: answers.map((answer) => (statusOnly ? answer.status : { ...answer, headers: without(answer.headers, ignore) })),
+    upstream: upstream.map((seen) => ({ ...seen, headers: without(seen.headers, ignoreUpstream) })),
+  }
 }
 
 async function startLateen(bootstrap: unknown, adminPort: number): Promise<() => Promise<void>> {

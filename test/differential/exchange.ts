@@ -2,13 +2,20 @@
 // (times, ids, ports) replaced by its kind.
 import { once } from 'node:events'
 import net from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { splitAnswers } from './answers.ts'
 import { type CaseRequest, requestBytes } from './case.ts'
-import { type Seen, type Upstream, unchunk } from './upstream.ts'
+import type { Seen, Upstream } from './upstream.ts'
 
-export interface Observation {
+export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+}
+
+export interface Observation {
+  /** In order, interim answers included. None: the connection was closed without a word. */
+  readonly answers: readonly Answer[]
   readonly upstream: readonly {
     readonly upstream: string
     readonly requestLine: string
@@ -17,60 +24,67 @@ export interface Observation {
   }[]
 }
 
+const OWN_ADDRESSES = Object.values(networkInterfaces())
+  .flat()
+  .flatMap((each) => (each === undefined || each.internal || each.family !== 'IPv4' ? [] : [each.address]))
+
 /** How long silence after the last byte means that the answer is complete although the connection stays open. */
 const QUIET_MS = 150
-const LIMIT_MS = 5000
+const LIMIT_MS = 3000
 
 export async function observe(port: number, request: CaseRequest, upstreams: readonly Upstream[]): Promise<Observation> {
   for (const upstream of upstreams) upstream.seen.length = 0
-  const answer = await exchange(port, requestBytes(request))
-  const { status, headers, body } = parseAnswer(answer)
-  return { status, headers, body, upstream: upstreams.flatMap((upstream) => upstream.seen.map(normaliseSeen)) }
+  const bytes = requestBytes(request)
+  const methods = [...[bytes, ...request.followedBy].join('').matchAll(/(?:^|\n)([A-Z]+) \S+ HTTP\/1/g)].map((match) => match[1] ?? '')
+  const text = await exchange(port, [bytes, ...request.followedBy], methods)
+  const answers = splitAnswers(text, methods).map(({ status, fields, body }) => ({ status, headers: normaliseHeaders(fields), body }))
+  return { answers, upstream: upstreams.flatMap((upstream) => upstream.seen.map(normaliseSeen)) }
 }
 
-async function exchange(port: number, bytes: string): Promise<string> {
+/** Each piece after the first is sent when something whole has come back, or nothing more comes. */
+async function exchange(port: number, pieces: readonly string[], methods: readonly string[]): Promise<string> {
   const socket = net.connect({ port, host: '127.0.0.1' })
   await once(socket, 'connect')
   let answer = ''
+  let sent = 0
+  let expected = 0
   socket.setEncoding('latin1')
-  socket.write(bytes, 'latin1')
+  const sendNext = (): void => {
+    const piece = pieces[sent++] ?? ''
+    expected = sent < pieces.length ? splitAnswers(answer, methods).length + 1 : methods.length
+    socket.write(piece, 'latin1')
+  }
+  const isWhole = (): boolean => {
+    const answers = splitAnswers(answer, methods)
+    if (answers.some(({ complete }) => !complete)) return false
+    return (sent < pieces.length ? answers.length : answers.filter(({ status }) => status >= 200).length) >= expected
+  }
   await new Promise<void>((resolve) => {
-    const limit = setTimeout(resolve, LIMIT_MS)
     let quiet: NodeJS.Timeout | undefined
     const done = (): void => {
       clearTimeout(limit)
       clearTimeout(quiet)
       resolve()
     }
+    const limit = setTimeout(done, LIMIT_MS)
+    const next = (): void => {
+      if (sent >= pieces.length) return done()
+      sendNext()
+      quiet = setTimeout(next, QUIET_MS)
+    }
     socket.on('data', (chunk: string) => {
       answer += chunk
       clearTimeout(quiet)
-      if (isComplete(answer)) done()
-      else quiet = setTimeout(done, QUIET_MS)
+      if (isWhole()) next()
+      else quiet = setTimeout(next, QUIET_MS)
     })
     socket.on('error', done)
     socket.on('close', done)
+    sendNext()
+    if (sent < pieces.length) quiet = setTimeout(next, QUIET_MS)
   })
   socket.destroy()
   return answer
-}
-
-function isComplete(answer: string): boolean {
-  const headEnd = answer.indexOf('\r\n\r\n')
-  if (headEnd < 0) return false
-  const length = /\r\ncontent-length: *(\d+)/i.exec(answer.slice(0, headEnd))?.[1]
-  return length !== undefined ? answer.length >= headEnd + 4 + Number(length) : answer.endsWith('\r\n0\r\n\r\n')
-}
-
-function parseAnswer(answer: string): { status: number; headers: Record<string, string>; body: string } {
-  const headEnd = answer.indexOf('\r\n\r\n')
-  if (headEnd < 0) return { status: 0, headers: {}, body: answer }
-  const [statusLine = '', ...lines] = answer.slice(0, headEnd).split('\r\n')
-  const pairs = lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()] as const)
-  const headers = normaliseHeaders(pairs)
-  const body = answer.slice(headEnd + 4)
-  // Where chunks begin and end means nothing (RFC 9112 7.1): what counts is the content.
-  return { status: Number(statusLine.split(' ')[1]), headers, body: headers['transfer-encoding'] === 'chunked' ? unchunk(body) : body }
 }
 
 function normaliseSeen(seen: Seen): Observation['upstream'][number] {
@@ -89,8 +103,13 @@ function normaliseHeaders(pairs: readonly (readonly [string, string])[]): Record
 
 function normaliseValue(name: string, value: string): string {
   if (name === 'x-request-id' && /^[0-9a-f-]{36}$/.test(value)) return '<uuid>'
-  if (name === 'date') return '<date>'
+  if (name === 'date' && !value.includes('1994')) return '<date>'
   if (name === 'x-envoy-upstream-service-time' && /^\d+$/.test(value)) return '<ms>'
-  // Ports differ between the two proxies by construction.
-  return value.replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>')
+  // RFC 9112 7: names of codings and options have no letter case.
+  if (name === 'transfer-encoding' || name === 'connection') return value.toLowerCase()
+  // It shrinks with each attempt by what the attempts before took.
+  if (name === 'x-envoy-expected-rq-timeout-ms' && Number(value) > 1000) return `<about ${Math.ceil(Number(value) / 1000)} s>`
+  // For a client on loopback Envoy writes its own address of the network. Ports differ between the two proxies by construction.
+  const plain = OWN_ADDRESSES.reduce((text, address) => text.replaceAll(address, '127.0.0.1'), value)
+  return plain.replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>').replaceAll(/ *, */g, ', ')
 }

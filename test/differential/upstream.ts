@@ -1,7 +1,10 @@
 // The application behind both proxies: says what it saw, to the byte of the head, and answers as the path asks
-// (/status/503, /reset, /chunked, /close-delimited, /hints; anything else: 200).
+// (/status/503, /reset, /slow/MS, /first/503 for the first attempt only, /say/NAME for the answers of scripted-answers.ts;
+// anything else: 200). Invariant: what it answers depends on the request alone, so that both proxies meet the same application.
 import { once } from 'node:events'
 import net from 'node:net'
+import { takeChunks } from './answers.ts'
+import { SCRIPTED_ANSWERS } from './scripted-answers.ts'
 
 export interface Seen {
   readonly upstream: string
@@ -37,24 +40,46 @@ export class Upstream {
     socket.on('close', () => this.#sockets.delete(socket))
     socket.on('error', () => socket.destroy())
     let buffer = ''
+    let upgraded = false
     socket.setEncoding('latin1')
     socket.on('data', (chunk: string) => {
+      if (upgraded) return void socket.write(`echo:${chunk}`)
       buffer += chunk
+      if (/\r\nexpect: *100-continue\r\n/i.test(buffer) && buffer.endsWith('\r\n\r\n')) socket.write('HTTP/1.1 100 Continue\r\n\r\n')
       for (;;) {
         const message = takeMessage(buffer)
         if (message === undefined) return
         buffer = message.rest
         this.seen.push({ upstream: this.name, requestLine: message.requestLine, headers: message.headers, body: message.body })
-        this.#answer(socket, message.requestLine)
+        upgraded = message.requestLine.startsWith('GET /upgrade/')
+        this.#answer(socket, message)
       }
     })
   }
 
-  #answer(socket: net.Socket, requestLine: string): void {
+  #answer(socket: net.Socket, { requestLine, headers }: Message): void {
     const path = requestLine.split(' ')[1] ?? ''
+    const slowMs = /\/slow\/(\d+)/.exec(path)?.[1]
+    if (slowMs !== undefined) {
+      const timer = setTimeout(() => this.#say(socket, requestLine, path), Number(slowMs))
+      return void socket.on('close', () => clearTimeout(timer))
+    }
+    const attempt = headers.find(([name]) => name.toLowerCase() === 'x-envoy-attempt-count')?.[1] ?? '1'
+    const first = /\/first\/(\w+)/.exec(path)?.[1]
+    if (first === undefined) this.#say(socket, requestLine, path)
+    else this.#say(socket, requestLine, attempt !== '1' ? '/' : first === 'reset' ? '/reset' : `/status/${first}`)
+  }
+
+  #say(socket: net.Socket, requestLine: string, path: string): void {
     const body = requestLine.startsWith('HEAD ') ? '' : `hello from ${this.name}`
     const common = `x-upstream: ${this.name}\r\nserver: upstream\r\n`
     const status = /\/status\/(\d+)/.exec(path)?.[1]
+    const scripted = SCRIPTED_ANSWERS[/\/say\/([\w-]+)/.exec(path)?.[1] ?? '']
+    if (scripted !== undefined) {
+      socket.write(scripted.text, 'latin1')
+      if (scripted.closes) socket.end()
+      return
+    }
     if (path.includes('/reset')) return void socket.destroy()
     if (path.includes('/chunked'))
       return void socket.write(`HTTP/1.1 200 OK\r\n${common}transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n`)
@@ -86,26 +111,11 @@ function takeMessage(buffer: string): Message | undefined {
   })
   const value = (name: string): string | undefined => headers.find(([each]) => each.toLowerCase() === name)?.[1]
   const start = headEnd + 4
-  if (value('transfer-encoding') === 'chunked') {
-    const end = buffer.indexOf('0\r\n\r\n', start)
-    if (end < 0) return undefined
-    return { requestLine, headers, body: unchunk(buffer.slice(start, end)), rest: buffer.slice(end + 5) }
+  if (value('transfer-encoding')?.toLowerCase() === 'chunked') {
+    const body = takeChunks(buffer.slice(start))
+    return body.complete ? { requestLine, headers, body: body.text, rest: body.rest } : undefined
   }
   const length = Number(value('content-length') ?? 0)
   if (buffer.length < start + length) return undefined
   return { requestLine, headers, body: buffer.slice(start, start + length), rest: buffer.slice(start + length) }
-}
-
-/** The content of a chunked body; what follows the last chunk is left out. */
-export function unchunk(text: string): string {
-  let body = ''
-  let rest = text
-  while (rest !== '') {
-    const lineEnd = rest.indexOf('\r\n')
-    const size = Number.parseInt(rest.slice(0, lineEnd), 16)
-    if (size === 0) break
-    body += rest.slice(lineEnd + 2, lineEnd + 2 + size)
-    rest = rest.slice(lineEnd + 2 + size + 2)
-  }
-  return body
 }
