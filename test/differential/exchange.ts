@@ -29,7 +29,7 @@ const OWN_ADDRESSES = Object.values(networkInterfaces())
   .flatMap((each) => (each === undefined || each.internal || each.family !== 'IPv4' ? [] : [each.address]))
 
 /** How long silence after the last byte means that the answer is complete although the connection stays open. */
-const QUIET_MS = 150
+const QUIET_MS = 100
 const LIMIT_MS = 3000
 
 export async function observe(port: number, request: CaseRequest, upstreams: readonly Upstream[]): Promise<Observation> {
