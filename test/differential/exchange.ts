@@ -108,7 +108,7 @@ function normaliseValue(name: string, value: string): string {
   // RFC 9112 7: names of codings and options have no letter case.
   if (name === 'transfer-encoding' || name === 'connection') return value.toLowerCase()
   // It shrinks with each attempt by what the attempts before took.
-  if (name === 'x-envoy-expected-rq-timeout-ms' && Number(value) > 1000) return `<about ${Math.ceil(Number(value) / 1000)} s>`
+  if (name === 'x-envoy-expected-rq-timeout-ms' && Number(value) > 500) return `<up to ${5 * Math.ceil(Number(value) / 5000)} s>`
   // For a client on loopback Envoy writes its own address of the network. Ports differ between the two proxies by construction.
   const plain = OWN_ADDRESSES.reduce((text, address) => text.replaceAll(address, '127.0.0.1'), value)
   return plain.replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>').replaceAll(/ *, */g, ', ')
