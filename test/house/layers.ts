@@ -45,7 +45,6 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
 
 /** Package -> the places (folder or file prefixes under src) that may import it. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  '@grpc/grpc-js': ['xds/serve', 'ca', 'bin'],
   commander: ['cli', 'bin'],
   koffi: ['proxy/sockets'],
   re2js: ['base/regex.ts'],
