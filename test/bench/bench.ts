@@ -67,7 +67,7 @@ async function dataPlane(): Promise<void> {
   const rows = await benchDataPlane({
     rounds: Number(values.rounds ?? (values.short ? 1 : 3)),
     seconds: Number(values.seconds ?? (values.short ? 3 : 6)),
-    warmSeconds: values.short ? 2 : 3,
+    warmSeconds: values.short ? 3 : 6,
     scenarios: (values.scenarios ?? 'S1,S2').split(',').filter((each): each is 'S1' | 'S2' => each === 'S1' || each === 'S2'),
     peers: values.peers?.split(','),
   })
