@@ -29,8 +29,9 @@ export async function deleteObjects(args: readonly string[], context: CliContext
   if (refs === undefined) return EXIT.usage
   const mesh = await findMesh(options.state, context)
   const results = await deleteRefs(mesh.client, refs)
-  for (const { object, deleted, reason } of results) {
-    if (deleted) context.write(`${formatRef(object)} deleted\n`)
+  for (const { object, deleted, reason, inForceAgain } of results) {
+    const again = inForceAgain === undefined ? '' : `; the definition at ${inForceAgain} is in force again`
+    if (deleted) context.write(`${formatRef(object)} deleted${again}\n`)
     else context.writeError(`lateen: not deleted: ${reason ?? formatRef(object)}\n`)
   }
   const failed = results.filter(({ deleted }) => !deleted).length

@@ -61,6 +61,8 @@ export async function applyText(client: MeshClient, text: string, name: string):
 export interface DeleteResult {
   readonly object: ObjectRef
   readonly deleted: boolean
+  /** Where a file defines the object that is in force again. */
+  readonly inForceAgain?: string
   readonly reason?: string
 }
 

@@ -6,7 +6,7 @@
 //   GET  /v1/objects     { objects }              ?kind= &namespace= &name=
 //   GET  /v1/findings    { findings, problems }
 //   POST /v1/apply       { text, name } -> { changes, findings }; 422 when the text has errors and nothing was taken
-//   POST /v1/delete      { objects: [{ kind, namespace, name }] } -> { results: [{ object, deleted, reason? }] }; 409 when one was not deleted
+//   POST /v1/delete      { objects: [{ kind, namespace, name }] } -> { results: [{ object, deleted, reason?, inForceAgain? }] }; 409 when one was not deleted
 //   POST /v1/join-token  { namespace, serviceAccount } -> { token, identity }
 //   POST /v1/ready       { ready: ['namespace/instance'] } -> {}
 import { type Finding, hasErrors } from '../../api/finding.ts'
@@ -99,10 +99,11 @@ function objects({ loop }: StatusApiOptions, query: URLSearchParams): Answer {
 async function remove({ source, loop }: StatusApiOptions, body: unknown): Promise<Answer> {
   const refs = isRecord(body) && Array.isArray(body.objects) ? body.objects.filter(isRef) : []
   if (refs.length === 0) return wrong('{ objects: [{ kind, namespace, name }] } is expected')
-  const results: { readonly object: ObjectRef; readonly deleted: boolean; readonly reason?: string }[] = []
+  const results: { readonly object: ObjectRef; readonly deleted: boolean; readonly reason?: string; readonly inForceAgain?: string }[] = []
   for (const object of refs) {
     const deleted = await source.delete(object)
-    results.push(deleted.ok ? { object, deleted: true } : { object, deleted: false, reason: deleted.problems[0]?.message ?? '' })
+    if (!deleted.ok) results.push({ object, deleted: false, reason: deleted.problems[0]?.message ?? '' })
+    else results.push({ object, deleted: true, ...(deleted.value === undefined ? {} : { inForceAgain: deleted.value }) })
   }
   await loop.refresh()
   const refusals = results.flatMap(({ reason }) => reason ?? [])

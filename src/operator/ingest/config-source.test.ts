@@ -224,6 +224,17 @@ test('of a file and an applied object the newer is in force', async (t) => {
   assert.deepEqual(codes(source.current.value), [])
 })
 
+test('deleting an applied object brings back what a file defines, and says where', async (t) => {
+  const { source, folder } = await startSource(t, { 'a.yaml': service('a', 80) }, new FakeClock(Date.now() + 60_000))
+  await source.apply(service('a', 81), 'stdin')
+  assert.equal(servicePort(source.current.value, 'a'), 81)
+
+  const deleted = await source.delete({ kind: 'Service', namespace: 'default', name: 'a' })
+
+  assert.deepEqual(deleted, { ok: true, value: `${join(folder, 'a.yaml')}:1` })
+  assert.equal(servicePort(source.current.value, 'a'), 80)
+})
+
 test('deleting an object that a file defines is refused with the place', async (t) => {
   const { source, folder } = await startSource(t, { 'a.yaml': service('a') })
 

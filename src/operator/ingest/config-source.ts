@@ -97,16 +97,25 @@ export class ConfigSource {
     return { changes, findings: read.findings }
   }
 
-  /** Deletes an applied object. One that a file defines is refused, because the next reading would bring it back. */
-  async delete(ref: ObjectRef): Promise<Result<undefined>> {
+  /** Takes back what was applied; the value is the place of the definition that is in force again, if a file has one. An object that
+   *  only a file defines is refused, because the next reading would bring it back. */
+  async delete(ref: ObjectRef): Promise<Result<string | undefined>> {
+    const place = this.#definedAt(ref)
+    const applied = [...this.#overlay.applied.value.values()].find(({ object }) => sameRef(refOf(object), ref))
+    if (applied !== undefined) {
+      await this.#overlay.remove(applied.object)
+      return succeed(place)
+    }
+    if (place !== undefined) return fail('', `${formatRef(ref)} is defined at ${place}; remove it there`)
+    return fail('', `there is no ${formatRef(ref)}`)
+  }
+
+  #definedAt(ref: ObjectRef): string | undefined {
     for (const record of this.#directory.records.value.values()) {
       const defined = record.objects.find((object) => sameRef(refOf(object), ref))
-      if (defined !== undefined) return fail('', `${formatRef(ref)} is defined at ${formatPlace(defined.source)}; remove it there`)
+      if (defined !== undefined) return formatPlace(defined.source)
     }
-    const applied = [...this.#overlay.applied.value.values()].find(({ object }) => sameRef(refOf(object), ref))
-    if (applied === undefined) return fail('', `there is no ${formatRef(ref)}`)
-    await this.#overlay.remove(applied.object)
-    return succeed(undefined)
+    return undefined
   }
 
   #changeOf(object: AnyApiObject): AppliedChange['change'] {
