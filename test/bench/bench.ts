@@ -30,6 +30,8 @@ const MAX_START_MS = 1200
 const MAX_IDLE_MB = 85
 const MAX_CONNECTED_MB = 100
 
+const CONTROL_ROWS: readonly string[] = ['C1', 'C2', 'C3', 'C4', 'C5', 'C6']
+
 if (positionals.includes('control')) await control()
 else if (positionals.includes('memory')) await memory()
 else await dataPlane()
@@ -38,7 +40,7 @@ async function control(): Promise<void> {
   const rows = await benchControl({
     services: Number(values.services ?? (values.short ? 100 : 1000)),
     clients: Number(values.clients ?? (values.short ? 100 : 2000)),
-    rows: (values.rows ?? 'C1,C2,C3,C4,C5,C6,C7').split(','),
+    rows: wantedRows(values.rows),
     onRow: printControl,
     churnSeconds: Number(values.seconds ?? (values.short ? 5 : 30)),
   })
@@ -56,6 +58,14 @@ async function memory(): Promise<void> {
   const met = own !== undefined && own.startMs <= MAX_START_MS && own.idleMb <= MAX_IDLE_MB && own.connectedMb <= MAX_CONNECTED_MB
   console.log(`bars: start ${MAX_START_MS} ms, idle ${MAX_IDLE_MB} MB, connected ${MAX_CONNECTED_MB} MB -> ${met ? 'met' : 'MISSED'}`)
   process.exitCode = met || values.report ? 0 : 1
+}
+
+/** A row that does not exist would be left out without a word. */
+function wantedRows(wanted: string | undefined): readonly string[] {
+  const rows = wanted?.split(',') ?? CONTROL_ROWS
+  const unknown = rows.filter((row) => !CONTROL_ROWS.includes(row))
+  if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}; there are ${CONTROL_ROWS.join(', ')}`)
+  return rows
 }
 
 function printControl({ row, what, measured, bar, met }: ControlRow): void {
