@@ -48,7 +48,9 @@ function send(agent: Agent, method: string, url: string, contentType: string, bo
   })
 }
 
+/** The Status object's message; a path that is not served yet is answered with plain text. */
 function messageOf(text: string): string {
+  if (!text.startsWith('{')) return text
   const status: unknown = JSON.parse(text)
   return isRecord(status) && typeof status.message === 'string' ? status.message : text
 }

@@ -11,6 +11,7 @@ import { collector } from '../../src/api/report.ts'
 import { checkValue } from '../../src/api/schema/check.ts'
 import { withoutNulls } from '../../src/api/schema/without-nulls.ts'
 import { readCorpus } from '../corpus/corpus.ts'
+import { waitFor } from '../harness/wait.ts'
 import { type ApiServer, connectApiServer } from './api-server.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -73,9 +74,10 @@ test('a real API server takes every CRD and agrees with our walker on the corpus
 
 /** A CRD is served a moment after it is taken: until then the answer is 'not found'. */
 async function askWhenServed(server: ApiServer, info: KindInfo, value: Readonly<Record<string, unknown>>): Promise<string | undefined> {
-  for (let attempt = 0; ; attempt++) {
+  const ask = async (): Promise<{ readonly answer: string | undefined } | undefined> => {
     const answer = await server.refusal(`/apis/${String(value.apiVersion)}/namespaces/default/${info.plural}`, value)
-    if (answer?.includes('could not find the requested resource') !== true && answer?.includes('404 page not found') !== true) return answer
-    assert.ok(attempt < 1000, `${info.plural} is not served: ${answer}`)
+    const served = answer?.includes('could not find the requested resource') !== true && answer?.includes('404 page not found') !== true
+    return served ? { answer } : undefined
   }
+  return (await waitFor(ask, { what: `${info.plural} on the API server`, timeoutMs: 30_000 })).answer
 }
