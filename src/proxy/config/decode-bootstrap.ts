@@ -31,7 +31,7 @@ export function decodeBootstrap(
   const listeners = received(bootstrap.staticResources?.listeners, 'static_resources.listeners', dropped)
   const clusters = received(bootstrap.staticResources?.clusters, 'static_resources.clusters', dropped)
   const resources: Resources = { listeners: listeners.byName, clusters: clusters.byName, routes: new Map(), endpoints: new Map() }
-  const { config, rejected, warnings } = new Assembler(full).assemble(resources)
+  const { config, rejected, warnings } = new Assembler({ ...full, refusesHttp2: true }).assemble(resources)
   const outside = new DecodeContext(
     full,
     dropped.filter(({ path }) => !/^static_resources\.(?:listeners|clusters)\[/.test(path)),

@@ -23,10 +23,14 @@ const DISCOVERY = {
   ORIGINAL_DST: 'original-destination',
 } as const
 
-/** A warning and not a refusal: most servers of such clusters speak both. */
 const HTTP2_NOT_SPOKEN = 'asks for HTTP/2, and requests are sent to it with HTTP/1.1: a server that speaks only HTTP/2 will not answer'
 
 const HOUR_MS = 3_600_000
+
+function reportHttp2(context: DecodeContext, path: string, message: string): void {
+  if (context.settings.refusesHttp2 === true) context.unsupported(path, message)
+  else context.warnings.push({ path, message })
+}
 
 export function decodeCluster(message: envoy.Cluster, at: string, context: DecodeContext): DecodedCluster | undefined {
   const name = message.name ?? ''
@@ -39,7 +43,7 @@ export function decodeCluster(message: envoy.Cluster, at: string, context: Decod
   const balancer = decodeBalancer(message, discovery, at, context)
   const { protocol, common } = decodeUpstreamProtocol(message, at, context)
   if (protocol === 'http2' && context.settings.grpcClusters?.has(name) !== true)
-    context.warnings.push({ path: `${at}http2_protocol_options`, message: `cluster '${name}' ${HTTP2_NOT_SPOKEN}` })
+    reportHttp2(context, `${at}http2_protocol_options`, `cluster '${name}' ${HTTP2_NOT_SPOKEN}`)
   const transport = decodeUpstreamTransport(message.transportSocket, `${at}transport_socket`, context)
   const transportMatches = decodeTransportMatches(message, at, context)
   const endpoints = discovery === 'eds' ? [] : decodeEndpoints(message.loadAssignment, endpointRules, `${at}load_assignment.`, context)

@@ -103,9 +103,13 @@ test('a balancer that is not in force is refused', () => {
   assert.match(problemsOf(bootstrap([listener()], [cluster({ lb_policy: 'RING_HASH' })])).join(), /lb_policy: RING_HASH/)
 })
 
-test('a cluster for HTTP/2 is warned about by name, unless it is the control plane, whose language is spoken', () => {
+test('a cluster for HTTP/2 is refused by name in a file, unless it is the control plane, whose language is spoken', () => {
   const http2 = cluster({ http2_protocol_options: {} })
-  const warned = decode(bootstrap([listener()], [http2])).warnings
+  assert.match(
+    problemsOf(bootstrap([listener()], [http2])).join(),
+    /clusters\[0\]\.http2_protocol_options: cluster 'reviews' asks for HTTP\/2/,
+  )
+  const warned = decode(bootstrap([listener()], [http2]), true).warnings
   assert.deepEqual(
     warned.map(({ path }) => path.replace(/^.*\./, '')),
     ['http2_protocol_options'],
