@@ -151,7 +151,8 @@ test('random bytes, cuts and splices give a problem and never throw', () => {
               Buffer.from([below(256)]),
               original.subarray(below(original.length)),
             ])
-    assert.equal(parseCsr(encodePem('CERTIFICATE REQUEST', mutated)).ok, false)
+    // A splice can put back what it took: once in some ten thousand rounds the request is whole again.
+    assert.equal(parseCsr(encodePem('CERTIFICATE REQUEST', mutated)).ok, mutated.equals(original))
   }
 })
 
