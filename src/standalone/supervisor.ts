@@ -227,6 +227,7 @@ export class Supervisor {
 
   async #announceReady(): Promise<void> {
     const ready = [...this.#instances.values()].filter(({ instance }) => instance.ready.value).map(({ instance }) => instance.key)
+    // Said again in every round: a control plane that is away now hears it when it is back.
     await reportReady(this.#client, ready).catch(() => undefined)
     const now = new Set(ready)
     const { output } = this.#options

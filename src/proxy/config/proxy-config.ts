@@ -21,7 +21,7 @@ export interface SocketAddress {
 
 export interface Listener {
   readonly name: string
-  /** Content hash of what the socket itself depends on: a listener whose hash is unchanged is never re-opened. */
+  /** A listener whose address is unchanged keeps its socket. */
   readonly address: SocketAddress
   readonly direction: Direction
   /** False: reached only through a listener with useOriginalDestination (Envoy: bind_to_port). */
@@ -92,7 +92,7 @@ export interface HttpConnectionManager {
   readonly mergeSlashes: boolean
   /** HTTP RBAC filters in order; the router is last by contract and is not listed. */
   readonly httpRules: readonly AuthorizationRules[]
-  /** Default Host for HTTP/1.0 requests that carry none; undefined refuses HTTP/1.0 with 426. */
+  /** False refuses HTTP/1.0 with 426 (Envoy: http_protocol_options.accept_http_10). */
   readonly acceptHttp10: boolean
   readonly via: string | undefined
 }

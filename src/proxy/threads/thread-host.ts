@@ -117,6 +117,7 @@ class ThreadHost {
       for (const name of this.#loads.keys()) if (!config.clusters.has(name)) this.#loads.delete(name)
       return { kind: 'applied', problems: await this.#plane.apply(config) }
     })
+    // Only the order is kept here; the failure itself goes to whoever awaits the answer.
     this.#applied = answer.catch(() => undefined)
     return answer
   }
