@@ -7,6 +7,7 @@ import type {
   ForwardAction,
   HttpConnectionManager,
   Listener,
+  ListenerInspection,
   PeerValidation,
   ProxyConfig,
   RetryPolicy,
@@ -18,6 +19,8 @@ import type {
 import type { TestCa } from '../harness/certificates.ts'
 
 export const NO_MUTATIONS = { remove: [], set: [] }
+export const INSPECTS_NOTHING: ListenerInspection = { tls: false, http: false, timeoutMs: 15_000, continuesOnTimeout: false }
+export const INSPECTS_TLS: ListenerInspection = { ...INSPECTS_NOTHING, tls: true }
 export const NO_METADATA = { config: undefined, services: [] }
 
 export function endpoint(port: number, overrides: Partial<Endpoint> = {}): Endpoint {
@@ -181,7 +184,7 @@ export function listener(chains: readonly FilterChain[], overrides: Partial<List
     direction: 'inbound',
     bindToPort: true,
     useOriginalDestination: false,
-    inspectsTls: false,
+    inspection: INSPECTS_NOTHING,
     filterChains: chains,
     defaultFilterChain: undefined,
     accessLogs: [],

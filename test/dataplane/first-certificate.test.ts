@@ -10,6 +10,7 @@ import {
   cluster,
   downstreamTls,
   forwardTo,
+  INSPECTS_TLS,
   listener,
   manager,
   proxyConfig,
@@ -66,7 +67,7 @@ test('a client that comes before the first certificate of the listener is served
   const upstream = await startUpstream(t, always(OK))
   const http = manager(virtualHost([route('/', forwardTo('app'))]))
   const secure = tlsChain(http, downstreamTls(ca, SERVER, { certificate: OWN }))
-  const proxy = await startProxy(t, proxyConfig([listener([secure], { inspectsTls: true })], [cluster('app', [upstream.port])]))
+  const proxy = await startProxy(t, proxyConfig([listener([secure], { inspection: INSPECTS_TLS })], [cluster('app', [upstream.port])]))
   const { chainPem, keyPem } = ca.issue(CLIENT)
   const own = { cert: chainPem, key: keyPem, ca: ca.rootPem }
   const socket = tls.connect({ port: proxy.port, host: '127.0.0.1', checkServerIdentity: () => undefined, ...own })

@@ -5,7 +5,19 @@ import { type TestContext, test } from 'node:test'
 import tls from 'node:tls'
 import type { FilterChain, Listener, ProxyConfig } from '../../src/proxy/config/proxy-config.ts'
 import { TestCa } from '../harness/certificates.ts'
-import { chain, cluster, downstreamTls, forwardTo, listener, manager, proxyConfig, route, tlsChain, virtualHost } from './configs.ts'
+import {
+  chain,
+  cluster,
+  downstreamTls,
+  forwardTo,
+  INSPECTS_TLS,
+  listener,
+  manager,
+  proxyConfig,
+  route,
+  tlsChain,
+  virtualHost,
+} from './configs.ts'
 import { connect, GET, OK, RawPeer, type RawUpstream, startProxy, startUpstream } from './peers.ts'
 
 const SERVER = 'spiffe://cluster.local/ns/default/sa/reviews'
@@ -25,7 +37,7 @@ async function modes(t: TestContext): Promise<Modes> {
   const secure = tlsChain(http, downstreamTls(ca, SERVER))
   const plain = chain(http, { name: 'plain', match: { ...chain(http).match, transportProtocol: 'raw_buffer' } })
   const config = (chains: readonly FilterChain[], overrides: Partial<Listener> = {}): ProxyConfig =>
-    proxyConfig([listener(chains, { inspectsTls: true, ...overrides })], [cluster('app', [upstream.port])])
+    proxyConfig([listener(chains, { inspection: INSPECTS_TLS, ...overrides })], [cluster('app', [upstream.port])])
   return { ca, upstream, permissive: config([plain, secure]), strict: config([{ ...secure, name: 'strict' }]) }
 }
 

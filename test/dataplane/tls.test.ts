@@ -11,6 +11,7 @@ import {
   cluster,
   downstreamTls,
   forwardTo,
+  INSPECTS_TLS,
   listener,
   manager,
   proxyConfig,
@@ -38,7 +39,7 @@ async function startInbound(
   })
   const chains = [tlsChain(http, downstreamTls(ca, SERVER, { alpn: options.alpn ?? [] }))]
   if (options.permissive === true) chains.push(chain(http, { match: { ...chain(http).match, transportProtocol: 'raw_buffer' } }))
-  const proxy = await startProxy(t, proxyConfig([listener(chains, { inspectsTls: true })], [cluster('app', [application.port])]))
+  const proxy = await startProxy(t, proxyConfig([listener(chains, { inspection: INSPECTS_TLS })], [cluster('app', [application.port])]))
   return { application, proxy }
 }
 
@@ -304,7 +305,7 @@ test('a renewed server certificate is used by new connections only', async (t) =
   const settings = downstreamTls(ca, SERVER, { certificate: { kind: 'secret', name: 'default' } })
   const proxy = await startProxy(
     t,
-    proxyConfig([listener([tlsChain(http, settings)], { inspectsTls: true })], [cluster('app', [application.port])]),
+    proxyConfig([listener([tlsChain(http, settings)], { inspection: INSPECTS_TLS })], [cluster('app', [application.port])]),
   )
   proxy.secrets.setKeyPair('default', ca.issue(SERVER))
   const old = await connectTls(t, proxy.port, identity(ca, CLIENT))

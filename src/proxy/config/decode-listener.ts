@@ -49,7 +49,12 @@ export function decodeListener(message: envoy.Listener, at: string, context: Dec
       bindToPort: message.bindToPort !== false,
       useOriginalDestination,
       restoresOriginalDestination: useOriginalDestination || filters.originalDestination,
-      inspectsTls: filters.tlsInspector,
+      inspection: {
+        tls: filters.tlsInspector,
+        http: filters.httpInspector,
+        timeoutMs: message.listenerFiltersTimeout === 0 ? undefined : (message.listenerFiltersTimeout ?? LISTENER_FILTERS_TIMEOUT_MS),
+        continuesOnTimeout: message.continueOnListenerFiltersTimeout === true,
+      },
       accessLogs: decodeAccessLogs(message.accessLog, `${at}access_log`, context),
       metadata: decodeMetadata(message.metadata),
     },
@@ -58,19 +63,23 @@ export function decodeListener(message: envoy.Listener, at: string, context: Dec
   }
 }
 
+/** Envoy's default of listener_filters_timeout. */
+const LISTENER_FILTERS_TIMEOUT_MS = 15_000
 const LISTENER_FILTERS = 'envoy.extensions.filters.listener'
 
 function decodeListenerFilters(filters: readonly envoy.ListenerFilter[], at: string, context: DecodeContext) {
   let tlsInspector = false
+  let httpInspector = false
   let originalDestination = false
   for (const [index, { name, typedConfig }] of filters.entries()) {
     if (unpack(typedConfig, `${LISTENER_FILTERS}.tls_inspector.v3.TlsInspector`) !== undefined) tlsInspector = true
     else if (unpack(typedConfig, `${LISTENER_FILTERS}.original_dst.v3.OriginalDst`) !== undefined) originalDestination = true
-    else if (unpack(typedConfig, `${LISTENER_FILTERS}.http_inspector.v3.HttpInspector`) === undefined) {
+    else if (unpack(typedConfig, `${LISTENER_FILTERS}.http_inspector.v3.HttpInspector`) !== undefined) httpInspector = true
+    else {
       context.unsupported(`${at}[${index}]`, `listener filter '${name ?? ''}' is not supported`)
     }
   }
-  return { tlsInspector, originalDestination }
+  return { tlsInspector, httpInspector, originalDestination }
 }
 
 function decodeChain(message: envoy.FilterChain, at: string, context: DecodeContext): DecodedChain | undefined {

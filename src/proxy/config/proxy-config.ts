@@ -29,13 +29,24 @@ export interface Listener {
   readonly useOriginalDestination: boolean
   /** Listener filter original_dst, or useOriginalDestination: ask the kernel where the client meant to go. */
   readonly restoresOriginalDestination?: boolean
-  /** Listener filter tls_inspector: read the first bytes to learn the transport protocol, SNI and ALPN before a chain is chosen. */
-  readonly inspectsTls: boolean
+  readonly inspection: ListenerInspection
   readonly filterChains: readonly FilterChain[]
   readonly defaultFilterChain: FilterChain | undefined
   /** Written for connections that match no chain. */
   readonly accessLogs: readonly AccessLog[]
   readonly metadata: ResourceMetadata
+}
+
+/** What of a connection's first octets is read before a chain is chosen, and how long they are waited for. */
+export interface ListenerInspection {
+  /** Listener filter tls_inspector: the transport protocol, SNI and ALPN. */
+  readonly tls: boolean
+  /** Listener filter http_inspector: on plaintext, 'http/1.0', 'http/1.1' or 'h2c' as if it had been offered in ALPN. */
+  readonly http: boolean
+  /** Undefined: without end. */
+  readonly timeoutMs: number | undefined
+  /** A silent client (the server speaks first) gets the chain for plaintext of no known protocol; otherwise it is closed. */
+  readonly continuesOnTimeout: boolean
 }
 
 export interface FilterChain {

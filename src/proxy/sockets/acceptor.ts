@@ -15,7 +15,7 @@ import { FAILURES, type FailureKind } from '../rescue.ts'
 import { proxyTcp } from '../tcp/tcp-proxy.ts'
 import type { ConnectionFacts } from '../telemetry/outcome.ts'
 import { DownstreamTlsServer, downstreamTlsKey, type SecurePeer } from './downstream-tls.ts'
-import { type Inspection, inspect } from './inspect.ts'
+import { type Inspection, inspect, UNINSPECTED } from './inspect.ts'
 import type { ListenerRuntime } from './listener-runtime.ts'
 import type { OriginalDestination } from './original-destination.ts'
 import { NO_NAMES, principalsOf } from './peer-names.ts'
@@ -53,8 +53,6 @@ interface Chosen extends Accepted {
   readonly generation: number
 }
 
-const INSPECTED_AS_PLAIN: Inspection = { transportProtocol: 'raw_buffer', serverName: '', alpn: [], looksLikeHttp: false }
-
 export class Acceptor {
   readonly open = new Set<OpenConnection>()
   /** By the clock of the data plane; 0: never. */
@@ -88,7 +86,7 @@ export class Acceptor {
     const waiting: OpenConnection = { close: () => socket.destroy(), closeIfIdle: closeIfOld, reconsider: nothingToReconsider }
     this.open.add(waiting)
     socket.once('close', () => this.open.delete(waiting))
-    inspect(socket, services.wheel, (inspection) => {
+    inspect(socket, listener.config.inspection, services.wheel, (inspection) => {
       this.open.delete(waiting)
       this.#choose({ ...accepted, inspection })
     })
@@ -112,13 +110,13 @@ export class Acceptor {
 
   #choose(accepted: Accepted): void {
     const { socket, listener, destination } = accepted
-    const inspection = accepted.inspection ?? INSPECTED_AS_PLAIN
+    const inspection = accepted.inspection ?? UNINSPECTED
     const view: ConnectionView = {
       destinationIp: destination.host,
       destinationPort: destination.port,
       serverName: inspection.serverName,
       transportProtocol: inspection.transportProtocol,
-      applicationProtocols: inspection.alpn,
+      applicationProtocols: inspection.applicationProtocols,
       sourceIp: plainAddress(socket.remoteAddress),
     }
     const chain = chooseFilterChain(listener.config, view, inRange)
@@ -127,7 +125,7 @@ export class Acceptor {
     if (chain.tls === undefined) return this.#serve(chosen, undefined)
     const handshake: OpenConnection = { close: () => socket.destroy(), closeIfIdle: () => undefined, reconsider: nothingToReconsider }
     this.open.add(handshake)
-    this.#tlsServer(chain.tls).accept(socket, accepted.inspection?.alpn, {
+    this.#tlsServer(chain.tls).accept(socket, accepted.inspection?.applicationProtocols, {
       onSecure: (peer) => {
         this.open.delete(handshake)
         // Without inspection the choice was made as for plaintext; what is known now counts when it is asked for again.

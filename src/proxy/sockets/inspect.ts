@@ -1,27 +1,30 @@
-// Reads the first octets of a connection to learn what it is, then puts them back as if nobody had looked.
-// Invariant: nothing is written, and the connection is paused while somebody decides.
+// Reads the first octets of a connection to learn what it is, then puts them back as if nobody had looked. Called by acceptor.ts where
+// the choice of a filter chain depends on them. Invariant: nothing is written, and the connection is paused while somebody decides.
 import type { Socket } from 'node:net'
 import type { Deadline, TimerWheel } from '../../base/timer-wheel.ts'
+import type { ListenerInspection } from '../config/proxy-config.ts'
 import { readClientHello } from './client-hello.ts'
+import { sniffHttp } from './sniff-http.ts'
 
 export interface Inspection {
   readonly transportProtocol: 'tls' | 'raw_buffer'
   readonly serverName: string
-  readonly alpn: readonly string[]
+  /** What the client offers in ALPN, or which HTTP it speaks without TLS. */
+  readonly applicationProtocols: readonly string[]
   /** Plaintext that begins like an HTTP request. */
   readonly looksLikeHttp: boolean
 }
 
-/** Envoy: listener_filters_timeout. */
-const TIMEOUT_MS = 15_000
-const PLAINTEXT = { transportProtocol: 'raw_buffer', serverName: '', alpn: [], looksLikeHttp: false } as const
+export const UNINSPECTED: Inspection = { transportProtocol: 'raw_buffer', serverName: '', applicationProtocols: [], looksLikeHttp: false }
 
-/** Calls back once; not at all when the client goes away first. */
-export function inspect(socket: Socket, wheel: TimerWheel, done: (inspection: Inspection) => void): void {
+/** Calls back once; not at all when the client goes away first, or says nothing for too long where that means the end. */
+export function inspect(socket: Socket, wanted: ListenerInspection, wheel: TimerWheel, done: (inspection: Inspection) => void): void {
   let held: Buffer | undefined
-  const deadline: Deadline = wheel.after(TIMEOUT_MS, () => socket.destroy())
+  const { timeoutMs, continuesOnTimeout } = wanted
+  const deadline: Deadline | undefined =
+    timeoutMs === undefined ? undefined : wheel.after(timeoutMs, () => (continuesOnTimeout ? finish(UNINSPECTED) : socket.destroy()))
   const stop = (): void => {
-    wheel.cancel(deadline)
+    if (deadline !== undefined) wheel.cancel(deadline)
     socket.removeListener('data', onData)
     socket.removeListener('end', onEnd)
     socket.removeListener('close', onClose)
@@ -34,10 +37,8 @@ export function inspect(socket: Socket, wheel: TimerWheel, done: (inspection: In
   }
   const onData = (chunk: Buffer): void => {
     held = held === undefined ? chunk : Buffer.concat([held, chunk])
-    const hello = readClientHello(held)
-    if (hello.kind === 'incomplete') return
-    if (hello.kind === 'not-tls') finish({ ...PLAINTEXT, looksLikeHttp: looksLikeHttp(held) })
-    else finish({ transportProtocol: 'tls', serverName: hello.serverName, alpn: hello.alpn, looksLikeHttp: false })
+    const inspection = readFirstOctets(held, wanted)
+    if (inspection !== undefined) finish(inspection)
   }
   const onEnd = (): void => {
     stop()
@@ -49,6 +50,21 @@ export function inspect(socket: Socket, wheel: TimerWheel, done: (inspection: In
   socket.on('close', onClose)
 }
 
-function looksLikeHttp(bytes: Buffer): boolean {
-  return /^[A-Z][A-Z-]{1,20}(?: |$)/.test(bytes.toString('latin1', 0, 24))
+/** Undefined: not enough of them yet. */
+function readFirstOctets(octets: Buffer, wanted: ListenerInspection): Inspection | undefined {
+  if (wanted.tls) {
+    const hello = readClientHello(octets)
+    if (hello.kind === 'incomplete') return undefined
+    if (hello.kind === 'hello') {
+      return { transportProtocol: 'tls', serverName: hello.serverName, applicationProtocols: hello.alpn, looksLikeHttp: false }
+    }
+  }
+  if (!wanted.http) return { ...UNINSPECTED, looksLikeHttp: looksLikeHttp(octets) }
+  const http = sniffHttp(octets)
+  if (http === 'incomplete') return undefined
+  return { ...UNINSPECTED, applicationProtocols: http === 'none' ? [] : [http], looksLikeHttp: http !== 'none' }
+}
+
+function looksLikeHttp(octets: Buffer): boolean {
+  return /^[A-Z][A-Z-]{1,20}(?: |$)/.test(octets.toString('latin1', 0, 24))
 }

@@ -24,7 +24,7 @@ export class ListenerRuntime {
 
   update(config: Listener): void {
     this.config = config
-    this.needsInspection = config.inspectsTls && dependsOnFirstOctets(config)
+    this.needsInspection = dependsOnFirstOctets(config)
     const shape = shapeOf(config)
     if (shape !== this.#shape) this.generation++
     this.#shape = shape
@@ -77,7 +77,10 @@ function shapeOf(config: Listener): string {
 
 /** Waiting for a first octet would hang protocols in which the server speaks first, so it is done only where something depends on it. */
 function dependsOnFirstOctets(config: Listener): boolean {
+  const { tls, http } = config.inspection
   return config.filterChains.some(
-    ({ match }) => match.transportProtocol !== undefined || match.serverNames.length > 0 || match.applicationProtocols.length > 0,
+    ({ match }) =>
+      (tls && (match.transportProtocol !== undefined || match.serverNames.length > 0)) ||
+      ((tls || http) && match.applicationProtocols.length > 0),
   )
 }
