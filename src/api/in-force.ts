@@ -1,12 +1,14 @@
 // What this version acts on. Everything else that is set yields a Finding on its object, every time: nothing is silent.
 // To put a field into force: add its line to `fieldsInForce` (a line covers all below it); to put a kind into force: add the kind.
-// test/house/in-force.test.ts enumerates the schemas against this table.
+// What a stock Envoy does and Lateen's own proxies do not yet is in stock-fields.ts.
+// test/house/in-force.test.ts enumerates the schemas against these tables.
 import type { FieldPath } from './field-path.ts'
 import type { AnyApiObject, KindInfo, KindName } from './kinds.ts'
 import { isRecord } from './record.ts'
 import type { Report } from './report.ts'
 import { ownProperty } from './schema/check.ts'
 import type { SchemaNode } from './schema/schema-node.ts'
+import { type StockFields, stockFields } from './stock-fields.ts'
 
 /** Of every trafficPolicy, whatever it is for. */
 const policyBlocks: readonly string[] = [
@@ -116,6 +118,13 @@ export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<st
 /** Kinds of which a policy that is ignored would let through what its author forbade: until in force, the selected workloads deny. */
 export const denyingKinds: readonly KindName[] = ['AuthorizationPolicy', 'RequestAuthentication']
 
+/** Fields that Istio reads and never acts on (its API reference hides them), each with what it is. They do nothing here either. */
+const INEFFECTIVE: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
+  VirtualService: {
+    'tcp[].match[].sourceSubnet': 'no mesh implements it; who may connect is a matter of policies',
+  },
+}
+
 /** Fields that are none of a mesh's business or only repeat what is known, and so not worth a word. */
 const SILENT: { readonly [Kind in KindName]?: readonly string[] } = {
   Service: ['ports[].nodePort'],
@@ -132,21 +141,39 @@ export function reportNotInForce(object: AnyApiObject, info: KindInfo, schema: S
   }
   const spec = ownProperty(schema.properties, 'spec')
   if (spec === undefined) return
-  const table = { inForce: [...inForce, ...(SILENT[info.kind] ?? [])], defaults: defaultsInForce[info.kind] ?? {} }
+  const table: InForceTable = {
+    inForce: [...inForce, ...(SILENT[info.kind] ?? [])],
+    atStockEnvoys: stockFields[info.kind] ?? {},
+    ineffective: INEFFECTIVE[info.kind] ?? {},
+    defaults: defaultsInForce[info.kind] ?? {},
+  }
   walk(object.spec, spec, ['spec'], '', table, report)
 }
 
 interface InForceTable {
   readonly inForce: readonly string[]
+  readonly atStockEnvoys: StockFields
+  readonly ineffective: Readonly<Record<string, string>>
   readonly defaults: Readonly<Record<string, string>>
 }
 
 /** Reports the topmost field below which nothing is in force. `pattern` is the path below spec with `[]` and `{}`. */
 function walk(value: unknown, schema: SchemaNode, path: FieldPath, pattern: string, table: InForceTable, report: Report): void {
-  if (table.inForce.includes(pattern)) return
-  if (pattern !== '' && !table.inForce.some((entry) => isBelow(entry, pattern))) {
-    if (table.defaults[pattern] === JSON.stringify(value)) return
-    report('LTN0102', path, { field: `'${path.at(-1)}'` }, 'key')
+  if (table.inForce.includes(pattern) || (pattern !== '' && table.defaults[pattern] === JSON.stringify(value))) return
+  const field = `'${path.at(-1)}'`
+  const meanwhile = table.atStockEnvoys[pattern]
+  if (meanwhile !== undefined) {
+    report('LTN0121', path, { field, meanwhile }, 'key')
+    return
+  }
+  const ineffective = table.ineffective[pattern]
+  if (ineffective !== undefined) {
+    report('LTN0147', path, { field, reason: ineffective }, 'key')
+    return
+  }
+  const known = [...table.inForce, ...Object.keys(table.atStockEnvoys), ...Object.keys(table.ineffective)]
+  if (pattern !== '' && !known.some((entry) => isBelow(entry, pattern))) {
+    report('LTN0102', path, { field }, 'key')
     return
   }
   if (Array.isArray(value)) {
@@ -168,7 +195,19 @@ function isBelow(entry: string, pattern: string): boolean {
 
 /** Every leaf of a kind's spec that is not in force, as patterns: `lateen analyze --fields` prints them. */
 export function fieldsNotInForce(info: KindInfo, schema: SchemaNode): readonly string[] {
-  const inForce = [...(fieldsInForce[info.kind] ?? []), ...(SILENT[info.kind] ?? [])]
+  const { kind } = info
+  return leavesOutside(schema, [...(fieldsInForce[kind] ?? []), ...Object.keys(stockFields[kind] ?? {}), ...(SILENT[kind] ?? [])])
+}
+
+/** Every leaf that is in force at stock Envoys alone. */
+export function fieldsAtStockEnvoys(info: KindInfo, schema: SchemaNode): readonly string[] {
+  const { kind } = info
+  const atStock = Object.keys(stockFields[kind] ?? {})
+  const others = leavesOutside(schema, [...(fieldsInForce[kind] ?? []), ...(SILENT[kind] ?? [])])
+  return others.filter((leaf) => atStock.some((entry) => leaf === entry || isBelow(leaf, entry)))
+}
+
+function leavesOutside(schema: SchemaNode, inForce: readonly string[]): readonly string[] {
   const found: string[] = []
   const visit = (node: SchemaNode, pattern: string): void => {
     if (inForce.some((entry) => pattern === entry || isBelow(pattern, entry))) return

@@ -132,10 +132,10 @@ test('names of built-in properties are ordinary names', () => {
   )
 })
 
-test('a field that is not in force is named once, at the topmost place', () => {
+test('a field that only stock Envoys do is named once, at the topmost place', () => {
   const found = only(
     virtualService('  hosts: [a]\n  http:\n    - route: [{destination: {host: a}}]\n      fault: {abort: {httpStatus: 503}}\n'),
-    'LTN0102',
+    'LTN0121',
   )
 
   assert.equal(found.path, 'spec.http[0].fault')

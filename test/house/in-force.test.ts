@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkApiObject } from '../../src/api/check-object.ts'
-import { defaultsInForce, fieldsInForce, fieldsNotInForce } from '../../src/api/in-force.ts'
+import { defaultsInForce, fieldsAtStockEnvoys, fieldsInForce, fieldsNotInForce } from '../../src/api/in-force.ts'
 import { apiVersionsOf, type KindInfo, kinds, schemaOf } from '../../src/api/kinds.ts'
 import type { SchemaNode } from '../../src/api/schema/schema-node.ts'
+import { stockFields } from '../../src/api/stock-fields.ts'
 
 /** A value that a leaf may have, as far as its type says. */
 function sample(node: SchemaNode): unknown {
@@ -37,10 +38,19 @@ for (const info of kinds) {
       if (Object.hasOwn(defaultsInForce[info.kind] ?? {}, pattern)) continue
       const codes = codesFor(info, specWith(spec, pattern))
       assert.ok(
-        codes.some((code) => ['LTN0102', 'LTN0103', 'LTN0104'].includes(code)),
+        codes.some((code) => ['LTN0102', 'LTN0103', 'LTN0104', 'LTN0147'].includes(code)),
         `spec.${pattern} is set and nothing is said`,
       )
     }
+  })
+
+  test(`${info.kind}: every field that only stock Envoys do yields a Finding that says so`, () => {
+    for (const pattern of fieldsAtStockEnvoys(info, schemaOf(info))) {
+      if (Object.hasOwn(defaultsInForce[info.kind] ?? {}, pattern)) continue
+      assert.ok(codesFor(info, specWith(spec, pattern)).includes('LTN0121'), `spec.${pattern} is set and nothing is said`)
+    }
+    for (const pattern of Object.keys(stockFields[info.kind] ?? {}))
+      assert.ok(fieldExists(spec, pattern), `${pattern} is not in the schema`)
   })
 
   test(`${info.kind}: every field in force exists, and setting it says nothing of 'not in force'`, () => {

@@ -65,6 +65,13 @@ spec: {hosts: [answer.example.com], http: [{directResponse: {status: 204}}]}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
+metadata: {name: extras, namespace: default}
+spec:
+  hosts: [extras.example.com]
+  http: [{mirror: {host: reviews}, fault: {delay: {fixedDelay: 1s, percent: 50}}, route: [{destination: {host: reviews}}]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
 metadata: {name: root, namespace: default}
 spec: {hosts: [root.example.com], http: [{match: [{uri: {prefix: /a}}], delegate: {name: part}}]}
 ---

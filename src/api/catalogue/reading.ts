@@ -24,7 +24,7 @@ export const readingCatalogue = {
     what: '{field} is set but not in force in this version',
     why: 'The field is understood and kept, but nothing in the mesh acts on it yet.',
     fix: 'Do not rely on it; remove it, or wait for a version that puts it in force.',
-    example: 'spec: {hosts: [reviews], http: [{mirror: {host: reviews}, route: [{destination: {host: reviews}}]}]}',
+    example: 'apiVersion: v1\nkind: Service\nmetadata: {name: reviews}\nspec: {sessionAffinity: ClientIP, ports: [{name: http, port: 80}]}',
   },
   LTN0103: {
     severity: 'warning',

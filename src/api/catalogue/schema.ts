@@ -90,4 +90,12 @@ export const schemaCatalogue = {
     fix: 'Remove or rename one of them.',
     example: 'spec: {host: reviews, subsets: [{name: v1}, {name: v1}]}',
   },
+  LTN0121: {
+    severity: 'warning',
+    title: 'A field is in force at stock Envoys only',
+    what: "{field} is in force at stock Envoy proxies, not at Lateen's own yet: {meanwhile}",
+    why: 'Proxies are sent only what they can do: a stock Envoy does this, and a Lateen proxy would refuse the configuration.',
+    fix: "Run a stock Envoy where you rely on it, or wait for a version in which Lateen's proxies do it.",
+    example: 'spec: {hosts: [reviews], http: [{mirror: {host: reviews}, route: [{destination: {host: reviews}}]}]}',
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>
