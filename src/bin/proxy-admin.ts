@@ -1,9 +1,11 @@
 // What the admin port is told: each function reads the running parts at the moment of the question. Made by proxy-process.ts.
+import { tmpdir } from 'node:os'
 import type { Clock } from '../base/clock.ts'
 import type { Codec } from '../envoy/codec/codec.ts'
 import type { Bootstrap } from '../envoy/generated/messages.gen.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../envoy/type-urls.ts'
 import type { AdminState, HeldResource, ServerInfo } from '../proxy/admin/admin-state.ts'
+import { createDiagnostics } from '../proxy/admin/diagnostics.ts'
 import type { AdsState } from '../proxy/ads/ads-state.ts'
 import type { LiveConfig } from '../proxy/ads/live-config.ts'
 import type { ReceivedResource } from '../proxy/ads/resource-reader.ts'
@@ -39,7 +41,7 @@ const KINDS: Readonly<Record<string, string>> = {
 }
 
 export function adminState(parts: AdminParts): AdminState {
-  const { dataSide, secrets, log, clock, codec, ads, fixed } = parts
+  const { dataSide, secrets, log, clock, codec, ads, fixed, options } = parts
   const { dataPlane } = dataSide
   const startedMs = clock.monotonicMs()
   const startedAtMs = clock.nowMs()
@@ -82,6 +84,8 @@ export function adminState(parts: AdminParts): AdminState {
     },
     drainListeners: parts.drain,
     quit: parts.quit,
+    memoryUsage: () => process.memoryUsage(),
+    diagnostics: createDiagnostics(options.ca?.stateFolder ?? tmpdir(), clock),
   }
 }
 

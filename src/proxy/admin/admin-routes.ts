@@ -8,6 +8,7 @@ import type { AdminState } from './admin-state.ts'
 import { certificates } from './certificates.ts'
 import { clustersJson, clustersText, listenersJson, listenersText } from './cluster-report.ts'
 import { configDump } from './config-dump.ts'
+import { memoryReport } from './diagnostics.ts'
 
 export interface AdminAnswer {
   readonly status: number
@@ -64,6 +65,13 @@ export const adminRoutes: Readonly<Record<string, AdminRoute>> = {
     answer: (state, query) => (query.get('format') === 'json' ? json(listenersJson(state.config())) : text(listenersText(state.config()))),
   },
   '/server_info': { method: 'GET', help: 'version, state and uptime', answer: serverInfo },
+  '/memory': { method: 'GET', help: 'memory of the process, in bytes', answer: (state) => json(memoryReport(state.memoryUsage())) },
+  '/heap_snapshot': {
+    method: 'POST',
+    help: 'write a heap snapshot to a file; it holds the keys',
+    answer: async (state) => text(`${await state.diagnostics.writeHeapSnapshot()}\n`),
+  },
+  '/cpu_profile': { method: 'POST', help: 'write a CPU profile to a file; ?seconds= (10)', answer: cpuProfile },
   '/logging': { method: 'POST', help: 'the log level; ?level= changes it', answer: logging },
   '/drain_listeners': {
     method: 'POST',
@@ -140,6 +148,14 @@ function serverInfo(state: AdminState): AdminAnswer {
     command_line_options: info.commandLine,
     ...(info.node !== undefined && { node: info.node }),
   })
+}
+
+const MAX_PROFILE_SECONDS = 300
+
+async function cpuProfile({ diagnostics }: AdminState, query: URLSearchParams): Promise<AdminAnswer> {
+  const seconds = Number(query.get('seconds') ?? '10')
+  if (!(seconds > 0 && seconds <= MAX_PROFILE_SECONDS)) return badRequest(`seconds must be a number up to ${MAX_PROFILE_SECONDS}`)
+  return text(`${await diagnostics.writeCpuProfile(seconds * 1000)}\n`)
 }
 
 function logging(state: AdminState, query: URLSearchParams): AdminAnswer {

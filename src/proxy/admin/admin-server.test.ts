@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readFile, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { systemClock } from '../../base/clock.ts'
 import { FakeClock } from '../../base/fake-clock.ts'
 import { type LogLevel, silentLogger } from '../../base/log.ts'
 import type { MessageName } from '../../envoy/any.ts'
@@ -10,6 +14,7 @@ import { anyOf, bootstrap, cluster, listener, manager, readBootstrap, settings }
 import { MetricRegistry } from '../telemetry/metrics.ts'
 import { startAdminServer } from './admin-server.ts'
 import type { AdminState } from './admin-state.ts'
+import { createDiagnostics } from './diagnostics.ts'
 
 const TLS = {
   name: 'tls',
@@ -56,6 +61,8 @@ async function start(t: TestContext, fields: Partial<AdminState> = {}) {
     },
     drainListeners: async () => void done.push('drain'),
     quit: () => void done.push('quit'),
+    memoryUsage: () => process.memoryUsage(),
+    diagnostics: createDiagnostics(await mkdtemp(path.join(tmpdir(), 'admin-')), systemClock),
     ...fields,
   }
   const server = await startAdminServer(state, { host: '127.0.0.1', port: 0 }, new FakeClock(), silentLogger)
@@ -147,4 +154,26 @@ test('server info has version, state and uptime', async (t) => {
   const { ask } = await start(t)
   const info = JSON.parse((await ask('/server_info')).text)
   assert.deepEqual([info.version, info.state, info.uptime_current_epoch, info.node.id], ['0.1.0', 'LIVE', '5s', 'n'])
+})
+
+test('memory is told in bytes', async (t) => {
+  const { ask } = await start(t)
+  const memory = JSON.parse((await ask('/memory')).text)
+  assert.ok(Number(memory.total_physical_bytes) > Number(memory.heap_size))
+  assert.ok(Number(memory.heap_size) > 1_000_000)
+})
+
+test('a heap snapshot and a CPU profile are written where only the own user may read', async (t) => {
+  const { ask } = await start(t)
+  assert.equal((await ask('/heap_snapshot')).status, 405)
+  const post = { method: 'POST' }
+  const snapshot = (await ask('/heap_snapshot', post)).text.trim()
+  assert.ok(JSON.parse(await readFile(snapshot, 'utf8')).snapshot.node_count > 1000)
+  const [first, second] = await Promise.all([ask('/cpu_profile?seconds=0.2', post), ask('/cpu_profile?seconds=0.2', post)])
+  assert.deepEqual([first.status, second.status].sort(), [200, 500])
+  assert.match(`${first.text}${second.text}`, /a CPU profile is being made already/)
+  const profile = [first, second].find(({ status }) => status === 200)?.text.trim() ?? ''
+  assert.ok(JSON.parse(await readFile(profile, 'utf8')).nodes.length > 0)
+  for (const file of [snapshot, profile]) assert.equal((await stat(path.dirname(file))).mode & 0o077, 0)
+  assert.equal((await ask('/cpu_profile?seconds=1000', post)).status, 400)
 })

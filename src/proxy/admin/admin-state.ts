@@ -4,6 +4,7 @@ import type { MessageName } from '../../envoy/any.ts'
 import type { ProxyConfig } from '../config/proxy-config.ts'
 import type { ClusterStatus } from '../data-plane.ts'
 import type { MetricFamily } from '../telemetry/metrics.ts'
+import type { Diagnostics } from './diagnostics.ts'
 
 export interface AdminState {
   /** `reason` is one line: what is waited for, or 'LIVE'. */
@@ -22,6 +23,8 @@ export interface AdminState {
   /** Stops accepting; resolves when that is so. */
   drainListeners(): Promise<void>
   quit(): void
+  memoryUsage(): NodeJS.MemoryUsage
+  readonly diagnostics: Diagnostics
 }
 
 export interface HeldConfig {
