@@ -23,7 +23,7 @@ export interface ProxyUnderTest {
   recorded(count: number): Promise<void>
 }
 
-const SELF = {
+export const SELF = {
   workload: 'productpage-v1',
   namespace: 'default',
   app: 'productpage',
