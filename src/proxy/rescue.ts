@@ -102,6 +102,20 @@ export const FAILURES = {
     body: 'service unavailable: the destination closed the connection before answering',
     closes: false,
   },
+  'upstream-stream-reset': {
+    status: 503,
+    flag: 'UR',
+    details: 'upstream_reset_before_response_started{remote_reset}',
+    body: 'service unavailable: the destination reset the stream before answering',
+    closes: false,
+  },
+  'upstream-refused': {
+    status: 503,
+    flag: 'UR',
+    details: 'upstream_reset_before_response_started{remote_refused_stream_reset}',
+    body: 'service unavailable: the destination refused the stream without processing it',
+    closes: false,
+  },
   'upstream-protocol': {
     status: 502,
     flag: 'UPE',
@@ -154,6 +168,7 @@ export const FAILURES = {
   },
   overload: { status: 503, flag: 'OM', details: 'overload', body: 'service unavailable: the proxy is overloaded', closes: true },
   'downstream-closed': { status: 0, flag: 'DC', details: 'downstream_remote_disconnect', body: '', closes: true },
+  'downstream-reset': { status: 0, flag: 'DR', details: 'http2.remote_reset', body: '', closes: true },
   'downstream-broken': { status: 0, flag: 'DPE', details: 'http1.codec_error', body: '', closes: true },
   'response-broken': {
     status: 0,

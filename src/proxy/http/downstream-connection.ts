@@ -6,23 +6,25 @@ import type { Socket } from 'node:net'
 import type { Deadline } from '../../base/timer-wheel.ts'
 import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { AuthorizationFacts } from '../decide/authorize.ts'
-import { BodyReader } from '../http1/body-reader.ts'
+import { type BodyKind, BodyReader } from '../http1/body-reader.ts'
 import { FIELD } from '../http1/fields.ts'
 import { isPersistent, requestBodyKind } from '../http1/framing.ts'
 import { MessageHead } from '../http1/head.ts'
 import { HeadReader } from '../http1/head-reader.ts'
-import type { Outflow } from '../http1/outflow.ts'
-import { type HeadProblem, parseRequestHead } from '../http1/parse-head.ts'
+import type { MessageBody } from '../http1/message-body.ts'
+import { parseRequestHead } from '../http1/parse-head.ts'
 import { writeMessage } from '../http1/write-message.ts'
+import { withoutContent, writeChunked } from '../http1/write-open-body.ts'
 import type { FailureKind } from '../rescue.ts'
 import { joinSockets, type Tunnel, type TunnelResult } from '../sockets/tunnel.ts'
+import type { Outcome } from '../telemetry/outcome.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeHost } from './exchange-host.ts'
 import { httpAuthorizationFacts } from './http-authorization-facts.ts'
-import { IncomingRequest, requestScheme } from './incoming-request.ts'
-import { normalizePath } from './normalize-path.ts'
-import { parseTarget } from './request-target.ts'
+import { IncomingRequest } from './incoming-request.ts'
+import { headFailure, readRequest } from './read-request.ts'
+import { type ResponseFraming, responseFraming } from './response-head.ts'
 import type { HttpBinding, HttpServices } from './services.ts'
 
 /** What of an unwanted request body is read to keep the connection; beyond it the connection is closed (RFC 9112 9.3). */
@@ -40,6 +42,7 @@ export class DownstreamConnection implements ExchangeHost {
   readonly request: IncomingRequest
   readonly body = new BodyReader()
   readonly destination: DownstreamPeer['destination']
+  readonly canTunnel = true
   mustClose = false
 
   readonly #socket: Socket
@@ -134,13 +137,27 @@ export class DownstreamConnection implements ExchangeHost {
     return httpAuthorizationFacts(this.request, this.#peer, this.#binding.manager)
   }
 
-  write(head: string, chunk: Buffer, out: Outflow): boolean {
-    this.#lastMoveMs = this.services.clock.monotonicMs()
-    return writeMessage(this.#socket, head, chunk, out)
+  get protocol(): Outcome['protocol'] {
+    return this.#head.minorVersion === 1 ? 'HTTP/1.1' : 'HTTP/1.0'
   }
 
-  writeText(text: string): void {
-    this.#socket.write(text, 'latin1')
+  framingOf(kind: BodyKind): ResponseFraming {
+    return responseFraming(kind, this.#head.minorVersion)
+  }
+
+  write(head: string, chunk: Buffer, body: MessageBody): boolean {
+    this.#lastMoveMs = this.services.clock.monotonicMs()
+    if (body.form === 'open' && this.#head.minorVersion === 1) return writeChunked(this.#socket, head, chunk, body)
+    const whole = body.form === 'empty' && head !== '' && mayAnnounceLength(head, this.request.method) ? withoutContent(head) : head
+    return writeMessage(this.#socket, whole, chunk, body.out)
+  }
+
+  inform(head: string): void {
+    this.#socket.write(head, 'latin1')
+  }
+
+  answer(head: string, content: string): void {
+    this.#socket.write(head + content, 'latin1')
   }
 
   limitIdle(idleTimeoutMs: number): void {
@@ -175,7 +192,7 @@ export class DownstreamConnection implements ExchangeHost {
 
   openTunnelHere(): void {
     // RFC 9110 9.3.6: a 2xx to CONNECT has no body, and from here on Connection of its head means nothing.
-    this.writeText('HTTP/1.1 200 OK\r\n\r\n')
+    this.#socket.write('HTTP/1.1 200 OK\r\n\r\n', 'latin1')
     this.mustClose = false
     this.#tunnelled = this.#opensTunnel = true
   }
@@ -274,11 +291,11 @@ export class DownstreamConnection implements ExchangeHost {
     const head = this.#head
     if (state !== 'complete') return this.#refuse(manager, state === 'too-large' ? 'headers-too-large' : 'ambiguous-request', state)
     const problem = parseRequestHead(head, this.#reader.text, manager.maxRequestHeaders)
-    if (problem !== undefined) return this.#refuse(manager, failureOf(problem), problem)
+    if (problem !== undefined) return this.#refuse(manager, headFailure(problem), problem)
     const { body } = this
     body.begin(requestBodyKind(head), head.contentLength, 'raw')
     if (!isPersistent(head)) this.mustClose = true
-    const failure = this.#readRequest(manager)
+    const failure = readRequest(this.request, manager, this.#peer, this.services, body.done)
     const exchange = new Exchange(this, manager)
     this.#exchange = exchange
     if (failure !== undefined) {
@@ -294,55 +311,6 @@ export class DownstreamConnection implements ExchangeHost {
     else if (this.#requestDeadline === undefined) this.#armRequestDeadline(positive(manager.requestTimeoutMs))
     exchange.start(chunk)
     return end
-  }
-
-  /** Fills `request` from the head; a failure is the answer. */
-  #readRequest(manager: HttpConnectionManager): FailureKind | undefined {
-    const head = this.#head
-    const { request } = this
-    request.method = head.method
-    request.path = head.target
-    request.authority = head.value(FIELD.host) ?? ''
-    request.scheme = requestScheme(head, this.facts.tls, manager)
-    request.requestId = ''
-    request.upgrade = ''
-    request.absoluteForm = false
-    const target = parseTarget(head.method, head.target)
-    if (head.minorVersion === 0 && !manager.acceptHttp10) return 'http10-refused'
-    if (target === undefined) return 'ambiguous-request'
-    const path = target.path === '*' ? '*' : normalizePath(target.path, manager.normalizePath, manager.mergeSlashes)
-    if (path === undefined) return 'ambiguous-request'
-    request.path = path
-    if (target.authority !== undefined) {
-      request.authority = target.authority
-      request.absoluteForm = true
-    }
-    if (request.authority === '') return 'missing-host'
-    request.upgrade = head.method === 'CONNECT' ? 'connect' : this.#upgradeToken()
-    this.#setIdentity(manager)
-    return undefined
-  }
-
-  #upgradeToken(): string {
-    const head = this.#head
-    const token = head.upgradeOption ? (head.value(FIELD.upgrade) ?? '').toLowerCase() : ''
-    // h2c is an offer that may be ignored (RFC 9110 7.8), and most clients that make it expect that. A body would come before the tunnel.
-    return token === 'h2c' || !this.body.done ? '' : token
-  }
-
-  #setIdentity(manager: HttpConnectionManager): void {
-    const head = this.#head
-    const { request } = this
-    const ownId = head.value(FIELD.requestId)
-    const external = manager.useRemoteAddress && !manager.requestId.preserveExternal
-    request.keepsRequestId = ownId !== undefined && ownId !== '' && !(external && manager.requestId.generate)
-    request.requestId = request.keepsRequestId ? (ownId ?? '') : manager.requestId.generate ? this.services.requestIds.next() : ''
-    request.forwardedFor = undefined
-    if (manager.useRemoteAddress && !manager.skipXffAppend) {
-      const before = head.get('x-forwarded-for')
-      request.forwardedFor = before === undefined ? this.facts.remoteIp : `${before},${this.facts.remoteIp}`
-    }
-    if (head.has(FIELD.peerMetadata) || this.facts.peer === undefined) this.#peer.learnPeer(head)
   }
 
   #refuse(manager: HttpConnectionManager, failure: FailureKind, problem: string): -1 {
@@ -452,7 +420,7 @@ function noteNothing(): undefined {
   return undefined
 }
 
-function failureOf(problem: HeadProblem): FailureKind {
-  if (problem === 'too-many-fields' || problem === 'too-large') return 'headers-too-large'
-  return problem === 'missing-host' || problem === 'several-hosts' ? 'missing-host' : 'ambiguous-request'
+/** RFC 9110 8.6: no length in answers that have no content by definition. */
+function mayAnnounceLength(head: string, method: string): boolean {
+  return method !== 'HEAD' && !head.startsWith('204', 9) && !head.startsWith('304', 9)
 }

@@ -2,6 +2,7 @@
 // One per direction and connection, used again for each message (upstream-connection.ts, downstream-connection.ts).
 // Invariant: nothing beyond the end of the message is ever passed on.
 import { ChunkedReader } from './chunked-reader.ts'
+import type { BodyForm, MessageBody } from './message-body.ts'
 import { Outflow } from './outflow.ts'
 
 export type BodyKind = 'none' | 'length' | 'chunked' | 'until-close'
@@ -12,7 +13,7 @@ const CRLF = Buffer.from('\r\n', 'latin1')
 const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1')
 const NOTHING = Buffer.alloc(0)
 
-export class BodyReader {
+export class BodyReader implements MessageBody {
   done = true
   problem = false
   /** Octets of content, framing excluded. */
@@ -23,6 +24,16 @@ export class BodyReader {
   #output: BodyOutput = 'raw'
   #remaining = 0
   #chunks: ChunkedReader | undefined
+
+  get form(): BodyForm {
+    if (this.#output === 'chunked') return 'chunks'
+    if (this.#kind !== 'chunked') return 'plain'
+    return this.#output === 'raw' ? 'chunks' : 'open'
+  }
+
+  get trailers(): string {
+    return this.#kind === 'chunked' ? (this.#chunks?.trailers ?? '') : ''
+  }
 
   begin(kind: BodyKind, length: number, output: BodyOutput): void {
     this.#kind = kind === 'length' && length === 0 ? 'none' : kind

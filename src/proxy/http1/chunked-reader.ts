@@ -26,6 +26,8 @@ export class ChunkedReader {
   done = false
   problem = false
   payloadBytes = 0
+  /** The lines that may travel, each with its line end; complete with `done`. */
+  trailers = ''
 
   readonly #out: Outflow
   #payloadOnly = false
@@ -49,6 +51,7 @@ export class ChunkedReader {
     this.payloadBytes = 0
     this.#payloadOnly = payloadOnly
     this.#trailer = ''
+    this.trailers = ''
     this.#expectSize(0)
   }
 
@@ -187,6 +190,7 @@ export class ChunkedReader {
       }
     }
     this.done = true
+    this.trailers = kept
     this.#emit(chunk, `0\r\n${kept}\r\n`)
   }
 

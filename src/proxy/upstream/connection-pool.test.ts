@@ -8,7 +8,8 @@ import { TimerWheel } from '../../base/timer-wheel.ts'
 import { ClusterLoad } from './circuit-breaker.ts'
 import { createTicketBox } from './connect.ts'
 import { ConnectionPool } from './connection-pool.ts'
-import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
+import { UpstreamConnection } from './upstream-connection.ts'
+import type { UpstreamStream, UpstreamUser } from './upstream-stream.ts'
 
 async function startEndpoint(t: TestContext): Promise<{ readonly port: number; readonly accepted: net.Socket[] }> {
   const accepted: net.Socket[] = []
@@ -45,10 +46,11 @@ function createPool(port: number): ConnectionPool {
   )
 }
 
-function waitingUser(): { readonly user: UpstreamUser; readonly served: Promise<UpstreamConnection | string> } {
-  const { promise, resolve } = Promise.withResolvers<UpstreamConnection | string>()
+function waitingUser(): { readonly user: UpstreamUser; readonly served: Promise<UpstreamStream | string> } {
+  const { promise, resolve } = Promise.withResolvers<UpstreamStream | string>()
   const user: UpstreamUser = {
     method: 'POST',
+    scheme: 'http',
     onConnection: resolve,
     onUpstreamFailure: (failure) => resolve(failure),
     onInformational: () => undefined,
@@ -81,7 +83,7 @@ test('a connection that becomes free after the endpoint was removed is closed', 
   const { user, served } = waitingUser()
   pool.acquire(user)
   const connection = await served
-  assert.ok(typeof connection !== 'string')
+  assert.ok(connection instanceof UpstreamConnection)
 
   pool.retire()
   pool.connectionFreed(connection)

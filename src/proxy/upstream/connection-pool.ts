@@ -5,14 +5,15 @@ import type { FailureKind } from '../rescue.ts'
 import type { ClusterLoad } from './circuit-breaker.ts'
 import { type ConnectHandler, type ConnectServices, type ConnectTarget, openConnection } from './connect.ts'
 import { ReadBuffer } from './read-buffer.ts'
-import { type ConnectionOwner, UpstreamConnection, type UpstreamUser } from './upstream-connection.ts'
+import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.ts'
+import type { UpstreamStream, UpstreamUser } from './upstream-stream.ts'
 
 export interface PoolLimits {
   idleTimeoutMs: number
   maxRequestsPerConnection: number | undefined
 }
 
-export type Acquired = UpstreamConnection | 'waiting' | 'overflow'
+export type Acquired = UpstreamStream | 'waiting' | 'overflow'
 
 export class ConnectionPool implements ConnectionOwner {
   /** Connections that exist or are being opened. */

@@ -3,34 +3,18 @@
 // certain is closed instead of lent again.
 import type { Socket } from 'node:net'
 import { errorCode } from '../../base/errors.ts'
-import { type BodyOutput, BodyReader } from '../http1/body-reader.ts'
+import { type BodyKind, BodyReader } from '../http1/body-reader.ts'
 import { isPersistent, responseBodyKind } from '../http1/framing.ts'
 import { MessageHead } from '../http1/head.ts'
 import { HeadReader } from '../http1/head-reader.ts'
-import type { Outflow } from '../http1/outflow.ts'
+import type { MessageBody } from '../http1/message-body.ts'
 import { parseResponseHead } from '../http1/parse-head.ts'
 import { writeMessage } from '../http1/write-message.ts'
+import { writeChunked, writeKept } from '../http1/write-open-body.ts'
 import type { FailureKind } from '../rescue.ts'
 import type { Opened } from './connect.ts'
 import type { ReadBuffer } from './read-buffer.ts'
-
-/** Who is served by a connection or waits for one. */
-export interface UpstreamUser {
-  readonly method: string
-  /** The connection is its own until it calls release or abandon. */
-  onConnection(connection: UpstreamConnection): void
-  /** No connection, or the one in use broke; it is gone already. */
-  onUpstreamFailure(failure: FailureKind, reason: string): void
-  /** A 1xx other than 101; the head is in `connection.head`. */
-  onInformational(connection: UpstreamConnection): void
-  /** The final head; returns how the body shall leave. 'stop': the user has let go of the connection. */
-  onResponseHead(connection: UpstreamConnection): BodyOutput | 'stop'
-  /** A part of the body: what `connection.body` says of `chunk`. Called once with `body.done`. */
-  onResponseBody(connection: UpstreamConnection, chunk: Buffer): void
-  /** 101, or 2xx to CONNECT: from here on octets; `rest` came with the head. */
-  onSwitched(connection: UpstreamConnection, rest: Buffer): void
-  onUpstreamDrain(): void
-}
+import type { UpstreamStream, UpstreamUser } from './upstream-stream.ts'
 
 /** What the pool does when a connection changes hands. */
 export interface ConnectionOwner {
@@ -41,7 +25,7 @@ export interface ConnectionOwner {
 const MAX_HEAD_BYTES = 60 * 1024
 const MAX_FIELDS = 100
 
-export class UpstreamConnection {
+export class UpstreamConnection implements UpstreamStream {
   readonly socket: Socket
   readonly principal: string
   readonly mutualTls: boolean
@@ -98,9 +82,20 @@ export class UpstreamConnection {
     this.responding = false
   }
 
-  /** Writes the head and what `out` says of `chunk`. False: wait for onUpstreamDrain. */
-  send(head: string, chunk: Buffer, out: Outflow): boolean {
-    return writeMessage(this.socket, head, chunk, out)
+  get bodyKind(): BodyKind {
+    return responseBodyKind(this.head, this.#user?.method ?? '')
+  }
+
+  get mayBeStale(): boolean {
+    return this.served > 0 && !this.responding
+  }
+
+  send(head: string, chunk: Buffer, body: MessageBody): boolean {
+    return body.form === 'open' ? writeChunked(this.socket, head, chunk, body) : writeMessage(this.socket, head, chunk, body.out)
+  }
+
+  sendKept(head: string, pieces: readonly Buffer[], body: MessageBody): boolean {
+    return writeKept(this.socket, head, pieces, body)
   }
 
   pause(): void {
@@ -185,9 +180,10 @@ export class UpstreamConnection {
         continue
       }
       this.#headDone = true
+      const kind = responseBodyKind(this.head, user.method)
       const output = user.onResponseHead(this)
       if (output === 'stop') return
-      this.body.begin(responseBodyKind(this.head, user.method), this.head.contentLength, output)
+      this.body.begin(kind, this.head.contentLength, output)
     }
     const end = this.body.read(chunk, at)
     if (this.body.problem) return this.#fail('upstream-protocol', 'protocol_error: bad chunk')
