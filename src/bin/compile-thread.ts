@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../base/clock.ts'
 import { compileRegex } from '../base/regex.ts'
-import type { CompileThreadData, FromCompileThread, ToCompileThread } from './control-plane/compile-protocol.ts'
+import { type CompileThreadData, type FromCompileThread, handedOver, type ToCompileThread } from './control-plane/compile-protocol.ts'
 import { CompileSide } from './control-plane/compile-side.ts'
 
 if (parentPort === null) throw new Error('this file is a thread of the control plane: start `lateen control-plane`')
@@ -11,7 +11,7 @@ const data: CompileThreadData = workerData
 const side = new CompileSide(data, {
   compileRegex,
   clock: systemClock,
-  post: (message: FromCompileThread) => port.postMessage(message, message.kind === 'map' ? [message.bytes.buffer] : []),
+  post: (message: FromCompileThread) => port.postMessage(message, handedOver(message)),
   soon: (action) => void setImmediate(action),
 })
 port.on('message', (message: ToCompileThread) => side.receive(message))

@@ -52,7 +52,7 @@ async function main({ size, port }: { readonly size: MeshSize; readonly port: nu
       const { findings } = await compiler.compile({ state, addresses, ready: readyNow })
       if (process.env.BENCH_VERBOSE !== undefined)
         console.error(
-          `compile ${(performance.now() - started).toFixed(0)} ms, ${findings.length} findings, busy ${compiler.busyMs.toFixed(0)}`,
+          `compile ${(performance.now() - started).toFixed(0)} ms, ${findings.count} findings, busy ${compiler.busyMs.toFixed(0)}`,
         )
     })
     running = next

@@ -1,10 +1,10 @@
 // The main thread's end of the compile thread: sends what changed, keeps what came back. Used by mesh-loop.ts and start.ts.
 // A thread that dies is replaced and told everything again; what proxies hold stays in force meanwhile.
 // Invariant: `resourcesFor` never waits and never computes; who is asked for the first time is made known to the thread and served later.
-import type { Finding } from '../../api/finding.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AnyApiObject, type KindName, kinds } from '../../api/kinds.ts'
 import { keyOf } from '../../api/object-meta.ts'
-import { LateenError } from '../../base/errors.ts'
+import { errorMessage, LateenError } from '../../base/errors.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import { emptyKubeState, type KubeState } from '../../operator/ingest/kube-state.ts'
 import { NO_RESOURCES, type ResourceMap, type ServedResources } from '../../xds/generate/resources.ts'
@@ -16,7 +16,9 @@ import {
   type ToCompileThread,
   type WantedNode,
 } from './compile-protocol.ts'
+import { type FindingPages, NO_FINDINGS } from './finding-pages.ts'
 import { takeMap } from './map-book.ts'
+import type { FreshFindings } from './say-findings.ts'
 
 /** A thread, or something that behaves as one. */
 export interface CompileThread {
@@ -36,7 +38,8 @@ export interface CompileRequest {
 }
 
 export interface CompileOutcome {
-  readonly findings: readonly Finding[]
+  readonly findings: FindingPages
+  readonly fresh: FreshFindings
   readonly counts: MeshCounts
 }
 
@@ -46,16 +49,21 @@ export interface CompileClient {
   /** How long the thread worked for the last change, resources of all proxies included. */
   readonly busyMs: number
   compile(request: CompileRequest): Promise<CompileOutcome>
+  /** What there is to say about the objects of the last compile against each other. */
+  analyze(): Promise<FindingPages>
   resourcesFor(node: WantedNode): ServedResources | undefined
   /** Nobody else is connected: what was made for them is forgotten. */
   keepOnly(connected: Iterable<WantedNode>): void
   stop(): Promise<void>
 }
 
-interface Pending {
-  readonly resolve: (outcome: CompileOutcome) => void
+interface Pending<T> {
+  readonly resolve: (outcome: T) => void
   readonly reject: (error: Error) => void
 }
+
+/** Objects per message: copying them into it is a few milliseconds of this thread's time. */
+const OBJECTS_PER_MESSAGE = 500
 
 /** @param onServed there is something new for these nodes. */
 export function createCompileClient(
@@ -66,10 +74,14 @@ export function createCompileClient(
   const maps = new Map<number, ResourceMap>()
   const served = new Map<string, ServedResources>()
   const wanted = new Map<string, WantedNode>()
-  const pending = new Map<number, Pending>()
+  const pending = new Map<number, Pending<CompileOutcome>>()
+  const questions = new Map<number, Pending<FindingPages>>()
+  let findings = NO_FINDINGS
   let unsaid: WantedNode[] = []
   let unannounced = new Set<string>()
   let sent: CompileRequest | undefined
+  /** One after the other: pieces of two states may not mix. */
+  let sending: Promise<void> = Promise.resolve()
   let accounts: ReadonlyMap<string, string> = new Map()
   let busyMs = 0
   let rounds = 0
@@ -99,7 +111,10 @@ export function createCompileClient(
     else if (from.kind === 'served') take(from.nodes)
     else if (from.kind === 'drop') for (const number of from.maps) maps.delete(number)
     else if (from.kind === 'settled') busyMs = from.busyMs
-    else {
+    else if (from.kind === 'analyzed') {
+      questions.get(from.question)?.resolve(from.findings)
+      questions.delete(from.question)
+    } else {
       const waiting = pending.get(from.round)
       pending.delete(from.round)
       if (from.kind === 'failed') {
@@ -109,33 +124,56 @@ export function createCompileClient(
         return
       }
       if (from.accounts !== undefined) accounts = from.accounts
-      waiting?.resolve({ findings: from.findings, counts: from.counts })
+      findings = from.findings ?? findings
+      waiting?.resolve({ findings, fresh: from.fresh, counts: from.counts })
     }
   }
   const died = (why: string): void => {
     if (stopped) return
     onDied(why)
-    for (const { reject } of pending.values()) reject(new LateenError('COMPILE_FAILED', `the compile thread ended: ${why}`))
+    const reason = new LateenError('COMPILE_FAILED', `the compile thread ended: ${why}`)
+    for (const { reject } of [...pending.values(), ...questions.values()]) reject(reason)
     pending.clear()
+    questions.clear()
     maps.clear()
     const again = sent
     sent = undefined
     thread = start({ message, died })
     thread.post({ kind: 'want', nodes: [...wanted.values()] })
-    if (again !== undefined) send(again)
+    if (again !== undefined) send(++rounds, again)
   }
   let thread = start({ message, died })
 
-  const send = (request: CompileRequest): number => {
+  /** In pieces, because all at once would keep everybody waiting who asks this thread for something. A thread that ends meanwhile
+   *  has its successor told from the beginning. */
+  const sendPieces = async (round: number, request: CompileRequest): Promise<void> => {
     const { changed, removed } = differenceOf(sent?.state ?? emptyKubeState, request.state)
-    const round = ++rounds
-    thread.post({
-      ...{ kind: 'compile', round, revision: request.state.revision, whole: sent === undefined, changed, removed },
-      addresses: sent?.addresses === request.addresses ? undefined : request.addresses,
-      ready: sent?.ready === request.ready ? undefined : [...request.ready],
-    })
+    const to = thread
+    const before = sent
     sent = request
-    return round
+    let whole = before === undefined
+    let at = 0
+    for (; changed.length - at > OBJECTS_PER_MESSAGE; at += OBJECTS_PER_MESSAGE) {
+      to.post({ kind: 'objects', whole, changed: changed.slice(at, at + OBJECTS_PER_MESSAGE) })
+      whole = false
+      await nextTurn()
+      if (to !== thread) return
+    }
+    to.post({
+      ...{ kind: 'compile', round, revision: request.state.revision, whole, changed: changed.slice(at), removed },
+      addresses: before?.addresses === request.addresses ? undefined : request.addresses,
+      ready: before?.ready === request.ready ? undefined : [...request.ready],
+    })
+  }
+
+  const send = (round: number, request: CompileRequest): void => {
+    sending = sending
+      .then(() => sendPieces(round, request))
+      .catch((error: unknown) => {
+        sent = undefined
+        pending.get(round)?.reject(new LateenError('COMPILE_FAILED', errorMessage(error), { cause: error }))
+        pending.delete(round)
+      })
   }
 
   return {
@@ -147,7 +185,15 @@ export function createCompileClient(
     },
     compile(request) {
       return new Promise((resolve, reject) => {
-        pending.set(send(request), { resolve, reject })
+        pending.set(++rounds, { resolve, reject })
+        send(rounds, request)
+      })
+    },
+    analyze() {
+      return new Promise((resolve, reject) => {
+        const question = ++rounds
+        questions.set(question, { resolve, reject })
+        thread.post({ kind: 'analyze', question })
       })
     },
     resourcesFor(node) {

@@ -1,11 +1,12 @@
 // What the main thread and the compile thread say to each other: plain data, copied; resources' bytes are handed over, not copied.
 // compile-client.ts is one end, compile-side.ts the other. Invariant: messages of one direction arrive in the order in which they were sent,
 // so a map is always announced before somebody is served with it, and dropped after.
-import type { Finding } from '../../api/finding.ts'
 import type { AnyApiObject, KindName } from '../../api/kinds.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { ProxyNode } from '../../xds/view/proxy-node.ts'
+import type { FindingPages } from './finding-pages.ts'
+import type { FreshFindings } from './say-findings.ts'
 
 export interface CompileThreadData {
   readonly settings: MeshSettings
@@ -16,6 +17,13 @@ export interface CompileThreadData {
 export type WantedNode = Pick<ProxyNode, 'namespace' | 'workload' | 'isStock' | 'type'>
 
 export type ToCompileThread =
+  /** A part of what the next compile is about, for changes that are too large for one message. */
+  | {
+      readonly kind: 'objects'
+      /** What was said before is forgotten. */
+      readonly whole: boolean
+      readonly changed: readonly AnyApiObject[]
+    }
   | {
       readonly kind: 'compile'
       readonly round: number
@@ -31,6 +39,8 @@ export type ToCompileThread =
     }
   | { readonly kind: 'want'; readonly nodes: readonly WantedNode[] }
   | { readonly kind: 'forget'; readonly ids: readonly string[] }
+  /** What is there to say about objects against each other, as of the last compile? */
+  | { readonly kind: 'analyze'; readonly question: number }
 
 export interface MeshCounts {
   readonly services: number
@@ -42,11 +52,14 @@ export type FromCompileThread =
   | {
       readonly kind: 'compiled'
       readonly round: number
-      readonly findings: readonly Finding[]
+      /** Undefined: as before. */
+      readonly findings: FindingPages | undefined
+      readonly fresh: FreshFindings
       readonly counts: MeshCounts
       /** Service account by workload; undefined: as before. */
       readonly accounts: ReadonlyMap<string, string> | undefined
     }
+  | { readonly kind: 'analyzed'; readonly question: number; readonly findings: FindingPages }
   | { readonly kind: 'failed'; readonly round: number; readonly reason: string }
   | MapMessage
   | { readonly kind: 'served'; readonly nodes: readonly ServedNode[] }
@@ -75,4 +88,11 @@ export interface ServedNode {
 
 export function nodeKey({ namespace, workload, isStock, type }: WantedNode): string {
   return `${namespace}/${workload}${isStock ? ' envoy' : ''}${type === 'router' ? ' router' : ''}`
+}
+
+/** What is handed over with a message and not copied. */
+export function handedOver(message: FromCompileThread): ArrayBuffer[] {
+  if (message.kind === 'map') return [message.bytes.buffer]
+  if (message.kind !== 'compiled' && message.kind !== 'analyzed') return []
+  return (message.findings?.pages ?? []).map(({ buffer }) => buffer)
 }

@@ -11,6 +11,7 @@ import { errorMessage } from '../../base/errors.ts'
 import type { RegexCompiler } from '../../base/string-matcher.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
+import { analyzeSteps } from '../../operator/analyze/analyze-mesh.ts'
 import { compileMesh } from '../../operator/compile/compile-mesh.ts'
 import { withReadiness } from '../../operator/compile/with-readiness.ts'
 import { emptyKubeState, type KubeState, nextKubeState } from '../../operator/ingest/kube-state.ts'
@@ -23,8 +24,10 @@ import {
   type ToCompileThread,
   type WantedNode,
 } from './compile-protocol.ts'
+import { type FindingPages, toPages } from './finding-pages.ts'
 import { type Announcer, createAnnouncer } from './map-book.ts'
 import { createResourceCache } from './resource-cache.ts'
+import { createFreshness, type FreshFindings, NOTHING_FRESH } from './say-findings.ts'
 
 /** Proxies per slice. */
 const SLICE = 50
@@ -48,7 +51,11 @@ export class CompileSide {
   #addresses: AddressPlan = { strategy: 'loopback', workloads: {} }
   #ready: ReadonlySet<string> = new Set()
   #snapshot: MeshSnapshot | undefined
-  #findings: readonly Finding[] = []
+  /** Those of the last compile; undefined once they have been said. */
+  #unsaid: readonly Finding[] | undefined
+  readonly #freshIn = createFreshness()
+  /** Objects have come since the last compile. */
+  #isTouched = false
   #accounts = ''
   /** Since the last compile began, until all that it changed is made; newcomers do not count. */
   #busyMs: number | undefined
@@ -74,6 +81,8 @@ export class CompileSide {
 
   receive(message: ToCompileThread): void {
     if (message.kind === 'compile') this.#compile(message)
+    else if (message.kind === 'objects') this.#takeObjects(message)
+    else if (message.kind === 'analyze') this.#analyze(message.question)
     else if (message.kind === 'want') {
       for (const node of message.nodes) {
         this.#wanted.set(nodeKey(node), node)
@@ -89,6 +98,23 @@ export class CompileSide {
     }
   }
 
+  #takeObjects({ whole, changed }: { readonly whole: boolean; readonly changed: readonly AnyApiObject[] }): void {
+    if (whole) this.#objects.clear()
+    for (const object of changed) this.#objects.set(`${object.kind} ${keyOf(object)}`, object)
+    this.#isTouched ||= whole || changed.length > 0
+  }
+
+  /** Check by check, so that a change in between waits for one of them at most. */
+  #analyze(question: number): void {
+    const steps = analyzeSteps(this.#state, this.#snapshot?.settings ?? this.#data.settings)
+    const next = (): void => {
+      const step = steps.next()
+      if (step.done === true) this.#post({ kind: 'analyzed', question, findings: toPages(step.value) })
+      else this.#soon(next)
+    }
+    this.#soon(next)
+  }
+
   #compile(order: CompileOrder): void {
     const startMs = this.#clock.monotonicMs()
     try {
@@ -99,7 +125,7 @@ export class CompileSide {
       this.#post({
         kind: 'compiled',
         round: order.round,
-        findings: this.#findings,
+        ...this.#sayFindings(),
         counts: { services: services.size, routes: routes.size, workloads: workloads.size },
         accounts: this.#changedAccounts(snapshot),
       })
@@ -111,11 +137,20 @@ export class CompileSide {
     this.#schedule()
   }
 
+  #sayFindings(): { readonly findings: FindingPages | undefined; readonly fresh: FreshFindings } {
+    const unsaid = this.#unsaid
+    this.#unsaid = undefined
+    return unsaid === undefined
+      ? { findings: undefined, fresh: NOTHING_FRESH }
+      : { findings: toPages(unsaid), fresh: this.#freshIn(unsaid) }
+  }
+
   #compiled({ whole, changed, removed, addresses, ready }: CompileOrder): MeshSnapshot {
-    if (whole) this.#objects.clear()
+    this.#takeObjects({ whole, changed })
     for (const [kind, key] of removed) this.#objects.delete(`${kind} ${key}`)
-    for (const object of changed) this.#objects.set(`${object.kind} ${keyOf(object)}`, object)
-    if (whole || changed.length + removed.length > 0) this.#state = nextKubeState(this.#state, this.#objects.values())
+    const isTouched = this.#isTouched || removed.length > 0
+    this.#isTouched = false
+    if (isTouched) this.#state = nextKubeState(this.#state, this.#objects.values())
     if (addresses !== undefined) this.#addresses = addresses
     const before = this.#ready
     if (ready !== undefined) this.#ready = new Set(ready)
@@ -123,11 +158,11 @@ export class CompileSide {
       ...{ state: this.#state, settings: this.#data.settings, capture: this.#data.capture, compileRegex: this.#compileRegex },
       ...{ addresses: this.#addresses, ready: this.#ready },
     }
-    const isReadinessAlone = !whole && changed.length + removed.length === 0 && addresses === undefined && this.#snapshot !== undefined
+    const isReadinessAlone = !isTouched && addresses === undefined && this.#snapshot !== undefined
     const patched = isReadinessAlone && this.#snapshot !== undefined ? withReadiness(this.#snapshot, before, input) : undefined
     if (patched !== undefined) return patched
     const { snapshot, findings } = compileMesh(input, this.#snapshot)
-    this.#findings = findings
+    this.#unsaid = findings
     return snapshot
   }
 

@@ -13,13 +13,14 @@ import type { KubeState } from '../../operator/ingest/kube-state.ts'
 import type { AddressBook } from '../../standalone/address-book.ts'
 import { type DebounceOptions, debounce } from '../../xds/serve/debounce.ts'
 import type { CompileClient } from './compile-client.ts'
+import type { FindingPages } from './finding-pages.ts'
+import { createFreshness, type FreshFindings, NOTHING_FRESH } from './say-findings.ts'
 
 export interface CurrentMesh {
   readonly state: KubeState
   readonly addresses: AddressPlan
   readonly settings: MeshSettings
-  /** Of reading and of compiling, in this order. */
-  readonly findings: readonly Finding[]
+  readonly findings: { readonly ofReading: readonly Finding[]; readonly ofCompiling: FindingPages }
   /** What the address plan had no room for. */
   readonly problems: readonly string[]
   readonly compiledMs: number
@@ -37,8 +38,8 @@ export interface MeshLoopOptions {
   readonly compiler: CompileClient
   /** Runs before every round. */
   readonly tidy: () => void
-  /** Told of every round's findings. */
-  readonly sayFindings: (findings: readonly Finding[]) => void
+  /** Told after every round what is new, of reading and of compiling. */
+  readonly sayFindings: (fresh: readonly FreshFindings[]) => Promise<void>
 }
 
 export interface MeshLoop {
@@ -54,12 +55,14 @@ export interface MeshLoop {
 /** Rounds for readiness alone take a quarter of the compile thread at most. */
 const PACE = 3
 const MAX_PACE_MS = 1000
+const MAX_PROBLEM_LINES = 20
 
 export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop> {
   const { source, book, clock, log } = options
   let current: CurrentMesh | undefined
   let { ready } = options
   let compiledFrom: { readonly ingest: IngestState; readonly ready: ReadonlySet<string> } | undefined
+  const freshIn = createFreshness()
   let rounds = 0
   let roundEndMs = Number.NEGATIVE_INFINITY
   let paced: Timer | undefined
@@ -80,16 +83,19 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
       state,
       addresses,
       settings: options.settings,
-      findings: [...findings, ...compiled.findings],
+      findings: { ofReading: findings, ofCompiling: compiled.findings },
       problems: problems.map(({ path, message }) => `${path}: ${message}`),
       compiledMs: clock.nowMs(),
     }
+    const fresh = [compiledFrom?.ingest.findings === findings ? NOTHING_FRESH : freshIn(findings), compiled.fresh]
     compiledFrom = { ingest, ready: nowReady }
     rounds++
-    for (const problem of current.problems) log.warn('no address', { reason: problem })
-    const counts = { ...compiled.counts, findings: current.findings.length }
+    for (const problem of current.problems.slice(0, MAX_PROBLEM_LINES)) log.warn('no address', { reason: problem })
+    if (current.problems.length > MAX_PROBLEM_LINES)
+      log.warn('more without an address', { count: current.problems.length - MAX_PROBLEM_LINES })
+    const counts = { ...compiled.counts, findings: findings.length + compiled.findings.count }
     log.info('mesh compiled', { revision: state.revision, ...counts, ms: Math.round(clock.monotonicMs() - startMs) })
-    options.sayFindings(current.findings)
+    await options.sayFindings(fresh)
     roundEndMs = clock.monotonicMs()
   }
   const refresh = (): Promise<void> => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Finding } from '../../api/finding.ts'
 import { createLogger } from '../../base/log.ts'
-import { createFindingSayer } from './say-findings.ts'
+import { createFreshness, sayFindings } from './say-findings.ts'
 
 const object = { kind: 'Service', namespace: 'default', name: 'a' } as const
 const wrong = (severity: Finding['severity'], message: string): Finding => ({
@@ -18,27 +18,30 @@ const wrong = (severity: Finding['severity'], message: string): Finding => ({
 function sayer() {
   const lines: string[] = []
   const log = createLogger({ level: 'info', format: 'text', write: (line) => void lines.push(line), nowMs: () => 0 })
-  const say = createFindingSayer(log, (findings) => findings.map((each) => ({ ...each, position: { file: 'a.yaml', line: 3, column: 5 } })))
+  const fresh = createFreshness()
+  const located = (findings: readonly Finding[]) => findings.map((each) => ({ ...each, position: { file: 'a.yaml', line: 3, column: 5 } }))
+  const say = (findings: readonly Finding[]) => sayFindings(log, async (each) => located(each), [fresh(findings)])
   return { lines, say }
 }
 
-test('a finding is said once, and again when it came back', () => {
+test('a finding is said once, and again when it came back', async () => {
   const { lines, say } = sayer()
-  for (const findings of [[wrong('error', 'no number')], [wrong('error', 'no number')], [], [wrong('error', 'no number')]]) say(findings)
+  for (const findings of [[wrong('error', 'no number')], [wrong('error', 'no number')], [], [wrong('error', 'no number')]])
+    await say(findings)
   assert.equal(lines.length, 2)
   assert.match(lines[0] ?? '', /error LTN0112 .*Service default\/a spec\.ports: no number\. Write a number\./)
   assert.match(lines[0] ?? '', /a\.yaml:3:5/)
 })
 
-test('what is only for information is not said', () => {
+test('what is only for information is not said', async () => {
   const { lines, say } = sayer()
-  say([wrong('info', 'by the way')])
+  await say([wrong('info', 'by the way')])
   assert.deepEqual(lines, [])
 })
 
-test('of very many findings the first are said, and how many more there are', () => {
+test('of very many findings the first are said, and how many more there are', async () => {
   const { lines, say } = sayer()
-  say(Array.from({ length: 50 }, (_, index) => wrong('warning', `number ${index}`)))
+  await say(Array.from({ length: 50 }, (_, index) => wrong('warning', `number ${index}`)))
   assert.equal(lines.length, 21)
   assert.match(lines.at(-1) ?? '', /more findings.*30/)
 })

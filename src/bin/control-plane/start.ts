@@ -33,7 +33,7 @@ import { listenOnPort, listenOnSocket, refuseSecond } from './listen.ts'
 import { startMeshLoop } from './mesh-loop.ts'
 import { formatXdsMetrics } from './metrics.ts'
 import { controlPlaneNames, keepOwnCertificate } from './own-certificate.ts'
-import { createFindingSayer } from './say-findings.ts'
+import { sayFindings } from './say-findings.ts'
 import { openStateFiles } from './state-files.ts'
 import { statusRoutes } from './status-api.ts'
 
@@ -122,7 +122,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
     compiler,
     tidy: () => compiler.keepOnly(xds.nodes()),
-    sayFindings: createFindingSayer(log, (findings) => source.locate(findings)),
+    sayFindings: (fresh) => sayFindings(log, (findings) => source.locate(findings), fresh),
   })
   opened.defer(() => loop.stop())
   const certificates = signService(
@@ -167,7 +167,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   }
   files.record(recorded)
   const status = createJsonServer(
-    statusRoutes({ about, trustDomain, source, loop, xds, tokens, recordReady: (ready) => files.recordReady(ready) }),
+    statusRoutes({ about, trustDomain, source, loop, compiler, xds, tokens, recordReady: (ready) => files.recordReady(ready) }),
     log,
   )
   opened.defer(() => closed(status))

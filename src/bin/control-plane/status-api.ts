@@ -4,7 +4,7 @@
 //   GET  /v1/addresses   { workloads: LocalWorkload[], addresses: AddressPlan }
 //   GET  /v1/proxies     { revision, proxies: ClientStatus[] }
 //   GET  /v1/objects     { objects }              ?kind= &namespace= &name=
-//   GET  /v1/findings    { findings, problems }
+//   GET  /v1/findings    { findings, total, problems }   the gravest, at most a thousand; `total` says how many there are
 //   POST /v1/apply       { text, name } -> { changes, findings }; 422 when the text has errors and nothing was taken
 //   POST /v1/delete      { objects: [{ kind, namespace, name }] } -> { results: [{ object, deleted, reason?, inForceAgain? }] }; 409 when one was not deleted
 //   POST /v1/join-token  { namespace, serviceAccount } -> { token, identity }
@@ -15,12 +15,13 @@ import { findKind } from '../../api/kinds.ts'
 import type { ObjectRef } from '../../api/object-meta.ts'
 import type { JoinTokens } from '../../ca/join-tokens.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
-import { analyzeMesh } from '../../operator/analyze/analyze-mesh.ts'
 import type { ConfigSource } from '../../operator/ingest/config-source.ts'
 import { allObjects } from '../../operator/ingest/kube-state.ts'
 import type { XdsServer } from '../../xds/serve/ads-server.ts'
+import type { CompileClient } from './compile-client.ts'
+import { findingsAbout, shownFindings } from './current-findings.ts'
 import type { Answer, Question, Routes } from './http-json.ts'
-import type { CurrentMesh, MeshLoop } from './mesh-loop.ts'
+import type { MeshLoop } from './mesh-loop.ts'
 import type { RecordedControlPlane } from './state-files.ts'
 
 export interface StatusApiOptions {
@@ -28,6 +29,7 @@ export interface StatusApiOptions {
   readonly trustDomain: string
   readonly source: ConfigSource
   readonly loop: MeshLoop
+  readonly compiler: Pick<CompileClient, 'analyze'>
   readonly xds: XdsServer
   readonly tokens: JoinTokens
   readonly recordReady: (ready: ReadonlySet<string>) => void
@@ -35,10 +37,11 @@ export interface StatusApiOptions {
 
 /** A sidecar joins within a second of its start; minutes allow for a machine that is swapping. */
 const JOIN_TOKEN_VALID_MS = 10 * 60_000
+const MAX_PROBLEMS = 1000
 
 export function statusRoutes(options: StatusApiOptions): Routes {
   const { loop, source, xds } = options
-  const findingsNow = findingsOfCurrentMesh(options)
+  const findingsNow = shownFindings(options)
   return {
     'GET /v1/version': () => fine(options.about()),
     'GET /v1/addresses': () => {
@@ -48,13 +51,16 @@ export function statusRoutes(options: StatusApiOptions): Routes {
     },
     'GET /v1/proxies': () => fine({ revision: loop.current?.state.revision ?? 0, proxies: xds.statuses() }),
     'GET /v1/objects': ({ query }) => objects(options, query),
-    'GET /v1/findings': () => fine({ findings: findingsNow(), problems: loop.current?.problems ?? [] }),
+    'GET /v1/findings': async () => fine({ ...(await findingsNow()), problems: loop.current?.problems.slice(0, MAX_PROBLEMS) ?? [] }),
     'POST /v1/apply': async ({ body }) => {
       if (!isRecord(body) || typeof body.text !== 'string') return wrong('{ text, name } is expected')
       const outcome = await source.apply(body.text, typeof body.name === 'string' ? body.name : 'stdin')
       if (hasErrors(outcome.findings) && outcome.changes.length === 0) return { status: 422, body: outcome }
       await loop.refresh()
-      const compiled = findingsNow().filter((found) => outcome.changes.some(({ object }) => isAbout(found, object)))
+      const compiled = await findingsAbout(
+        outcome.changes.map(({ object }) => object),
+        options,
+      )
       return fine({ changes: outcome.changes, findings: unique([...outcome.findings, ...compiled]) })
     },
     'POST /v1/delete': ({ body }) => remove(options, body),
@@ -66,19 +72,6 @@ export function statusRoutes(options: StatusApiOptions): Routes {
       loop.setReady(ready)
       return fine({})
     },
-  }
-}
-
-/** Of reading, compiling and analysis, at their places. Worked out when somebody asks, once per round of the loop. */
-function findingsOfCurrentMesh({ loop, source }: StatusApiOptions): () => readonly Finding[] {
-  let known: { readonly of: CurrentMesh; readonly findings: readonly Finding[] } | undefined
-  return () => {
-    const { current } = loop
-    if (current === undefined) return []
-    if (known?.of !== current) {
-      known = { of: current, findings: source.locate([...current.findings, ...analyzeMesh(current.state, current.settings)]) }
-    }
-    return known.findings
   }
 }
 
@@ -110,13 +103,13 @@ async function remove({ source, loop }: StatusApiOptions, body: unknown): Promis
   return refusals.length === 0 ? fine({ results }) : { status: 409, body: { message: refusals.join('; '), results } }
 }
 
-function joinToken({ tokens, trustDomain }: StatusApiOptions, { body }: Question): Answer {
+async function joinToken({ tokens, trustDomain }: StatusApiOptions, { body }: Question): Promise<Answer> {
   if (!isRecord(body) || typeof body.namespace !== 'string' || typeof body.serviceAccount !== 'string') {
     return wrong('{ namespace, serviceAccount } is expected')
   }
   const identity = workloadSpiffeId({ trustDomain, namespace: body.namespace, serviceAccount: body.serviceAccount })
   if (!identity.ok) return wrong(identity.problems[0]?.message ?? 'not an identity')
-  const token = tokens.mint(identity.value, JOIN_TOKEN_VALID_MS)
+  const token = await tokens.mint(identity.value, JOIN_TOKEN_VALID_MS)
   if (!token.ok) return { status: 429, body: { message: token.problems[0]?.message } }
   return fine({ token: token.value, identity: identity.value })
 }
@@ -131,10 +124,6 @@ function wrong(message: string): Answer {
 
 function unique(findings: readonly Finding[]): readonly Finding[] {
   return [...new Map(findings.map((found) => [`${found.code} ${found.path} ${found.message}`, found])).values()]
-}
-
-function isAbout({ object }: Finding, ref: ObjectRef): boolean {
-  return object !== undefined && object.kind === ref.kind && object.namespace === ref.namespace && object.name === ref.name
 }
 
 function isRef(value: unknown): value is ObjectRef {

@@ -126,7 +126,7 @@ test('a Finding of a later stage gets the place of its field', async (t) => {
   const object = source.current.value.state.objects.Service.get('default/b')
   assert.ok(object !== undefined)
 
-  const [located] = source.locate([finding('LTN0148', object, 'spec.ports[0].port', { name: 'b', port: 80 })])
+  const [located] = await source.locate([finding('LTN0148', object, 'spec.ports[0].port', { name: 'b', port: 80 })])
 
   assert.deepEqual(located?.position, { file: join(folder, 'a.yaml'), line: 9, column: 35 })
 })

@@ -11,9 +11,9 @@ import { fail, type Result, succeed } from '../../base/result.ts'
 import { type ReadonlyWatchable, Watchable } from '../../base/watchable.ts'
 import { DirectorySource } from './directory.ts'
 import { nameOf, PAUSE_AFTER_CHARACTERS } from './file-record.ts'
-import { emptyKubeState, type KubeState, nextKubeState } from './kube-state.ts'
-import { locateFindings } from './locate.ts'
-import { formatPlace, mergeSources } from './merge.ts'
+import { emptyKubeState, type KubeState, nextKubeStateSteps } from './kube-state.ts'
+import { locateSteps } from './locate.ts'
+import { formatPlace, mergeSteps } from './merge.ts'
 import { Overlay } from './overlay.ts'
 import { withPauses } from './with-pauses.ts'
 
@@ -41,12 +41,21 @@ export interface ApplyOutcome {
   readonly findings: readonly Finding[]
 }
 
+/** A few milliseconds of work each. */
+const PAUSE_AFTER_MERGED = 5000
+const PAUSE_AFTER_LOCATED = 5
+const PAUSE_AFTER_COMPARED = 100
+
 export class ConfigSource {
   readonly #directory: DirectorySource
   readonly #overlay: Overlay
   readonly #options: ConfigSourceOptions
   readonly #current = new Watchable<IngestState>({ state: emptyKubeState, findings: [] })
   #unwatch: readonly (() => void)[] = []
+  /** The last publishing that was asked for. */
+  #published: Promise<void> = Promise.resolve()
+  /** One that has not begun yet will see what comes now, too. */
+  #isPublishingAhead = false
 
   constructor(options: ConfigSourceOptions) {
     this.#options = options
@@ -64,6 +73,7 @@ export class ConfigSource {
     await this.#directory.start()
     this.#unwatch = [this.#directory.records.watch(() => this.#publish()), this.#overlay.applied.watch(() => this.#publish())]
     this.#publish()
+    await this.#published
   }
 
   stop(): void {
@@ -72,28 +82,30 @@ export class ConfigSource {
   }
 
   /** Looks at the directory now, for callers that have just written a file and want to see it. */
-  rescan(): Promise<void> {
-    return this.#directory.rescan()
+  async rescan(): Promise<void> {
+    await this.#directory.rescan()
+    await this.#published
   }
 
   /** Findings about objects of the present state, with the place of each field where a file has it. */
-  locate(findings: readonly Finding[]): readonly Finding[] {
-    return locateFindings(findings, this.#current.value.state, this.#directory.records.value)
+  locate(findings: readonly Finding[]): Promise<readonly Finding[]> {
+    return withPauses(locateSteps(findings, this.#current.value.state, this.#directory.records.value), PAUSE_AFTER_LOCATED)
   }
 
   async apply(text: string, name: string): Promise<ApplyOutcome> {
     const read = await withPauses(readYamlSteps(text, name, this.#options.check), PAUSE_AFTER_CHARACTERS)
     if (read.broken) return { changes: [], findings: read.findings }
     const appliedMs = this.#options.clock.nowMs()
-    const changes = read.objects.map((object) => ({ object: refOf(object), change: this.#changeOf(object) }))
+    const changes = await withPauses(this.#changesOf(read.objects), PAUSE_AFTER_COMPARED)
     const changed = read.objects.filter((_object, index) => changes[index]?.change !== 'unchanged')
+    const findings = Map.groupBy(read.findings, ({ object }) => (object === undefined ? '' : formatRef(object)))
     await this.#overlay.put(
       changed.map(({ source: _source, ...object }) => ({
-        object,
-        appliedMs,
-        findings: read.findings.filter((found) => sameRef(found.object, refOf(object))).map(withoutPosition),
+        ...{ object, appliedMs },
+        findings: (findings.get(formatRef(refOf(object))) ?? []).map(withoutPosition),
       })),
     )
+    await this.#published
     return { changes, findings: read.findings }
   }
 
@@ -104,6 +116,7 @@ export class ConfigSource {
     const applied = [...this.#overlay.applied.value.values()].find(({ object }) => sameRef(refOf(object), ref))
     if (applied !== undefined) {
       await this.#overlay.remove(applied.object)
+      await this.#published
       return succeed(place)
     }
     if (place !== undefined) return fail('', `${formatRef(ref)} is defined at ${place}; remove it there`)
@@ -118,6 +131,15 @@ export class ConfigSource {
     return undefined
   }
 
+  *#changesOf(objects: readonly AnyApiObject[]): Generator<number, readonly AppliedChange[]> {
+    const changes: AppliedChange[] = []
+    for (const object of objects) {
+      changes.push({ object: refOf(object), change: this.#changeOf(object) })
+      yield 1
+    }
+    return changes
+  }
+
   #changeOf(object: AnyApiObject): AppliedChange['change'] {
     const maps: Readonly<Record<string, ReadonlyMap<string, AnyApiObject>>> = this.#current.value.state.objects
     const before = maps[object.kind]?.get(`${object.metadata.namespace}/${object.metadata.name}`)
@@ -125,10 +147,16 @@ export class ConfigSource {
     return meaningOf(before) === meaningOf(object) ? 'unchanged' : 'configured'
   }
 
+  /** One after the other, in pieces: a hundred thousand objects are half a second of work. */
   #publish(): void {
-    const merged = mergeSources(this.#directory.records.value.values(), this.#overlay.applied.value)
-    const state = nextKubeState(this.#current.value.state, merged.objects)
-    this.#current.set({ state, findings: merged.findings })
+    if (this.#isPublishingAhead) return
+    this.#isPublishingAhead = true
+    this.#published = this.#published.then(async () => {
+      this.#isPublishingAhead = false
+      const merged = await withPauses(mergeSteps(this.#directory.records.value.values(), this.#overlay.applied.value), PAUSE_AFTER_MERGED)
+      const state = await withPauses(nextKubeStateSteps(this.#current.value.state, merged.objects), PAUSE_AFTER_MERGED)
+      this.#current.set({ state, findings: merged.findings })
+    })
   }
 }
 

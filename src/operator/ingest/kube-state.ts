@@ -6,6 +6,7 @@ import type { ObjectByKind } from '../../api/generated/kinds.gen.ts'
 import type { KindName } from '../../api/kinds.ts'
 import { type AnyApiObject, kinds } from '../../api/kinds.ts'
 import { keyOf } from '../../api/object-meta.ts'
+import { withoutPauses } from './with-pauses.ts'
 
 /** kind -> 'namespace/name' -> object. Every kind has a map, if only an empty one; keys are in the order of their names. */
 export type ObjectMaps = { readonly [Kind in KindName]: ReadonlyMap<string, ObjectByKind[Kind]> }
@@ -16,11 +17,16 @@ export interface KubeState {
   readonly objects: ObjectMaps
 }
 
-export const emptyKubeState: KubeState = { revision: 0, objects: buildMaps([], undefined) }
+export const emptyKubeState: KubeState = { revision: 0, objects: withoutPauses(buildMaps([], undefined)) }
 
 /** The state after `previous` with exactly these objects; `previous` itself when nothing changed. First object of a key wins. */
 export function nextKubeState(previous: KubeState, objects: Iterable<AnyApiObject>): KubeState {
-  const maps = buildMaps(objects, previous.objects)
+  return withoutPauses(nextKubeStateSteps(previous, objects))
+}
+
+/** The same in pieces; what it yields is the number of objects that it looked at. */
+export function* nextKubeStateSteps(previous: KubeState, objects: Iterable<AnyApiObject>): Generator<number, KubeState> {
+  const maps = yield* buildMaps(objects, previous.objects)
   const changed = kinds.some(({ kind }) => maps[kind] !== previous.objects[kind])
   return changed ? { revision: previous.revision + 1, objects: maps } : previous
 }
@@ -30,23 +36,32 @@ export function* allObjects(state: KubeState): Generator<AnyApiObject> {
   for (const { kind } of kinds) yield* state.objects[kind].values()
 }
 
-function buildMaps(objects: Iterable<AnyApiObject>, previous: ObjectMaps | undefined): ObjectMaps {
+function* buildMaps(objects: Iterable<AnyApiObject>, previous: ObjectMaps | undefined): Generator<number, ObjectMaps> {
   const byKind = new Map<string, Map<string, AnyApiObject>>(kinds.map(({ kind }) => [kind, new Map()]))
   for (const object of objects) {
     const map = byKind.get(object.kind)
     if (map !== undefined && !map.has(keyOf(object))) map.set(keyOf(object), object)
+    yield 1
   }
-  const entries = kinds.map(({ kind }) => {
+  const entries: [string, ReadonlyMap<string, AnyApiObject>][] = []
+  for (const { kind } of kinds) {
     const map = sorted(byKind.get(kind) ?? new Map())
     const before = previous?.[kind]
-    return [kind, before !== undefined && sameEntries(before, map) ? before : map]
-  })
+    entries.push([kind, before !== undefined && sameEntries(before, map) ? before : map])
+    yield map.size
+  }
   // The entries hold every kind of the registry with its own objects only, which fromEntries cannot express in types.
   return Object.fromEntries(entries) as ObjectMaps
 }
 
 function sorted(map: ReadonlyMap<string, AnyApiObject>): ReadonlyMap<string, AnyApiObject> {
-  return new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
+  const inOrder = new Map<string, AnyApiObject>()
+  // By UTF-16 units: without a comparison of ours that is several times as fast.
+  for (const key of [...map.keys()].sort()) {
+    const object = map.get(key)
+    if (object !== undefined) inOrder.set(key, object)
+  }
+  return inOrder
 }
 
 function sameEntries(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>): boolean {

@@ -5,6 +5,7 @@ import { type Finding, findingAt } from '../../api/finding.ts'
 import type { AnyApiObject } from '../../api/kinds.ts'
 import { formatRef, type ObjectSource, refOf } from '../../api/object-meta.ts'
 import { type FileRecord, nameOf } from './file-record.ts'
+import { withoutPauses } from './with-pauses.ts'
 
 export interface AppliedObject {
   readonly object: AnyApiObject
@@ -23,17 +24,24 @@ interface Defined {
 }
 
 export function mergeSources(files: Iterable<FileRecord>, applied: ReadonlyMap<string, AppliedObject>): Merged {
+  return withoutPauses(mergeSteps(files, applied))
+}
+
+/** The same in pieces; what it yields is the number of objects that it looked at. */
+export function* mergeSteps(files: Iterable<FileRecord>, applied: ReadonlyMap<string, AppliedObject>): Generator<number, Merged> {
   const findings: Finding[] = []
   const defined = new Map<string, Defined>()
   for (const record of [...files].sort((a, b) => (a.file < b.file ? -1 : 1))) {
-    findings.push(...record.findings)
+    for (const found of record.findings) findings.push(found)
     for (const object of record.objects) {
       const first = defined.get(nameOf(object))
       if (first === undefined) defined.set(nameOf(object), { object, modifiedMs: record.modifiedMs })
       else findings.push(duplicate(object, first.object))
+      yield 1
     }
   }
   for (const [name, { object, findings: own, appliedMs }] of applied) {
+    yield 1
     const first = defined.get(name)
     if (first !== undefined && first.modifiedMs >= appliedMs) continue
     findings.push(...own)
