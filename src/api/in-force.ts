@@ -101,6 +101,9 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
   MeshConfig: [
     ...['accessLogFile', 'accessLogFormat', 'enableAutoMtls', 'outboundTrafficPolicy.mode', 'connectTimeout', 'dnsRefreshRate'],
     ...['trustDomainAliases', 'defaultServiceExportTo', 'defaultVirtualServiceExportTo', 'defaultDestinationRuleExportTo'],
+    ...['accessLogEncoding', 'trustDomain', 'rootNamespace', 'protocolDetectionTimeout', 'inboundTrafficPolicy.mode'],
+    ...['attempts', 'perTryTimeout', 'retryOn', 'retryIgnorePreviousHosts', 'backoff'].map((field) => `defaultHttpRetryPolicy.${field}`),
+    ...['meshMTLS', 'tlsDefaults', 'pathNormalization', 'inboundClusterStatName', 'outboundClusterStatName'],
   ],
   Namespace: [],
   ServiceAccount: [],
@@ -111,7 +114,10 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
 export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
   VirtualService: { gateways: '["mesh"]', exportTo: '["*"]' },
   Service: { sessionAffinity: '"None"' },
-  MeshConfig: { accessLogEncoding: '"TEXT"' },
+  MeshConfig: {
+    ...{ proxyListenPort: '15001', proxyInboundListenPort: '15006', enableTracing: 'false', ingressControllerMode: '"OFF"' },
+    ...{ h2UpgradePolicy: '"DO_NOT_UPGRADE"', enableEnvoyAccessLogService: 'false', verifyCertificateAtClient: 'false' },
+  },
   Sidecar: { 'egress[].captureMode': '"DEFAULT"' },
 }
 

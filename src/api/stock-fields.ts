@@ -20,4 +20,7 @@ export const stockFields: { readonly [Kind in KindName]?: StockFields } = {
     ...unsetAt('http[].mirror', 'http[].mirrors', 'http[].mirrorPercentage', 'http[].mirrorPercent', 'http[].mirror_percent'),
     ...unsetAt('http[].fault', 'http[].corsPolicy'),
   },
+  MeshConfig: {
+    ...unsetAt('h2UpgradePolicy', 'tcpKeepalive', 'defaultHttpRetryPolicy.retryRemoteLocalities'),
+  },
 }

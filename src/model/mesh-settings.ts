@@ -1,5 +1,8 @@
 // What holds for the whole mesh. Given by the composition root (flags, MeshConfig), read by compile and generate.
 
+import { DEFAULT_RETRIES, type Retries } from './http-action.ts'
+import type { ConnectionPool } from './traffic-policy.ts'
+
 export interface MeshSettings {
   /** The trust domain of every identity: `spiffe://<trustDomain>/ns/<namespace>/sa/<account>`. */
   readonly trustDomain: string
@@ -25,13 +28,41 @@ export interface MeshSettings {
     readonly virtualService: readonly string[]
     readonly destinationRule: readonly string[]
   }
+  /** Of routes that say nothing of retries. */
+  readonly defaultRetries: Retries
+  /** Of connections to destinations that say nothing of it. */
+  readonly keepalive: NonNullable<ConnectionPool['keepalive']> | undefined
+  /** HTTP/2 to every destination that is declared as HTTP; only a stock Envoy does it. */
+  readonly upgradesToHttp2: boolean
+  /** How long the first bytes of a connection are waited for, before it counts as unrecognised; 0: for ever; undefined: the proxy's default. */
+  readonly detectionTimeoutMs: number | undefined
+  readonly pathNormalization: 'none' | 'base' | 'merge-slashes' | 'decode-and-merge-slashes'
+  /** Between proxies of the mesh. */
+  readonly meshTls: TlsDefaults
+  /** Towards destinations outside, and at gateways. */
+  readonly otherTls: TlsDefaults
+  /** 'localhost': an application is called at the loopback address, whatever address the client called. */
+  readonly inboundTraffic: 'passthrough' | 'localhost'
+  /** Names of clusters in statistics, with Istio's placeholders; undefined: the cluster's own. */
+  readonly statNames: { readonly inbound: string | undefined; readonly outbound: string | undefined }
 }
+
+/** Empty lists: the proxy's own. */
+export interface TlsDefaults {
+  readonly min: '1.2' | '1.3'
+  readonly cipherSuites: readonly string[]
+  readonly curves: readonly string[]
+}
+
+const TLS_DEFAULTS: TlsDefaults = { min: '1.2', cipherSuites: [], curves: [] }
 
 export interface AccessLogSettings {
   /** A file, for instance /dev/stdout. */
   readonly path: string
   /** Envoy's format string; undefined: Istio's text line. */
   readonly format: string | undefined
+  /** Lines of JSON instead: these fields, each an Envoy format string; 'default': Istio's. */
+  readonly json?: 'default' | Readonly<Record<string, unknown>>
 }
 
 export const DEFAULT_MESH_SETTINGS: MeshSettings = {
@@ -46,6 +77,15 @@ export const DEFAULT_MESH_SETTINGS: MeshSettings = {
   connectTimeoutMs: 10_000,
   dnsRefreshMs: 60_000,
   defaultExportTo: { service: ['*'], virtualService: ['*'], destinationRule: ['*'] },
+  defaultRetries: DEFAULT_RETRIES,
+  keepalive: undefined,
+  upgradesToHttp2: false,
+  detectionTimeoutMs: undefined,
+  pathNormalization: 'base',
+  meshTls: TLS_DEFAULTS,
+  otherTls: TLS_DEFAULTS,
+  inboundTraffic: 'passthrough',
+  statNames: { inbound: undefined, outbound: undefined },
 }
 
 /** The fully qualified name of a Service: what routes, clusters and certificates' SNI are named after. */

@@ -173,4 +173,13 @@ export const compileCatalogue = {
     fix: 'Move the object into the root namespace.',
     example: 'apiVersion: lateen.dev/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh, namespace: default}\nspec: {enableAutoMtls: true}',
   },
+  LTN0233: {
+    severity: 'warning',
+    title: 'A MeshConfig says what the control plane was not started with',
+    what: "{field} is '{inForce}' in this mesh; '{written}' has no effect",
+    why: 'Identities and the namespace of mesh-wide policies cannot change while a control plane runs.',
+    fix: 'Start the control plane with the value, or correct the MeshConfig.',
+    example:
+      'apiVersion: lateen.dev/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh, namespace: istio-system}\nspec: {trustDomain: other.example.com}',
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>

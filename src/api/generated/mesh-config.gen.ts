@@ -16,6 +16,8 @@ export interface MeshConfigSpec {
   readonly enableAutoMtls?: boolean
   /** What happens to requests for hosts that the mesh does not know. */
   readonly outboundTrafficPolicy?: OutboundTrafficPolicy
+  /** Where a sidecar sends what arrives for its application. */
+  readonly inboundTrafficPolicy?: InboundTrafficPolicy
   /** Limit for connecting to a destination. Default: 10s. */
   readonly connectTimeout?: Duration
   /** How often names of destinations are resolved. Default: 60s. */
@@ -30,12 +32,140 @@ export interface MeshConfigSpec {
   readonly defaultVirtualServiceExportTo?: readonly string[]
   /** For whom DestinationRules are that do not say it. Default: everybody. */
   readonly defaultDestinationRuleExportTo?: readonly string[]
-  /** Limit for telling a protocol from its first bytes. */
-  readonly protocolDetectionTimeout?: string
+  /** Limit for telling a protocol from its first bytes; 0s: none. */
+  readonly protocolDetectionTimeout?: Duration
+  /** Keep-alive of connections to destinations that have none of their own. */
+  readonly tcpKeepalive?: TcpKeepalive
+  /** HTTP/2 to destinations that are declared as HTTP. Default: DO_NOT_UPGRADE. */
+  readonly h2UpgradePolicy?: 'DO_NOT_UPGRADE' | 'UPGRADE'
+  /** How paths are put into one form before they are matched. */
+  readonly pathNormalization?: PathNormalization
+  /** Retries of routes that say nothing of them. */
+  readonly defaultHttpRetryPolicy?: DefaultRetry
+  /** Mutual TLS between the proxies of the mesh. */
+  readonly meshMTLS?: MeshMTLS
+  /** TLS of destinations outside and at gateways that say nothing of it. */
+  readonly tlsDefaults?: TlsDefaults
+  /** Name of inbound clusters in statistics, for instance %SERVICE%_%SERVICE_PORT%. */
+  readonly inboundClusterStatName?: string
+  /** Name of outbound clusters in statistics, for instance %SERVICE%_%SERVICE_PORT%. */
+  readonly outboundClusterStatName?: string
+  /** Where policies for the whole mesh are; the control plane is started with it. */
+  readonly rootNamespace?: string
+  /** Port that outbound connections are redirected to. Default: 15001. */
+  readonly proxyListenPort?: number
+  /** Port that inbound connections are redirected to. Default: 15006. */
+  readonly proxyInboundListenPort?: number
+  /** Port of an HTTP proxy for applications. */
+  readonly proxyHttpPort?: number
+  /** When an unused HBONE connection is closed. */
+  readonly hboneIdleTimeout?: string
+  /** Class of Ingress objects that are read. */
+  readonly ingressClass?: string
+  /** Service in front of the ingress gateway. */
+  readonly ingressService?: string
+  /** Label of the gateway that serves Ingress objects. */
+  readonly ingressSelector?: string
+  /** Which Ingress objects are read. */
+  readonly ingressControllerMode?: 'UNSPECIFIED' | 'OFF' | 'DEFAULT' | 'STRICT'
+  /** Whether spans are recorded. */
+  readonly enableTracing?: boolean
+  /** Access logs over gRPC. */
+  readonly enableEnvoyAccessLogService?: boolean
+  /** No log of connections that no chain takes. */
+  readonly disableEnvoyListenerLog?: boolean
+  /** The application's metrics beside the proxy's. */
+  readonly enablePrometheusMerge?: boolean
+  /** Deprecated. */
+  readonly verifyCertificateAtClient?: boolean
+  /** Settings of proxies. */
+  readonly defaultConfig?: Readonly<Record<string, unknown>>
+  /** Further roots. */
+  readonly caCertificates?: readonly (Readonly<Record<string, unknown>>)[]
+  /** A certificate authority outside of the mesh. */
+  readonly ca?: Readonly<Record<string, unknown>>
+  /** Balancing by locality. */
+  readonly localityLbSetting?: Readonly<Record<string, unknown>>
+  /** Balancing by zone. */
+  readonly zoneAwareLbSetting?: Readonly<Record<string, unknown>>
+  /** Settings of services by host. */
+  readonly serviceSettings?: readonly (Readonly<Record<string, unknown>>)[]
+  /** Scope of services in several clusters. */
+  readonly serviceScopeConfigs?: readonly (Readonly<Record<string, unknown>>)[]
+  /** For whom ServiceEntries are. */
+  readonly serviceEntryVisibility?: Readonly<Record<string, unknown>>
+  /** Services that authorize, trace, measure or log. */
+  readonly extensionProviders?: readonly (Readonly<Record<string, unknown>>)[]
+  /** Which of the providers are used. */
+  readonly defaultProviders?: Readonly<Record<string, unknown>>
+  /** Namespaces that are watched. */
+  readonly discoverySelectors?: readonly (Readonly<Record<string, unknown>>)[]
+  /** Retries towards the application. */
+  readonly defaultInboundHttpRetryPolicy?: Readonly<Record<string, unknown>>
+  /** How destinations without a rule are called. */
+  readonly defaultTrafficPolicy?: Readonly<Record<string, unknown>>
+}
+
+/** TLS of destinations outside and at gateways that say nothing of it. */
+export interface TlsDefaults {
+  /** The oldest version that is spoken. Default: TLSV1_2. */
+  readonly minProtocolVersion?: 'TLS_AUTO' | 'TLSV1_2' | 'TLSV1_3'
+  /** Suites of TLS 1.2. */
+  readonly cipherSuites?: readonly string[]
+  /** Key-exchange groups. */
+  readonly ecdhCurves?: readonly string[]
+}
+
+/** Mutual TLS between the proxies of the mesh. */
+export interface MeshMTLS {
+  /** The oldest version that is spoken. Default: TLSV1_2. */
+  readonly minProtocolVersion?: 'TLS_AUTO' | 'TLSV1_2' | 'TLSV1_3'
+  /** Suites of TLS 1.2. */
+  readonly cipherSuites?: readonly string[]
+  /** Key-exchange groups. */
+  readonly ecdhCurves?: readonly string[]
+}
+
+/** Retries of routes that say nothing of them. */
+export interface DefaultRetry {
+  /** Retries after the first try; 0 switches retries off. */
+  readonly attempts?: number
+  /** Limit per attempt. Default: the timeout. */
+  readonly perTryTimeout?: Duration
+  /** Comma-separated conditions and status codes. */
+  readonly retryOn?: string
+  /** Retry in other localities. */
+  readonly retryRemoteLocalities?: boolean
+  /** Avoid hosts already tried. Default: true. */
+  readonly retryIgnorePreviousHosts?: boolean
+  /** Base of the exponential backoff. Default: 25ms. */
+  readonly backoff?: Duration
+}
+
+/** How paths are put into one form before they are matched. */
+export interface PathNormalization {
+  /** Which of the forms. Default: BASE. */
+  readonly normalization?: 'DEFAULT' | 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
+}
+
+/** Keep-alive of connections to destinations that have none of their own. */
+export interface TcpKeepalive {
+  /** Unanswered probes before the connection counts as dead. */
+  readonly probes?: number
+  /** Idle time before the first probe. */
+  readonly time?: Duration
+  /** Time between probes. */
+  readonly interval?: Duration
+}
+
+/** Where a sidecar sends what arrives for its application. */
+export interface InboundTrafficPolicy {
+  /** To the address that was called, or to the loopback address. Default: PASSTHROUGH. */
+  readonly mode?: 'PASSTHROUGH' | 'LOCALHOST'
 }
 
 /** What happens to requests for hosts that the mesh does not know. */
 export interface OutboundTrafficPolicy {
   /** Refuse them or let them through. Default: ALLOW_ANY. */
-  readonly mode?: 'REGISTRY_ONLY' | 'ALLOW_ANY'
+  readonly mode?: 'REGISTRY_ONLY' | 'ALLOW_ANY' | 'ALLOW_ANY_DYNAMIC_DNS'
 }

@@ -22,6 +22,15 @@ const SUITES: readonly string[] = [
 ]
 const CURVES: readonly string[] = ['P-224', 'P-256', 'P-384', 'P-521', 'X25519', 'X25519Kyber768Draft00', 'X25519MLKEM768']
 
+/** Those that Envoy knows, each once: it refuses a listener for one that it does not. */
+export function knownCipherSuites(names: readonly string[] = []): readonly string[] {
+  return [...new Set(names)].filter((name) => SUITES.includes(name))
+}
+
+export function knownCurves(names: readonly string[] = []): readonly string[] {
+  return [...new Set(names)].filter((name) => CURVES.includes(name))
+}
+
 interface TlsParameters {
   readonly cipherSuites?: readonly string[]
   readonly ecdhCurves?: readonly string[]

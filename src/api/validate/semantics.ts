@@ -7,6 +7,7 @@ import { checkAuthorizationPolicy } from './authorization-policy.ts'
 import { checkDestinationRule } from './destination-rule.ts'
 import { checkEnvoyFilter } from './envoy-filter.ts'
 import { checkGateway } from './gateway.ts'
+import { checkMeshConfig } from './mesh-config.ts'
 import { checkNamespace } from './namespace.ts'
 import { checkPeerAuthentication } from './peer-authentication.ts'
 import { checkProxyConfig, checkWasmPlugin } from './proxy-settings.ts'
@@ -53,6 +54,8 @@ export function checkSemantics(object: AnyApiObject, report: Report, options: Ch
       return checkWasmPlugin(object, report)
     case 'ProxyConfig':
       return checkProxyConfig(object, report)
+    case 'MeshConfig':
+      return checkMeshConfig(object, report)
     case 'Namespace':
       return checkNamespace(object, report)
     default:

@@ -1,4 +1,6 @@
-// The retries of an http entry: what the user says, over the mesh's default. Called by http-action.ts.
+// The retries of an http entry: what the user says, over the mesh's default. Called by http-action.ts, and
+// by mesh-defaults.ts for the mesh's own default.
+import type { DefaultRetry } from '../../api/generated/mesh-config.gen.ts'
 import type { HTTPRetry } from '../../api/generated/virtual-service.gen.ts'
 import { DEFAULT_RETRIES, type Retries } from '../../model/http-action.ts'
 import { durationMs } from './duration-ms.ts'
@@ -10,7 +12,7 @@ const CONDITIONS: ReadonlySet<string> = new Set([
   ...['cancelled', 'deadline-exceeded', 'internal', 'resource-exhausted', 'unavailable'],
 ])
 
-export function retriesOf(written: HTTPRetry | undefined): Retries | undefined {
+export function retriesOf(written: HTTPRetry | DefaultRetry | undefined): Retries | undefined {
   if (written === undefined) return undefined
   const words = (written.retryOn ?? '').split(',').map((word) => word.trim())
   const statusCodes = words.filter((word) => /^[1-5]\d\d$/.test(word)).map(Number)

@@ -1,7 +1,35 @@
-// The mesh's access log, in Istio's text format unless the mesh says another.
+// The mesh's access log, in Istio's text format unless the mesh says another, or JSON.
 import { any } from '../../envoy/any.ts'
-import type { AccessLog } from '../../envoy/generated/messages.gen.ts'
-import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { AccessLog, JsonObject, JsonValue, SubstitutionFormatString } from '../../envoy/generated/messages.gen.ts'
+import type { AccessLogSettings, MeshSettings } from '../../model/mesh-settings.ts'
+
+/** Istio's field names. */
+const ISTIO_JSON_FORMAT: JsonObject = {
+  start_time: '%START_TIME%',
+  route_name: '%ROUTE_NAME%',
+  method: '%REQ(:METHOD)%',
+  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
+  protocol: '%PROTOCOL%',
+  response_code: '%RESPONSE_CODE%',
+  response_flags: '%RESPONSE_FLAGS%',
+  response_code_details: '%RESPONSE_CODE_DETAILS%',
+  connection_termination_details: '%CONNECTION_TERMINATION_DETAILS%',
+  bytes_received: '%BYTES_RECEIVED%',
+  bytes_sent: '%BYTES_SENT%',
+  duration: '%DURATION%',
+  upstream_service_time: '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%',
+  x_forwarded_for: '%REQ(X-FORWARDED-FOR)%',
+  user_agent: '%REQ(USER-AGENT)%',
+  request_id: '%REQ(X-REQUEST-ID)%',
+  authority: '%REQ(:AUTHORITY)%',
+  upstream_host: '%UPSTREAM_HOST%',
+  upstream_cluster: '%UPSTREAM_CLUSTER_RAW%',
+  upstream_local_address: '%UPSTREAM_LOCAL_ADDRESS%',
+  downstream_local_address: '%DOWNSTREAM_LOCAL_ADDRESS%',
+  downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
+  requested_server_name: '%REQUESTED_SERVER_NAME%',
+  upstream_transport_failure_reason: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
+}
 
 const ISTIO_FORMAT = [
   '[%START_TIME%]',
@@ -37,8 +65,22 @@ export function accessLogs({ accessLog }: MeshSettings): readonly AccessLog[] {
       name: 'envoy.access_loggers.file',
       typedConfig: any('envoy.extensions.access_loggers.file.v3.FileAccessLog', {
         path: accessLog.path,
-        logFormat: { textFormatSource: { inlineString } },
+        logFormat: accessLog.json === undefined ? { textFormatSource: { inlineString } } : jsonFormat(accessLog.json),
       }),
     },
   ]
+}
+
+function jsonFormat(json: NonNullable<AccessLogSettings['json']>): SubstitutionFormatString {
+  return { jsonFormat: json === 'default' ? ISTIO_JSON_FORMAT : formatOf(json) }
+}
+
+/** What a format may hold: strings, and objects of them; anything else is written as its JSON. */
+function formatOf(value: Readonly<Record<string, unknown>>): JsonObject {
+  return Object.fromEntries(Object.entries(value).map(([name, inner]): [string, JsonValue] => [name, leafOf(inner)]))
+}
+
+function leafOf(value: unknown): JsonValue {
+  if (typeof value === 'string') return value
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? formatOf({ ...value }) : JSON.stringify(value)
 }

@@ -6,6 +6,7 @@ import { isHttp } from '../../model/service.ts'
 import type { BindCapture } from '../../model/workload.ts'
 import type { InstanceView, ProxyView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
+import { detectionTimeout } from './detection-timeout.ts'
 import { inboundChains, needsInspection, TLS_INSPECTOR } from './inbound-chains.ts'
 import { asksForServerName, ChainBook, l4Chains } from './l4-chains.ts'
 import { metadataOf } from './metadata.ts'
@@ -26,7 +27,7 @@ function inboundListeners(view: InstanceView, capture: BindCapture): readonly Re
     return [
       resource(listen, {
         trafficDirection: 'INBOUND',
-        ...(needsInspection(port.tls.mode) ? { listenerFilters: [TLS_INSPECTOR] } : {}),
+        ...(needsInspection(port.tls.mode) ? { listenerFilters: [TLS_INSPECTOR], ...detectionTimeout(view.settings) } : {}),
         filterChains: inboundChains(view, port),
         metadata: metadataOf({ origin: view.workload.origin, services: port.services }),
       }),
@@ -67,7 +68,7 @@ function outboundManager(
 ): Filter {
   const statPrefix = `outbound_${listenerName(listen.host, listen.port)}`
   const rds = { configSource: ADS, routeConfigName: routeConfig }
-  return httpManager({ statPrefix, rds, acceptsConnect, filters: routeFilters(isStock) }, view.settings)
+  return httpManager({ statPrefix, rds, acceptsConnect, isStock, filters: routeFilters(isStock) }, view.settings)
 }
 
 function outbound(listen: HostPort, filterChains: readonly FilterChain[], metadata: Listener['metadata']): Resource {

@@ -50,6 +50,7 @@ function manager(listener: GatewayListener, routeConfigName: string, view: Proxy
     {
       statPrefix: `outbound_${listenerName(listener.bind, listener.port)}`,
       rds: { configSource: ADS, routeConfigName },
+      isStock: view.scope.isStock,
       filters: routeFilters(view.scope.isStock),
       // The edge: who calls is the connection's other end, and what it claims of its certificate is not believed.
       useRemoteAddress: true,

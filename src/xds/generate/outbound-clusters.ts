@@ -7,13 +7,14 @@ import { outboundClusterName } from '../../envoy/names.ts'
 import type { Subset } from '../../model/destination-policy.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { ServicePort } from '../../model/service.ts'
-import { blocksFor, NO_TRAFFIC_POLICY, type PolicyBlocks } from '../../model/traffic-policy.ts'
+import { blocksFor, type ConnectionPool, NO_TRAFFIC_POLICY, type PolicyBlocks } from '../../model/traffic-policy.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { policyFields } from './cluster-policy.ts'
 import { ADS } from './config-source.ts'
 import { loadAssignment } from './endpoints.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
+import { statName } from './stat-name.ts'
 import { type TransportContext, transportFields } from './upstream-transport.ts'
 
 export function outboundClusters(scope: ScopeView): readonly Resource[] {
@@ -48,8 +49,19 @@ function clusterOf(
   const isOfPolicy = policy !== undefined && (subset !== undefined || hasBlocks(blocks) || policy.subsets.length > 0)
   return {
     ...discoveryOf(view, port, subset, name, isPassthrough, settings),
-    ...policyFields(blocks, { settings, isStock, protocol: port.protocol, isPassthrough }),
+    ...policyFields(
+      { ...blocks, pool: poolWithDefaults(blocks.pool, settings) },
+      { settings, isStock, protocol: port.protocol, isPassthrough },
+    ),
     ...transportFields(transport),
+    ...statName(settings.statNames.outbound, {
+      service: service.hasShortNames ? `${service.name}.${service.namespace}` : service.hostname,
+      hostname: service.hostname,
+      subset: subset?.name ?? '',
+      port: port.number,
+      portName: port.name,
+      targetPort: port.targetPort,
+    }),
     name,
     metadata: metadataOf({
       origin: subset?.origin ?? (isOfPolicy ? policy.origin : service.origin),
@@ -57,6 +69,15 @@ function clusterOf(
       services: [service],
       subset: subset?.name,
     }),
+  }
+}
+
+/** Field by field, as Istio fills in keep-alive and the upgrade to HTTP/2. */
+function poolWithDefaults(pool: ConnectionPool = {}, { keepalive, upgradesToHttp2 }: MeshSettings): ConnectionPool {
+  return {
+    ...(upgradesToHttp2 ? { httpVersion: 'upgrade' } : {}),
+    ...pool,
+    ...(keepalive === undefined ? {} : { keepalive: { ...keepalive, ...pool.keepalive } }),
   }
 }
 

@@ -7,7 +7,7 @@ import { isHttp, type ServicePort } from '../../model/service.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { DomainBook, domainsOf, withPort } from './domains.ts'
 import type { Resource } from './resources.ts'
-import { foreignVirtualHost, serviceVirtualHost } from './virtual-hosts.ts'
+import { foreignVirtualHost, serviceVirtualHost, type TableContext } from './virtual-hosts.ts'
 
 /** Hosts that are no service are routed on this port only (Istio's rule for sidecars). */
 const FOREIGN_PORT = 80
@@ -51,7 +51,7 @@ function tablesByPort(scope: ScopeView, httpPorts: readonly HttpPort[]): readonl
     .map(([number, members]) => {
       const book = new DomainBook()
       const own = members.map(({ view, port }) =>
-        hostOf(view, port, book.take(domainsOf(view.service, scope.namespace, scope.settings)), scope.isStock),
+        hostOf(view, port, book.take(domainsOf(view.service, scope.namespace, scope.settings)), scope),
       )
       const foreign = number === FOREIGN_PORT ? foreignHosts(scope, book, (host) => [host]) : []
       return table(routeConfigName(number), [...named([...own, ...foreign]), ...catchAll(scope, book)], true)
@@ -60,14 +60,14 @@ function tablesByPort(scope: ScopeView, httpPorts: readonly HttpPort[]): readonl
 
 function tablesByService(scope: ScopeView, httpPorts: readonly HttpPort[]): readonly Table[] {
   return httpPorts.map(({ view, port }) =>
-    table(routeConfigName(port.number, view.service.hostname), [hostOf(view, port, ['*'], scope.isStock)], false),
+    table(routeConfigName(port.number, view.service.hostname), [hostOf(view, port, ['*'], scope)], false),
   )
 }
 
 function proxyTable(scope: ScopeView, httpPorts: readonly HttpPort[]): Table {
   const book = new DomainBook()
   const own = httpPorts.map(({ view, port }) =>
-    hostOf(view, port, book.take(withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number)), scope.isStock),
+    hostOf(view, port, book.take(withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number)), scope),
   )
   const foreign = foreignHosts(scope, book, (host) => withPort([host], FOREIGN_PORT))
   return table(HTTP_PROXY_ROUTES, [...named([...own, ...foreign]), ...catchAll(scope, book)], false)
@@ -77,18 +77,22 @@ const NONE: object = {}
 const hosts = createWeakMemo<Map<string, VirtualHost>>()
 
 /** The same object for every table in which it has the same names, so that it is encoded once. */
-function hostOf(view: ServiceView, port: ServicePort, domains: readonly string[], isStock: boolean): VirtualHost {
-  const known = hosts([view.service, view.route ?? NONE, port], () => new Map())
-  const key = `${isStock} ${domains.join(' ')}`
-  const made = known.get(key) ?? serviceVirtualHost(view, port, domains, isStock)
+function hostOf(view: ServiceView, port: ServicePort, domains: readonly string[], scope: ScopeView): VirtualHost {
+  const known = hosts([view.service, view.route ?? NONE, port, scope.settings], () => new Map())
+  const key = `${scope.isStock} ${domains.join(' ')}`
+  const made = known.get(key) ?? serviceVirtualHost(view, port, domains, contextOf(scope))
   known.set(key, made)
   return made
+}
+
+function contextOf({ isStock, settings }: ScopeView): TableContext {
+  return { isStock, defaultRetries: settings.defaultRetries }
 }
 
 function foreignHosts(scope: ScopeView, book: DomainBook, domains: (host: string) => readonly string[]): readonly VirtualHost[] {
   return scope.foreignRoutes
     .filter(({ http }) => http.length > 0)
-    .map((route) => foreignVirtualHost(route, FOREIGN_PORT, book.take(route.host === '*' ? ['*'] : domains(route.host)), scope.isStock))
+    .map((route) => foreignVirtualHost(route, FOREIGN_PORT, book.take(route.host === '*' ? ['*'] : domains(route.host)), contextOf(scope)))
 }
 
 /** A virtual host all of whose names another has already could never be reached, and Envoy refuses one without names. */

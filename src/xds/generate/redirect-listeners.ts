@@ -5,6 +5,7 @@ import type { FilterChain, Listener, ListenerFilter } from '../../envoy/generate
 import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../../envoy/names.ts'
 import type { RedirectCapture } from '../../model/workload.ts'
 import type { InstanceView, ProxyView } from '../view/proxy-view.ts'
+import { detectionTimeout } from './detection-timeout.ts'
 import { inboundChains, passthroughChains, TLS_INSPECTOR } from './inbound-chains.ts'
 import { unknownCluster, WILDCARD } from './outbound-listeners.ts'
 import type { Resource } from './resources.ts'
@@ -39,6 +40,7 @@ function virtualInbound(view: InstanceView, capture: RedirectCapture): Resource 
   return resource(VIRTUAL_INBOUND, capture.inboundPort, {
     trafficDirection: 'INBOUND',
     listenerFilters: [ORIGINAL_DESTINATION, TLS_INSPECTOR],
+    ...detectionTimeout(view.settings),
     filterChains: [
       blackHole('virtualInbound-blackhole', capture.inboundPort, view),
       ...ports,

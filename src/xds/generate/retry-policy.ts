@@ -1,7 +1,7 @@
 // Retries in Envoy's words.
 import { any } from '../../envoy/any.ts'
 import type { RetryPolicy } from '../../envoy/generated/messages.gen.ts'
-import { DEFAULT_RETRIES, type Retries } from '../../model/http-action.ts'
+import type { Retries } from '../../model/http-action.ts'
 
 const PREVIOUS_HOSTS: Pick<RetryPolicy, 'retryHostPredicate' | 'hostSelectionRetryMaxAttempts'> = {
   retryHostPredicate: [
@@ -22,7 +22,7 @@ const OTHER_LOCALITIES: Pick<RetryPolicy, 'retryPriority'> = {
 }
 
 /** Undefined: never. */
-export function retryPolicy(retries: Retries = DEFAULT_RETRIES, isStock = false): RetryPolicy | undefined {
+export function retryPolicy(retries: Retries, isStock: boolean): RetryPolicy | undefined {
   if (retries.attempts === 0) return undefined
   return {
     retryOn: retries.on.join(','),

@@ -12,6 +12,7 @@ import type {
   HttpAction,
   Mirror,
   Redirect,
+  Retries,
   WeightedDestination,
 } from '../../model/http-action.ts'
 import { type HeaderFields, headerFields } from './header-options.ts'
@@ -23,6 +24,8 @@ export interface CalledAs {
   readonly port: number
   readonly scheme: 'http' | 'https'
   readonly isStock: boolean
+  /** Of routes that say nothing of retries. */
+  readonly defaultRetries: Retries
 }
 
 export type RoutePart = Pick<Route, 'route' | 'redirect' | 'directResponse' | 'typedPerFilterConfig'>
@@ -55,7 +58,7 @@ export function loneDestination(action: HttpAction): WeightedDestination | undef
 }
 
 function forward(action: Forward, called: CalledAs): RouteAction {
-  const retries = retryPolicy(action.retries, called.isStock)
+  const retries = retryPolicy(action.retries ?? called.defaultRetries, called.isStock)
   const lone = loneDestination(action)
   const authority = action.authority ?? lone?.authority
   return {

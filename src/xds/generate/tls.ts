@@ -4,7 +4,7 @@
 import { any } from '../../envoy/any.ts'
 import type { CommonTlsContext, SubjectAltNameMatcher, TlsParameters, TransportSocket } from '../../envoy/generated/messages.gen.ts'
 import { outboundSni, ROOT_SECRET, WORKLOAD_SECRET } from '../../envoy/names.ts'
-import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { MeshSettings, TlsDefaults } from '../../model/mesh-settings.ts'
 import type { MeshService, Protocol, ServicePort } from '../../model/service.ts'
 
 /** Spoken between two proxies of this mesh: HTTP/1.1, and peers know each other. */
@@ -28,8 +28,17 @@ const ACCEPTED: Readonly<Record<Protocol, readonly string[]>> = {
   tcp: ['istio'],
 }
 
+const VERSIONS = { '1.2': 'TLSv1_2', '1.3': 'TLSv1_3' } as const
+
 /** Ceiling named because a client's default was 1.2 in older Envoys. */
-export const VERSIONS: TlsParameters = { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' }
+export function tlsParameters({ min, cipherSuites, curves }: TlsDefaults): TlsParameters {
+  return {
+    tlsMinimumProtocolVersion: VERSIONS[min],
+    tlsMaximumProtocolVersion: 'TLSv1_3',
+    ...(cipherSuites.length === 0 ? {} : { cipherSuites }),
+    ...(curves.length === 0 ? {} : { ecdhCurves: curves }),
+  }
+}
 
 export const RAW_TRANSPORT: TransportSocket = {
   name: 'envoy.transport_sockets.raw_buffer',
@@ -56,7 +65,7 @@ export function clientTransport(peer: MeshPeer, settings: MeshSettings): Transpo
   return {
     name: 'envoy.transport_sockets.tls',
     typedConfig: any('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
-      commonTlsContext: commonContext(OFFERED[port.protocol], names),
+      commonTlsContext: commonContext(OFFERED[port.protocol], names, settings),
       sni: serverName ?? outboundSni(port.number, subset, service.hostname),
     }),
   }
@@ -76,15 +85,19 @@ export function serverTransport(protocol: Protocol, settings: MeshSettings): Tra
   return {
     name: 'envoy.transport_sockets.tls',
     typedConfig: any('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
-      commonTlsContext: commonContext(ACCEPTED[protocol], names),
+      commonTlsContext: commonContext(ACCEPTED[protocol], names, settings),
       requireClientCertificate: true,
     }),
   }
 }
 
-function commonContext(alpnProtocols: readonly string[], names: readonly SubjectAltNameMatcher[]): CommonTlsContext {
+function commonContext(
+  alpnProtocols: readonly string[],
+  names: readonly SubjectAltNameMatcher[],
+  settings: MeshSettings,
+): CommonTlsContext {
   return {
-    tlsParams: VERSIONS,
+    tlsParams: tlsParameters(settings.meshTls),
     alpnProtocols,
     tlsCertificateSdsSecretConfigs: [{ name: WORKLOAD_SECRET }],
     combinedValidationContext: {

@@ -7,7 +7,7 @@ import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
 import type { ClientTls } from '../../model/traffic-policy.ts'
 import type { ServiceView } from '../view/proxy-view.ts'
-import { clientTransport, RAW_TRANSPORT, VERSIONS } from './tls.ts'
+import { clientTransport, RAW_TRANSPORT, tlsParameters } from './tls.ts'
 
 export interface TransportContext {
   readonly view: ServiceView
@@ -50,7 +50,7 @@ function meshTransport({ view, port, subset, tls, settings }: TransportContext):
 const SYSTEM_AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt'
 
 /** TLS of the outside world, with files of the proxy. */
-function ownTransport(tls: ClientTls, { view, port }: TransportContext): TransportSocket {
+function ownTransport(tls: ClientTls, { view, port, settings }: TransportContext): TransportSocket {
   const { hostname, subjectAltNames } = view.service
   // The name that the client called; a wildcard is no name.
   const serverName = tls.serverName ?? (hostname.includes('*') ? undefined : hostname)
@@ -58,7 +58,7 @@ function ownTransport(tls: ClientTls, { view, port }: TransportContext): Transpo
   const names = said.length === 0 && serverName !== undefined ? [serverName] : said
   const { certificatePath, keyPath } = tls
   const commonTlsContext: CommonTlsContext = {
-    tlsParams: VERSIONS,
+    tlsParams: tlsParameters(settings.otherTls),
     ...(isHttp(port.protocol) ? { alpnProtocols: [port.protocol === 'http2' ? 'h2' : 'http/1.1'] } : {}),
     ...(certificatePath === undefined || keyPath === undefined
       ? {}

@@ -12,37 +12,43 @@ import { retryPolicy } from './retry-policy.ts'
 import { type CalledAs, loneDestination, NO_LIMIT, routeAction } from './route-action.ts'
 import { routeMatch } from './route-match.ts'
 
-export function serviceVirtualHost(view: ServiceView, port: ServicePort, domains: readonly string[], isStock: boolean): VirtualHost {
+/** What a table is made for, whatever its port. */
+export type TableContext = Pick<CalledAs, 'isStock' | 'defaultRetries'>
+
+export function serviceVirtualHost(view: ServiceView, port: ServicePort, domains: readonly string[], called: TableContext): VirtualHost {
   const { service, route } = view
   const hasRoutes = route !== undefined && route.http.length > 0
   const origin = hasRoutes ? route.origin : service.origin
   return {
     name: virtualHostName(service.hostname, port.number),
     domains,
-    routes: hasRoutes ? userRoutes(route.http, { port: port.number, scheme: 'http', isStock }) : [defaultRoute(view, port)],
+    routes: hasRoutes ? userRoutes(route.http, { ...called, port: port.number, scheme: 'http' }) : [defaultRoute(view, port, called)],
     includeRequestAttemptCount: true,
     metadata: metadataOf({ origin, services: [service] }),
   }
 }
 
-export function foreignVirtualHost(route: TrafficRoute, port: number, domains: readonly string[], isStock: boolean): VirtualHost {
+export function foreignVirtualHost(route: TrafficRoute, port: number, domains: readonly string[], called: TableContext): VirtualHost {
   return {
     name: virtualHostName(route.host, port),
     domains,
-    routes: userRoutes(route.http, { port, scheme: 'http', isStock }),
+    routes: userRoutes(route.http, { ...called, port, scheme: 'http' }),
     includeRequestAttemptCount: true,
     metadata: metadataOf({ origin: route.origin }),
   }
 }
 
-const DEFAULT_RETRY = { retryPolicy: retryPolicy() }
-
-function defaultRoute({ service }: ServiceView, port: ServicePort): Route {
+function defaultRoute({ service }: ServiceView, port: ServicePort, { defaultRetries, isStock }: TableContext): Route {
+  const retries = retryPolicy(defaultRetries, isStock)
   const field = `spec.ports[${service.ports.indexOf(port)}]`
   return {
     name: 'default',
     match: { prefix: '/' },
-    route: { cluster: outboundClusterName(port.number, '', service.hostname), ...NO_LIMIT, ...DEFAULT_RETRY },
+    route: {
+      cluster: outboundClusterName(port.number, '', service.hostname),
+      ...NO_LIMIT,
+      ...(retries === undefined ? {} : { retryPolicy: retries }),
+    },
     metadata: metadataOf({ origin: service.origin, field }),
   }
 }

@@ -58,4 +58,6 @@ export interface InstanceView {
   readonly key: string
   readonly workload: Workload
   readonly settings: MeshSettings
+  /** As its scope. */
+  readonly isStock: boolean
 }

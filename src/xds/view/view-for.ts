@@ -22,7 +22,7 @@ export function viewFor(
   // Bound listeners say which services they are for.
   const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
   const key = joinedKey([String(isStock), ofScope, objectKey(settings), objectKey(workload)])
-  return { scope, instance: { key, workload, settings } }
+  return { scope, instance: { key, workload, settings, isStock } }
 }
 
 const NO_CAPTURE: Capture = { kind: 'bind', inbound: [], outbound: [], httpProxy: undefined }
@@ -35,5 +35,5 @@ function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolea
   const gateway = gatewayViewFor(snapshot, workload)
   const own: Workload = { ...workload, ports: [], capture: NO_CAPTURE }
   const key = joinedKey(['gateway', String(isStock), objectKey(settings), objectKey(own), objectKey(gateway)])
-  return { scope, instance: { key, workload: own, settings }, gateway }
+  return { scope, instance: { key, workload: own, settings, isStock }, gateway }
 }
