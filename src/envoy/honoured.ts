@@ -206,6 +206,7 @@ const HTTP = {
     'maxRequestHeadersKb',
     'normalizePath',
     'mergeSlashes',
+    'pathWithEscapedSlashesAction',
     'internalAddressConfig',
   ],
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails': [
@@ -219,7 +220,13 @@ const HTTP = {
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': ['name', 'typedConfig', 'isOptional', 'disabled'],
   'envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension': ['typedConfig'],
   'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': ['packTraceReason', 'useRequestIdForTraceSampling'],
-  'envoy.config.core.v3.HttpProtocolOptions': ['idleTimeout', 'maxHeadersCount', 'maxStreamDuration', 'maxRequestsPerConnection'],
+  'envoy.config.core.v3.HttpProtocolOptions': [
+    'idleTimeout',
+    'maxHeadersCount',
+    'maxStreamDuration',
+    'maxRequestsPerConnection',
+    'headersWithUnderscoresAction',
+  ],
   'envoy.config.core.v3.Http1ProtocolOptions': ['allowAbsoluteUrl', 'acceptHttp10', 'defaultHostForHttp10', 'enableTrailers'],
   'envoy.config.core.v3.Http2ProtocolOptions': [
     'maxConcurrentStreams',

@@ -146,6 +146,8 @@ export function manager(host: VirtualHost, overrides: Partial<HttpConnectionMana
     requestTimeoutMs: undefined,
     normalizePath: false,
     mergeSlashes: false,
+    escapedSlashes: 'keep',
+    underscoredNames: 'allow',
     httpRules: [],
     acceptHttp10: false,
     via: undefined,

@@ -32,7 +32,7 @@ export interface CaseRequest {
   readonly ignoreUpstream: readonly string[]
   /** Only the status and what the upstream saw are compared: the answer is the proxy's own and its words are ours. */
   readonly statusOnly: boolean
-  /** Where we differ from Envoy on purpose (docs/differences-from-envoy.md): our statuses, in place of a comparison. */
+  /** Where we differ from Envoy on purpose (docs/differences.md): our statuses, in place of a comparison. */
   readonly ours: readonly number[] | undefined
 }
 

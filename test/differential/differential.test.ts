@@ -1,20 +1,16 @@
 // A real Envoy is the oracle: the same bootstrap, the same requests, and the same status, headers, body and upstream view from both.
 // A proxy's own words (bodies of local replies) may differ where a case says `status_only`; nothing else may.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { endProcess, findEnvoy, type RunningEnvoy, startEnvoy } from '../harness/envoy.ts'
+import { findEnvoy, type RunningEnvoy, startEnvoy } from '../harness/envoy.ts'
 import { freePorts } from '../harness/ports.ts'
-import { waitForHttp } from '../harness/wait.ts'
 import { type CaseRequest, differentialBootstrap, readCases, requestBytes } from './case.ts'
+import { differentLeaves } from './different-leaves.ts'
 import { type Observation, observe } from './exchange.ts'
+import { startLateen } from './lateen.ts'
 import { Upstream } from './upstream.ts'
 
-const LATEEN = path.resolve(import.meta.dirname, '../../dist/lateen.js')
 const cases = readCases()
 const envoyBinary = findEnvoy()
 const skip =
@@ -77,17 +73,6 @@ function differenceOf(actual: Observation, expected: Observation, request: CaseR
   return isDeepStrictEqual(actual, expected) ? 'there is no difference any more: remove `ours`' : undefined
 }
 
-function differentLeaves(ours: unknown, envoys: unknown, at: string): string[] {
-  if (isDeepStrictEqual(ours, envoys)) return []
-  if (!isTree(ours) || !isTree(envoys)) return [`  ${at}: ours ${JSON.stringify(ours)}, Envoy's ${JSON.stringify(envoys)}`]
-  const keys = new Set([...Object.keys(ours), ...Object.keys(envoys)])
-  return [...keys].flatMap((key) => differentLeaves(ours[key], envoys[key], at === '' ? key : `${at}.${key}`))
-}
-
-function isTree(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
 function comparable({ answers, upstream }: Observation, { ignore, ignoreUpstream, statusOnly }: CaseRequest): unknown {
   const without = (headers: Readonly<Record<string, string>>, names: readonly string[]): unknown =>
     Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)))
@@ -95,25 +80,4 @@ function comparable({ answers, upstream }: Observation, { ignore, ignoreUpstream
     answers: answers.map((answer) => (statusOnly ? answer.status : { ...answer, headers: without(answer.headers, ignore) })),
     upstream: upstream.map((seen) => ({ ...seen, headers: without(seen.headers, ignoreUpstream) })),
   }
-}
-
-async function startLateen(bootstrap: unknown, adminPort: number): Promise<() => Promise<void>> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'lateen-differential-'))
-  const file = path.join(folder, 'bootstrap.json')
-  writeFileSync(file, JSON.stringify(bootstrap))
-  const child = spawn(process.execPath, [LATEEN, 'proxy', '-c', file, '--concurrency', '1'], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  const stop = async (): Promise<void> => {
-    await endProcess(child)
-    rmSync(folder, { recursive: true, force: true })
-  }
-  try {
-    await waitForHttp(`http://127.0.0.1:${adminPort}/ready`, { what: 'lateen proxy', while: () => child.exitCode === null })
-  } catch (error) {
-    await stop()
-    throw new Error(output, { cause: error })
-  }
-  return stop
 }

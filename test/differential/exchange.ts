@@ -91,7 +91,7 @@ function normaliseSeen(seen: Seen): Observation['upstream'][number] {
   return { ...seen, headers: normaliseHeaders(seen.headers) }
 }
 
-function normaliseHeaders(pairs: readonly (readonly [string, string])[]): Record<string, string> {
+export function normaliseHeaders(pairs: readonly (readonly [string, string])[]): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const [name, value] of pairs) {
     const key = name.toLowerCase()

@@ -94,14 +94,14 @@ export class Upstream {
   }
 }
 
-interface Message {
+export interface Message {
   readonly requestLine: string
   readonly headers: readonly (readonly [string, string])[]
   readonly body: string
   readonly rest: string
 }
 
-function takeMessage(buffer: string): Message | undefined {
+export function takeMessage(buffer: string): Message | undefined {
   const headEnd = buffer.indexOf('\r\n\r\n')
   if (headEnd < 0) return undefined
   const [requestLine = '', ...lines] = buffer.slice(0, headEnd).split('\r\n')

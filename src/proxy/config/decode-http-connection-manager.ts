@@ -57,6 +57,8 @@ export function decodeHttpConnectionManager(
       requestHeadersTimeoutMs: noneIfZero(message.requestHeadersTimeout),
       normalizePath: message.normalizePath === true,
       mergeSlashes: message.mergeSlashes === true,
+      escapedSlashes: ESCAPED_SLASHES[message.pathWithEscapedSlashesAction ?? 'IMPLEMENTATION_SPECIFIC_DEFAULT'],
+      underscoredNames: UNDERSCORED_NAMES[common?.headersWithUnderscoresAction ?? 'ALLOW'],
       httpRules,
       acceptHttp10: message.httpProtocolOptions?.acceptHttp10 === true,
       via: message.via === '' ? undefined : message.via,
@@ -65,6 +67,17 @@ export function decodeHttpConnectionManager(
 }
 
 const SERVER_HEADER = { OVERWRITE: 'overwrite', APPEND_IF_ABSENT: 'append-if-absent', PASS_THROUGH: 'pass-through' } as const
+
+/** Envoy's own default is to keep them. */
+const ESCAPED_SLASHES = {
+  IMPLEMENTATION_SPECIFIC_DEFAULT: 'keep',
+  KEEP_UNCHANGED: 'keep',
+  REJECT_REQUEST: 'reject',
+  UNESCAPE_AND_REDIRECT: 'unescape-and-redirect',
+  UNESCAPE_AND_FORWARD: 'unescape',
+} as const
+
+const UNDERSCORED_NAMES = { ALLOW: 'allow', REJECT_REQUEST: 'reject', DROP_HEADER: 'drop' } as const
 
 function noneIfZero(durationMs: number | undefined): number | undefined {
   return durationMs === 0 ? undefined : durationMs

@@ -101,6 +101,10 @@ export interface HttpConnectionManager {
   readonly requestHeadersTimeoutMs?: number | undefined
   readonly normalizePath: boolean
   readonly mergeSlashes: boolean
+  /** Envoy: path_with_escaped_slashes_action. What becomes of %2F and %5C in a path. */
+  readonly escapedSlashes: 'keep' | 'reject' | 'unescape-and-redirect' | 'unescape'
+  /** Envoy: headers_with_underscores_action. */
+  readonly underscoredNames: 'allow' | 'reject' | 'drop'
   /** HTTP RBAC filters in order; the router is last by contract and is not listed. */
   readonly httpRules: readonly AuthorizationRules[]
   /** False refuses HTTP/1.0 with 426 (Envoy: http_protocol_options.accept_http_10). */

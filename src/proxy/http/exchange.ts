@@ -51,6 +51,7 @@ export class Exchange implements ForwardedExchange {
   /** Plans and performs. `chunk` carries the body octets that came with the head (host.body.out). */
   start(chunk: Buffer): void {
     const { services, request } = this.host
+    if (request.redirectsToPath) return this.#answer(307, '', `location: ${request.path}\r\n`, 'path_normalization_failed')
     const table = this.manager.routes
     const decision = matchRoute(table, request, services.random)
     if (!decision.found) {
@@ -169,7 +170,7 @@ export class Exchange implements ForwardedExchange {
       dateLine: services.dateLine.get(),
       serviceTimeMs: serviceTimeMs === undefined ? undefined : Math.floor(serviceTimeMs),
       attempts: this.#virtualHost?.includeAttemptCountInResponse === true ? this.outcome.attempts : 0,
-      requestId: request.requestId,
+      requestId: request.get('x-request-id') ?? '',
       mutations: this.mutations.response,
       expand: this.expand,
       clientMinorVersion: request.head.minorVersion,

@@ -1,11 +1,11 @@
 // request_headers_to_add/remove and their response twins, from the route table down to the weighted cluster, made ready once per route.
-// Envoy's order: the route's before the virtual host's before the table's, so that the outer level has the last word.
-import type { HeaderMutations, HeaderValue, Route, RouteTable, VirtualHost, WeightedCluster } from '../config/proxy-config.ts'
+// Envoy's order: the route's before the virtual host's before the table's, so that the outer level has the last word; mutated-fields.ts
+// performs them.
+import type { HeaderMutations, Route, RouteTable, VirtualHost, WeightedCluster } from '../config/proxy-config.ts'
 
+/** From the inside (weighted cluster) out (table); never empty. */
 export interface MutationPlan {
-  /** Lower-case names whose lines do not travel: removed, or overwritten below. */
-  readonly dropped: ReadonlySet<string>
-  readonly values: readonly HeaderValue[]
+  readonly levels: readonly HeaderMutations[]
 }
 
 export interface RouteMutations {
@@ -31,46 +31,18 @@ export function mutationsFor(table: RouteTable, host: VirtualHost, route: Route,
 }
 
 function combine(levels: readonly (HeaderMutations | undefined)[]): MutationPlan | undefined {
-  const dropped = new Set<string>()
-  let values: HeaderValue[] = []
-  for (const level of levels) {
-    for (const name of level?.remove ?? []) {
-      dropped.add(name)
-      values = values.filter((value) => value.name !== name)
-    }
-    for (const value of level?.set ?? []) {
-      if (value.action === 'overwrite-if-exists') {
-        // What another level has taken away or written does not exist any more, or is already decided.
-        if (dropped.has(value.name) || values.some((earlier) => earlier.name === value.name)) continue
-        dropped.add(value.name)
-      } else if (value.action === 'overwrite') {
-        dropped.add(value.name)
-        values = values.filter((earlier) => earlier.name !== value.name)
-      }
-      values.push(value)
-    }
-  }
-  return dropped.size === 0 && values.length === 0 ? undefined : { dropped, values }
+  const used = levels.filter((level) => level !== undefined && level.remove.length + level.set.length > 0) as readonly HeaderMutations[]
+  return used.length === 0 ? undefined : { levels: used }
 }
 
-/** The lines that a plan adds. @param present whether the message came with a field of this name. @param expand for values with operators. */
-export function addedLines(plan: MutationPlan, present: (lowerName: string) => boolean, expand: (template: string) => string): string {
-  let lines = ''
-  for (const value of plan.values) {
-    // hostOverride's: a second Host line would make the request ambiguous (RFC 9112 3.2).
-    if (isAuthority(value.name)) continue
-    if (value.action === 'add-if-absent' && !plan.dropped.has(value.name) && present(value.name)) continue
-    if (value.action === 'overwrite-if-exists' && !present(value.name)) continue
-    const text = value.hasOperators ? expand(value.value) : value.value
-    if (text !== '' || value.keepsEmpty) lines += `${value.name}: ${text}\r\n`
-  }
-  return lines
-}
-
-/** The authority may be rewritten by a mutation of 'host' or ':authority' (Istio: headers.request.set of the Host). */
+/** The authority may be rewritten by one destination's own word (host_rewrite_literal of a weighted cluster). */
 export function hostOverride(plan: MutationPlan | undefined): string | undefined {
-  if (plan === undefined) return undefined
-  return plan.values.findLast(({ name }) => isAuthority(name))?.value
+  return plan?.levels.flatMap(({ set }) => set).findLast(({ name }) => isAuthority(name))?.value
+}
+
+/** hostOverride's, and what frames the message: neither is written as a line of its own (RFC 9112 3.2, 6.1). */
+export function isNotALine(name: string): boolean {
+  return isAuthority(name) || name === 'content-length' || name === 'transfer-encoding'
 }
 
 function isAuthority(name: string): boolean {

@@ -8,7 +8,6 @@ import { MessageHead } from '../http1/head.ts'
 import { parseRequestHead } from '../http1/parse-head.ts'
 import { clientCertElement, clientCertPolicy } from './client-cert-line.ts'
 import { DateLine } from './date-line.ts'
-import { addedLines } from './header-mutations.ts'
 import { IncomingRequest } from './incoming-request.ts'
 import { normalizePath } from './normalize-path.ts'
 import { decodePeerMetadata, encodePeerMetadata } from './peer-metadata.ts'
@@ -38,7 +37,7 @@ function forwarded(lines: string, overrides: { readonly edge?: boolean; readonly
     extraLines: '',
     keepsClientCert: false,
     externalAddress: undefined,
-    mutations: overrides.remove === undefined ? undefined : { dropped: new Set(overrides.remove), values: [] },
+    mutations: overrides.remove === undefined ? undefined : { levels: [{ remove: overrides.remove, set: [] }] },
     expand: (template) => template,
   })
   assert.ok(text.startsWith('GET /p HTTP/1.1\r\nHost: h\r\n') && text.endsWith('\r\n\r\n'))
@@ -70,28 +69,6 @@ test('TE survives only as trailers', () => {
 
 test('fields are removed by name, whatever their case', () => {
   assert.equal(forwarded('X-Gone: 1\r\nA: b\r\nx-gone: 2\r\n', { remove: ['x-gone'] }), 'A: b\r\n')
-})
-
-test('header values: append, add-if-absent, overwrite-if-exists', () => {
-  const value = (name: string, action: 'append' | 'add-if-absent' | 'overwrite-if-exists') => ({
-    name,
-    value: 'v',
-    hasOperators: false,
-    keepsEmpty: false,
-    action,
-  })
-  const plan = {
-    dropped: new Set<string>(),
-    values: [value('a', 'append'), value('here', 'add-if-absent'), value('away', 'add-if-absent'), value('away', 'overwrite-if-exists')],
-  }
-  assert.equal(
-    addedLines(
-      plan,
-      (name) => name === 'here',
-      (template) => template,
-    ),
-    'a: v\r\naway: v\r\n',
-  )
 })
 
 test('request targets: origin, absolute, asterisk, authority; nothing else', () => {

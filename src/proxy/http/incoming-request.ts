@@ -5,12 +5,20 @@ import type { RequestView } from '../decide/request-view.ts'
 import { FIELD } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { HeadView } from '../telemetry/outcome.ts'
+import type { MutatedFields } from './mutated-fields.ts'
 
 /** What `get` answers from this hop's own judgement and not from the head. */
 const DECIDED_HERE: ReadonlySet<string> = new Set([
   ...[':method', ':path', ':authority', ':scheme', 'host'],
   ...['x-request-id', 'x-forwarded-for', 'x-forwarded-proto'],
 ])
+
+export interface ForwardedChanges {
+  readonly path: string
+  readonly authority: string
+  /** Undefined: no header was changed. */
+  readonly fields: MutatedFields | undefined
+}
 
 export class IncomingRequest implements RequestView, HeadView {
   readonly head: MessageHead
@@ -26,6 +34,10 @@ export class IncomingRequest implements RequestView, HeadView {
   forwardedFor: string | undefined
   /** The target named its own authority (RFC 9112 3.2.2), or routing changes it: the Host line is written anew. */
   absoluteForm = false
+  /** The client is to ask again for `path`, which everyone reads in one way (Envoy: UNESCAPE_AND_REDIRECT). */
+  redirectsToPath = false
+  /** What the upstream was sent in place of what came; undefined: nothing was changed, or nothing sent. */
+  forwarded: ForwardedChanges | undefined
   /** Lower-case token of an upgrade that is allowed and will be passed on. */
   upgrade = ''
 
@@ -46,6 +58,18 @@ export class IncomingRequest implements RequestView, HeadView {
   }
 
   get(lowerName: string): string | undefined {
+    if (this.forwarded !== undefined) return this.#getForwarded(this.forwarded, lowerName)
+    return this.#getReceived(lowerName)
+  }
+
+  #getForwarded({ path, authority, fields }: ForwardedChanges, lowerName: string): string | undefined {
+    if (lowerName === ':path') return path
+    if (lowerName === ':authority' || lowerName === 'host') return authority
+    if (lowerName === 'x-envoy-original-path' && path !== this.path) return this.path
+    return fields === undefined || lowerName.startsWith(':') ? this.#getReceived(lowerName) : fields.get(lowerName)
+  }
+
+  #getReceived(lowerName: string): string | undefined {
     switch (lowerName) {
       case ':method':
         return this.method

@@ -9,7 +9,7 @@ export function normalizePath(path: string, normalizes: boolean, mergesSlashes: 
   let result = plain
   if (normalizes && needsNormalizing(plain)) {
     if (plain.includes('%00')) return undefined
-    result = resolveDots(decodeUnreserved(plain.replaceAll('\\', '/')))
+    result = encodeExcluded(resolveDots(decodeUnreserved(plain.replaceAll('\\', '/'))))
   }
   if (mergesSlashes && result.includes('//')) result = result.replace(/\/{2,}/g, '/')
   if (result === plain) return path
@@ -17,7 +17,14 @@ export function normalizePath(path: string, normalizes: boolean, mergesSlashes: 
 }
 
 function needsNormalizing(path: string): boolean {
-  return path.includes('%') || path.includes('/.') || path.includes('\\')
+  return path.includes('%') || path.includes('/.') || path.includes('\\') || EXCLUDED.test(path)
+}
+
+/** RFC 3986 2: in no path of a URI; some parsers stop at them, some encode them. */
+const EXCLUDED = /["<>^`{|}]/
+
+function encodeExcluded(path: string): string {
+  return EXCLUDED.test(path) ? path.replace(/["<>^`{|}]/g, encodeURIComponent) : path
 }
 
 /** RFC 3986 6.2.2.2: /%61dmin is /admin, for the policy as for the application. What is reserved stays as it is written. */

@@ -2,7 +2,6 @@
 // Used for requests and responses. Invariant: no field of this hop (RFC 9110 7.6.1) leaves it.
 import { FIELD } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
-import type { MutationPlan } from './header-mutations.ts'
 
 /** What happens to the fields of one kind, by FieldKind. */
 export type FieldDisposition = Uint8Array
@@ -12,23 +11,23 @@ export const DROP = 1
 /** Ask `isInternal`: Envoy's own control headers that strangers may not send. */
 export const SANITIZE = 2
 
-/** All lines of the head that go on. `disposition` judges by kind; `plan` drops by name. */
+/** All lines of the head that go on. `disposition` judges by kind; `dropped` holds lower-case names. */
 export function travellingLines(
   head: MessageHead,
   disposition: FieldDisposition,
-  plan: MutationPlan | undefined,
+  dropped: ReadonlySet<string> | undefined,
   isInternal: (head: MessageHead, index: number) => boolean,
 ): string {
   const { text, hopFields } = head
-  const dropsByName = hopFields !== undefined || (plan !== undefined && plan.dropped.size > 0)
+  const dropsByName = hopFields !== undefined || (dropped !== undefined && dropped.size > 0)
   let lines = ''
   let from = head.fieldsStart
   for (let index = 0; index < head.fieldCount; index++) {
     const kind = head.kindAt(index)
     const verdict = kind === FIELD.ordinary ? KEEP : disposition[kind]
     if (verdict === KEEP && !dropsByName) continue
-    if (verdict === KEEP && !droppedByName(head, index, kind, hopFields, plan)) continue
-    if (verdict === SANITIZE && !isInternal(head, index) && !(dropsByName && droppedByName(head, index, kind, hopFields, plan))) continue
+    if (verdict === KEEP && !droppedByName(head, index, kind, hopFields, dropped)) continue
+    if (verdict === SANITIZE && !isInternal(head, index) && !(dropsByName && droppedByName(head, index, kind, hopFields, dropped))) continue
     const start = head.lineStart(index)
     if (start > from) lines += text.slice(from, start)
     from = head.lineStart(index + 1)
@@ -42,11 +41,30 @@ function droppedByName(
   index: number,
   kind: number,
   hopFields: readonly string[] | undefined,
-  plan: MutationPlan | undefined,
+  dropped: ReadonlySet<string> | undefined,
 ): boolean {
   // Connection may name only fields that mean nothing to this proxy: it cannot be used to strip framing or identity on the way.
   if (hopFields !== undefined && kind === FIELD.ordinary) {
     for (const name of hopFields) if (head.isNamed(index, name)) return true
   }
-  return plan !== undefined && plan.dropped.size > 0 && plan.dropped.has(head.nameAt(index).toLowerCase())
+  return dropped !== undefined && dropped.size > 0 && dropped.has(head.nameAt(index).toLowerCase())
+}
+
+/** The travelling fields of that name, joined; undefined: none. For whoever has to ask before the lines are written. */
+export function travellingValue(
+  head: MessageHead,
+  lowerName: string,
+  disposition: FieldDisposition,
+  isInternal: (head: MessageHead, index: number) => boolean,
+): string | undefined {
+  let value: string | undefined
+  for (let index = 0; index < head.fieldCount; index++) {
+    if (!head.isNamed(index, lowerName)) continue
+    const kind = head.kindAt(index)
+    const verdict = kind === FIELD.ordinary ? KEEP : disposition[kind]
+    if (verdict === DROP || (verdict === SANITIZE && isInternal(head, index))) continue
+    if (droppedByName(head, index, kind, head.hopFields, undefined)) continue
+    value = value === undefined ? head.valueAt(index) : `${value},${head.valueAt(index)}`
+  }
+  return value
 }

@@ -3,11 +3,12 @@
 import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import { FIELD } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
-import type { HeadProblem } from '../http1/parse-head.ts'
+import { type HeadProblem, parseRequestHead } from '../http1/parse-head.ts'
+import { hasUnderscoredName, withoutUnderscoredNames } from '../http1/underscored-names.ts'
 import type { FailureKind } from '../rescue.ts'
+import { canonicalPath } from './canonical-path.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { type IncomingRequest, requestScheme } from './incoming-request.ts'
-import { normalizePath } from './normalize-path.ts'
 import { parseTarget } from './request-target.ts'
 import type { HttpServices } from './services.ts'
 
@@ -20,6 +21,7 @@ export function readRequest(
   bodyDone: boolean,
 ): FailureKind | undefined {
   const { head } = request
+  if (!judgeUnderscores(head, manager)) return 'ambiguous-request'
   request.method = head.method
   request.path = head.target
   request.authority = head.value(FIELD.host) ?? ''
@@ -27,12 +29,15 @@ export function readRequest(
   request.requestId = ''
   request.upgrade = ''
   request.absoluteForm = false
+  request.forwarded = undefined
+  request.redirectsToPath = false
   const target = parseTarget(head.method, head.target)
   if (head.minorVersion === 0 && !manager.acceptHttp10) return 'http10-refused'
   if (target === undefined) return 'ambiguous-request'
-  const path = target.path === '*' ? '*' : normalizePath(target.path, manager.normalizePath, manager.mergeSlashes)
-  if (path === undefined) return 'ambiguous-request'
-  request.path = path
+  const canonical = target.path === '*' ? undefined : canonicalPath(target.path, manager)
+  if (canonical?.kind === 'refused') return 'ambiguous-request'
+  request.path = canonical?.path ?? '*'
+  request.redirectsToPath = canonical?.kind === 'redirect'
   if (target.authority !== undefined) {
     request.authority = target.authority
     request.absoluteForm = true
@@ -41,6 +46,13 @@ export function readRequest(
   request.upgrade = head.method === 'CONNECT' ? 'connect' : upgradeToken(head, bodyDone)
   setIdentity(request, manager, peer, services)
   return undefined
+}
+
+/** Where names with an underscore are dropped, the head is parsed anew without their lines. False: refused. */
+function judgeUnderscores(head: MessageHead, manager: HttpConnectionManager): boolean {
+  if (manager.underscoredNames === 'allow' || !hasUnderscoredName(head)) return true
+  if (manager.underscoredNames === 'reject') return false
+  return parseRequestHead(head, withoutUnderscoredNames(head), manager.maxRequestHeaders) === undefined
 }
 
 function upgradeToken(head: MessageHead, bodyDone: boolean): string {

@@ -5,10 +5,10 @@ import type { ForwardAction, HttpConnectionManager } from '../config/proxy-confi
 import { FIELD, FIELD_KINDS } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { MutationPlan } from './header-mutations.ts'
-import { addedLines } from './header-mutations.ts'
 import { clientAddress } from './http-authorization-facts.ts'
 import { type IncomingRequest, overwritesProto } from './incoming-request.ts'
-import { DROP, KEEP, SANITIZE, travellingLines } from './outgoing-head.ts'
+import { MutatedFields } from './mutated-fields.ts'
+import { DROP, KEEP, SANITIZE, travellingLines, travellingValue } from './outgoing-head.ts'
 
 /** What one attempt adds or replaces. */
 export interface RequestHeadInputs {
@@ -81,30 +81,64 @@ BASE[FIELD.envoy] = SANITIZE
 const disposition = new Uint8Array(FIELD_KINDS)
 
 export function requestHead(inputs: RequestHeadInputs): string {
-  const { request, manager, path, mutations } = inputs
+  const { request, manager, path } = inputs
   const { head } = request
   const rewritten = path !== request.path
   const ownProto = overwritesProto(manager)
+  const isInternal = manager.useRemoteAddress ? isEdgeOnly : isInternalOnly
   judgeFields(inputs, rewritten, ownProto)
+  const own = ownLines(inputs, ownProto)
+  const mutated = mutatedFields(inputs, own, isInternal)
   const target = path === '' ? request.authority : path
   let text = `${request.method} ${target} HTTP/1.1\r\n`
   if (inputs.host !== undefined) text += `host: ${inputs.host}\r\n`
-  text += travellingLines(head, disposition, mutations, manager.useRemoteAddress ? isEdgeOnly : isInternalOnly)
-  if (request.forwardedFor !== undefined) text += `x-forwarded-for: ${request.forwardedFor}\r\n`
-  if (ownProto || !head.has(FIELD.forwardedProto)) text += `x-forwarded-proto: ${request.scheme}\r\n`
-  if (inputs.externalAddress !== undefined) text += `x-envoy-external-address: ${inputs.externalAddress}\r\n`
-  if (!request.keepsRequestId && request.requestId !== '') text += `x-request-id: ${request.requestId}\r\n`
-  if (inputs.timeoutMs !== undefined) text += `x-envoy-expected-rq-timeout-ms: ${inputs.timeoutMs}\r\n`
-  if (inputs.attempt > 0) text += `x-envoy-attempt-count: ${inputs.attempt}\r\n`
+  text += travellingLines(head, disposition, droppedNames(mutated, rewritten), isInternal)
+  text += mutated?.lines ?? own
   if (rewritten) text += `x-envoy-original-path: ${request.path}\r\n`
   if (inputs.rewritesHost && inputs.host !== request.authority) text += `x-envoy-original-host: ${request.authority}\r\n`
   if (lacksLength(request)) text += 'content-length: 0\r\n'
   if (request.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${request.head.value(FIELD.upgrade) ?? request.upgrade}\r\n`
+  if (inputs.extraLines !== '') text += inputs.extraLines
+  if (rewritten || mutated !== undefined || inputs.rewritesHost) noteForwarded(inputs, mutated)
+  return `${text}\r\n`
+}
+
+/** What this proxy adds before the route has its say: a mutation may change or remove it, as Envoy's. */
+function ownLines(inputs: RequestHeadInputs, ownProto: boolean): string {
+  const { request, manager } = inputs
+  let text = ''
+  if (request.forwardedFor !== undefined) text += `x-forwarded-for: ${request.forwardedFor}\r\n`
+  if (ownProto || !request.head.has(FIELD.forwardedProto)) text += `x-forwarded-proto: ${request.scheme}\r\n`
+  if (inputs.externalAddress !== undefined) text += `x-envoy-external-address: ${inputs.externalAddress}\r\n`
+  if (!request.keepsRequestId && request.requestId !== '') text += `x-request-id: ${request.requestId}\r\n`
+  if (inputs.timeoutMs !== undefined) text += `x-envoy-expected-rq-timeout-ms: ${inputs.timeoutMs}\r\n`
+  if (inputs.attempt > 0) text += `x-envoy-attempt-count: ${inputs.attempt}\r\n`
   // RFC 9110 7.6.3: each proxy adds itself behind those before it.
   if (manager.via !== undefined) text += `via: ${manager.via}\r\n`
-  if (inputs.extraLines !== '') text += inputs.extraLines
-  if (mutations !== undefined) text += addedLines(mutations, (name) => head.get(name) !== undefined, inputs.expand)
-  return `${text}\r\n`
+  return text
+}
+
+type IsInternal = (head: MessageHead, index: number) => boolean
+
+function mutatedFields(inputs: RequestHeadInputs, own: string, isInternal: IsInternal): MutatedFields | undefined {
+  const { request, mutations } = inputs
+  // A retry starts from the request as it came.
+  request.forwarded = undefined
+  if (mutations === undefined) return undefined
+  const mutated = new MutatedFields((name) => travellingValue(request.head, name, disposition, isInternal), own)
+  request.forwarded = { path: request.path, authority: request.authority, fields: mutated }
+  return mutated.apply(mutations, inputs.expand)
+}
+
+/** A rewrite writes the original path last, whatever a mutation said before. */
+function droppedNames(mutated: MutatedFields | undefined, rewritten: boolean): ReadonlySet<string> | undefined {
+  if (rewritten) mutated?.drop('x-envoy-original-path')
+  return mutated?.dropped
+}
+
+/** From here on %REQ()% means what the application got (Envoy: the same header map goes through all filters). */
+function noteForwarded({ request, path, host }: RequestHeadInputs, fields: MutatedFields | undefined): void {
+  request.forwarded = { path, authority: host ?? request.authority, fields }
 }
 
 /** RFC 9110 8.6: an empty body of a method that may carry one is announced; Envoy's codec counts these five as bodiless. */

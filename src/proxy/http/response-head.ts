@@ -4,8 +4,9 @@ import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { BodyKind, BodyOutput } from '../http1/body-reader.ts'
 import { FIELD, FIELD_KINDS } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
-import { addedLines, type MutationPlan } from './header-mutations.ts'
-import { DROP, KEEP, travellingLines } from './outgoing-head.ts'
+import type { MutationPlan } from './header-mutations.ts'
+import { type CameWith, MutatedFields } from './mutated-fields.ts'
+import { DROP, KEEP, travellingLines, travellingValue } from './outgoing-head.ts'
 import { reasonPhrase } from './reason-phrase.ts'
 
 export interface ResponseHeadInputs {
@@ -54,7 +55,7 @@ disposition[FIELD.serviceTime] = DROP
 const noneInternal = (): boolean => false
 
 export function responseHead(head: MessageHead, framing: FramingChange, inputs: ResponseHeadInputs): string {
-  const { manager, mutations } = inputs
+  const { manager } = inputs
   const server = manager.serverHeader
   const upgrades = head.status === 101
   disposition[FIELD.server] = server.kind === 'overwrite' ? DROP : KEEP
@@ -65,52 +66,60 @@ export function responseHead(head: MessageHead, framing: FramingChange, inputs: 
   disposition[FIELD.contentLength] = head.status === 204 || head.status < 200 ? DROP : KEEP
   disposition[FIELD.attemptCount] = inputs.attempts > 0 ? DROP : KEEP
   disposition[FIELD.requestId] = manager.requestId.alwaysInResponse && inputs.requestId !== '' ? DROP : KEEP
-  const added = addedByRoute(inputs, (name) => head.get(name) !== undefined)
+  const before = beforeRoute(inputs)
+  const mutated = mutatedFields(inputs, before, (name) => travellingValue(head, name, disposition, noneInternal))
+  const lines = mutated?.lines ?? before
   let text = `HTTP/1.${inputs.clientMinorVersion}${head.text.slice(8, head.fieldsStart)}`
-  text += travellingLines(head, disposition, mutations, noneInternal)
-  if (inputs.serviceTimeMs !== undefined) text += `x-envoy-upstream-service-time: ${inputs.serviceTimeMs}\r\n`
-  if (!head.has(FIELD.date) && !adds(added, 'date')) text += inputs.dateLine
-  const hasServer = head.has(FIELD.server) || adds(added, 'server')
+  text += travellingLines(head, disposition, mutated?.dropped, noneInternal)
+  text += lines
+  if (mutated === undefined ? !head.has(FIELD.date) : mutated.get('date') === undefined) text += inputs.dateLine
+  const hasServer = mutated === undefined ? head.has(FIELD.server) : mutated.get('server') !== undefined
   if (server.kind === 'overwrite' || (server.kind === 'append-if-absent' && !hasServer)) text += `server: ${server.name}\r\n`
   if (framing === 'add-chunked') text += 'transfer-encoding: chunked\r\n'
   if (upgrades) text += 'connection: upgrade\r\n'
-  return text + commonLines(inputs, added)
+  return text + afterRoute(inputs)
 }
 
 /** An answer of the proxy's own. `fields` are further lines, each with its line end. */
 export function localHead(status: number, bodyLength: number, fields: string, inputs: ResponseHeadInputs): string {
   const { manager } = inputs
-  const added = addedByRoute(inputs, () => false)
+  const before = `${fields}${beforeRoute(inputs)}`
+  const mutated = mutatedFields(inputs, before, () => undefined)
   let text = `HTTP/1.${inputs.clientMinorVersion} ${status} ${reasonPhrase(status)}\r\n`
   // RFC 9110 8.6: 304 may only name the length that 200 would have had, which nobody knows here.
   if (status >= 200 && status !== 204 && status !== 304) text += `content-length: ${bodyLength}\r\n`
-  if (bodyLength > 0 && !adds(added, 'content-type')) text += 'content-type: text/plain\r\n'
-  text += fields
-  if (!adds(added, 'date')) text += inputs.dateLine
+  if (bodyLength > 0 && mutated?.get('content-type') === undefined) text += 'content-type: text/plain\r\n'
+  text += mutated?.lines ?? before
+  if (mutated?.get('date') === undefined) text += inputs.dateLine
   const server = manager.serverHeader.kind
-  if (server === 'overwrite' || (server === 'append-if-absent' && !adds(added, 'server')))
+  if (server === 'overwrite' || (server === 'append-if-absent' && mutated?.get('server') === undefined))
     text += `server: ${manager.serverHeader.name}\r\n`
-  return text + commonLines(inputs, added)
+  return text + afterRoute(inputs)
 }
 
-/** Envoy changes headers before it writes Date, Server and the type of its own answers, so the route's word counts, Server excepted. */
-function addedByRoute({ mutations, manager, expand }: ResponseHeadInputs, present: (name: string) => boolean): string {
-  if (mutations === undefined) return ''
-  const lines = addedLines(mutations, present, expand)
-  return manager.serverHeader.kind === 'overwrite' ? lines.replace(/^server:.*\r\n/gm, '') : lines
+/** What a mutation of the route may change or remove: Envoy's router writes it before it asks the route. */
+function beforeRoute(inputs: ResponseHeadInputs): string {
+  let text = ''
+  if (inputs.serviceTimeMs !== undefined) text += `x-envoy-upstream-service-time: ${inputs.serviceTimeMs}\r\n`
+  if (inputs.attempts > 0) text += `x-envoy-attempt-count: ${inputs.attempts}\r\n`
+  return text
 }
 
-function adds(lines: string, name: string): boolean {
-  return lines !== '' && (lines.startsWith(`${name}:`) || lines.includes(`\n${name}:`))
+function mutatedFields(inputs: ResponseHeadInputs, before: string, cameWith: CameWith): MutatedFields | undefined {
+  const { mutations, manager } = inputs
+  if (mutations === undefined) return undefined
+  const mutated = new MutatedFields(cameWith, before).apply(mutations, inputs.expand)
+  if (manager.serverHeader.kind === 'overwrite') mutated.drop('server')
+  if (manager.requestId.alwaysInResponse && inputs.requestId !== '') mutated.drop('x-request-id')
+  return mutated
 }
 
-function commonLines(inputs: ResponseHeadInputs, added: string): string {
+/** What Envoy's connection manager writes behind everyone else. */
+function afterRoute(inputs: ResponseHeadInputs): string {
   const { manager } = inputs
   let text = ''
-  if (inputs.attempts > 0) text += `x-envoy-attempt-count: ${inputs.attempts}\r\n`
   if (manager.requestId.alwaysInResponse && inputs.requestId !== '') text += `x-request-id: ${inputs.requestId}\r\n`
   if (manager.via !== undefined) text += `via: ${manager.via}\r\n`
-  text += added
   if (inputs.closes) text += 'connection: close\r\n'
   else if (inputs.clientMinorVersion === 0) text += 'connection: keep-alive\r\n'
   return `${text}\r\n`
