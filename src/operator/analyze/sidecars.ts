@@ -7,14 +7,12 @@ import type { MeshFacts } from './mesh-facts.ts'
 export function sidecarImports(facts: MeshFacts): readonly Finding[] {
   if (facts.hosts.size === 0) return []
   const known = namesByNamespace(facts)
+  const candidates = [...facts.hosts].slice(0, MAX_SUGGESTIONS).map(([host, namespace]) => `${namespace}/${host}`)
   return [...facts.state.objects.Sidecar.values()].flatMap((sidecar) =>
     (sidecar.spec.egress ?? []).flatMap(({ hosts }, index) =>
       hosts.flatMap((written, place) => {
-        if (findsSomething(written, sidecar.metadata.namespace, known)) return []
-        const nearest = suggest(
-          written,
-          [...facts.hosts].slice(0, MAX_SUGGESTIONS).map(([host, namespace]) => `${namespace}/${host}`),
-        )
+        if (findsSomething(written, sidecar.metadata.namespace, known, facts.hosts)) return []
+        const nearest = suggest(written, candidates)
         const suggestion = nearest === undefined ? '' : `; did you mean '${nearest}'?`
         return [finding('LTN0315', sidecar, `spec.egress[${index}].hosts[${place}]`, { host: written, suggestion })]
       }),
@@ -42,10 +40,12 @@ function namesByNamespace({ hosts }: MeshFacts): KnownNames {
 }
 
 /** Whole namespaces and exclusions are never wrong: services may come later, and leaving out nothing does no harm. */
-function findsSomething(written: string, own: string, known: KnownNames): boolean {
+function findsSomething(written: string, own: string, known: KnownNames, hosts: MeshFacts['hosts']): boolean {
   const [scope = '', name = ''] = written.toLowerCase().split('/')
   if (scope.startsWith('~') || name === '*') return true
-  if (scope !== '*') return (known.byNamespace.get(scope === '.' ? own : scope) ?? []).some((host) => overlaps(host, name))
+  const namespace = scope === '.' ? own : scope
+  if (scope !== '*' && hosts.get(name) === namespace) return true
+  if (scope !== '*') return (known.byNamespace.get(namespace) ?? []).some((host) => overlaps(host, name))
   if (known.all.has(name)) return true
   const candidates = name.startsWith('*') ? [...known.all] : known.wildcards
   return candidates.some((host) => overlaps(host, name))
