@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import type { Clock } from '../base/clock.ts'
 import type { Codec } from '../envoy/codec/codec.ts'
 import type { Bootstrap } from '../envoy/generated/messages.gen.ts'
-import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../envoy/type-urls.ts'
+import { tableOfVirtualHost } from '../envoy/names.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../envoy/type-urls.ts'
 import type { AdminState, HeldResource, ServerInfo } from '../proxy/admin/admin-state.ts'
 import { createDiagnostics } from '../proxy/admin/diagnostics.ts'
 import type { AdsState } from '../proxy/ads/ads-state.ts'
@@ -38,6 +39,7 @@ const KINDS: Readonly<Record<string, string>> = {
   [CLUSTER_TYPE]: 'cluster',
   [ROUTE_TYPE]: 'route',
   [ENDPOINT_TYPE]: 'endpoint',
+  [VIRTUAL_HOST_TYPE]: 'virtual host',
 }
 
 export function adminState(parts: AdminParts): AdminState {
@@ -66,7 +68,7 @@ export function adminState(parts: AdminParts): AdminState {
       bootstrap: parts.bootstrap,
       listeners: resources(fixed.resources.listeners, LISTENER_TYPE),
       clusters: resources(fixed.resources.clusters, CLUSTER_TYPE),
-      routes: resources(fixed.resources.routes, ROUTE_TYPE),
+      routes: resources(fixed.resources.routes, ROUTE_TYPE).map((table) => withVirtualHosts(table, ads)),
       endpoints: resources(fixed.resources.endpoints, ENDPOINT_TYPE),
       rejected: [...ads.rejections].map(({ typeUrl, name, details, atMs }) => ({ type: KINDS[typeUrl] ?? typeUrl, name, details, atMs })),
     }),
@@ -103,4 +105,12 @@ function readiness(parts: AdminParts): { readonly ready: boolean; readonly reaso
   const [first] = waiting
   if (first !== undefined) return { ready: false, reason: `${first.type} ${first.name} waits for ${first.for} ${first.missing}` }
   return { ready: false, reason: 'waiting for the first configuration from the control plane' }
+}
+
+/** With those that came as resources of their own, as Envoy shows them. */
+function withVirtualHosts(table: HeldResource, ads: AdsState<ReceivedResource>): HeldResource {
+  const hosts = [...ads.held(VIRTUAL_HOST_TYPE)].flatMap(([name, { value }]) =>
+    value.kind === 'virtual-host' && tableOfVirtualHost(name) === table.name ? value.message : [],
+  )
+  return hosts.length === 0 || table.isStatic ? table : { ...table, message: { ...table.message, virtualHosts: hosts } }
 }

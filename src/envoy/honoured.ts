@@ -295,10 +295,13 @@ const ROUTES = {
     'responseHeadersToRemove',
     'ignorePortInHostMatching',
     'maxDirectResponseBodySizeBytes',
+    // Virtual hosts that come as resources of their own (proxy/config/assemble.ts).
+    'vhds',
     // A route to a cluster that is not there answers 503 NC either way: dynamic resources arrive in any order.
     'validateClusters',
     'metadata',
   ],
+  'envoy.config.route.v3.Vhds': ['configSource'],
   'envoy.config.route.v3.VirtualHost': [
     'name',
     'domains',

@@ -93,6 +93,16 @@ export function virtualHostName(host: string, port: number): string {
   return `${host}:${port}`
 }
 
+/** A virtual host as a resource of its own (VHDS): `9080/reviews.default.svc.cluster.local:9080`. Envoy finds the table by what stands
+ *  before the last slash, and forgets a host by the name inside the message, which must be the same. */
+export function virtualHostResourceName(table: string, virtualHost: string): string {
+  return `${table}/${virtualHost}`
+}
+
+export function tableOfVirtualHost(resourceName: string): string {
+  return resourceName.slice(0, Math.max(0, resourceName.lastIndexOf('/')))
+}
+
 function parsePort(text: string | undefined): number | undefined {
   if (text === undefined || !/^\d{1,5}$/.test(text)) return undefined
   const port = Number(text)

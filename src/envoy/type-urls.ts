@@ -3,13 +3,14 @@ import { typeUrl } from './any.ts'
 
 export const LISTENER_TYPE = typeUrl('envoy.config.listener.v3.Listener')
 export const ROUTE_TYPE = typeUrl('envoy.config.route.v3.RouteConfiguration')
+export const VIRTUAL_HOST_TYPE = typeUrl('envoy.config.route.v3.VirtualHost')
 export const CLUSTER_TYPE = typeUrl('envoy.config.cluster.v3.Cluster')
 export const ENDPOINT_TYPE = typeUrl('envoy.config.endpoint.v3.ClusterLoadAssignment')
 export const SECRET_TYPE = typeUrl('envoy.extensions.transport_sockets.tls.v3.Secret')
 
 /** In the order in which a proxy must learn them, so that no route names a cluster that is not there yet (Envoy's xDS
  *  protocol, 'eventual consistency considerations': make before break). */
-export const resourceTypes = [SECRET_TYPE, CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE] as const
+export const resourceTypes = [SECRET_TYPE, CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE] as const
 
 /** What operators call them: CDS, EDS, LDS, RDS, SDS. */
 export const resourceTypeNames: Readonly<Record<string, string>> = {
@@ -17,6 +18,7 @@ export const resourceTypeNames: Readonly<Record<string, string>> = {
   [ENDPOINT_TYPE]: 'EDS',
   [LISTENER_TYPE]: 'LDS',
   [ROUTE_TYPE]: 'RDS',
+  [VIRTUAL_HOST_TYPE]: 'VHDS',
   [SECRET_TYPE]: 'SDS',
 }
 

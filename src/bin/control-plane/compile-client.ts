@@ -199,10 +199,11 @@ export function createCompileClient(
     resourcesFor(node) {
       const id = nodeKey(node)
       if (!wanted.has(id)) {
-        const { namespace, workload, isStock, type } = node
-        wanted.set(id, { namespace, workload, isStock, type })
+        const { namespace, workload, isStock, type, discoversVirtualHosts } = node
+        const asked = { namespace, workload, isStock, type, discoversVirtualHosts }
+        wanted.set(id, asked)
         if (unsaid.length === 0) setImmediate(sayWanted)
-        unsaid.push({ namespace, workload, isStock, type })
+        unsaid.push(asked)
       }
       return served.get(id)
     },

@@ -14,7 +14,7 @@ export interface CompileThreadData {
 }
 
 /** For whom resources are made. */
-export type WantedNode = Pick<ProxyNode, 'namespace' | 'workload' | 'isStock' | 'type'>
+export type WantedNode = Pick<ProxyNode, 'namespace' | 'workload' | 'isStock' | 'type' | 'discoversVirtualHosts'>
 
 export type ToCompileThread =
   /** A part of what the next compile is about, for changes that are too large for one message. */
@@ -86,8 +86,9 @@ export interface ServedNode {
   readonly types: readonly (readonly [typeUrl: string, shared: number, own: number])[]
 }
 
-export function nodeKey({ namespace, workload, isStock, type }: WantedNode): string {
-  return `${namespace}/${workload}${isStock ? ' envoy' : ''}${type === 'router' ? ' router' : ''}`
+export function nodeKey({ namespace, workload, isStock, type, discoversVirtualHosts }: WantedNode): string {
+  const kind = `${isStock ? ' envoy' : ''}${type === 'router' ? ' router' : ''}${discoversVirtualHosts ? '' : ' whole-tables'}`
+  return `${namespace}/${workload}${kind}`
 }
 
 /** What is handed over with a message and not copied. */

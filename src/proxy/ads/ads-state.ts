@@ -6,7 +6,15 @@
 import { formatProblems, type Problem, type Result } from '../../base/result.ts'
 import { typeUrlPrefix } from '../../envoy/any.ts'
 import type { DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Resource } from '../../envoy/generated/messages.gen.ts'
-import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, resourceTypeNames, SECRET_TYPE } from '../../envoy/type-urls.ts'
+import {
+  CLUSTER_TYPE,
+  ENDPOINT_TYPE,
+  LISTENER_TYPE,
+  ROUTE_TYPE,
+  resourceTypeNames,
+  SECRET_TYPE,
+  VIRTUAL_HOST_TYPE,
+} from '../../envoy/type-urls.ts'
 
 export interface ResourceRef {
   readonly typeUrl: string
@@ -19,6 +27,9 @@ export interface ResourceReader<T> {
   /** Resources that this one needs: a cluster its endpoints, a listener its routes. */
   references(typeUrl: string, value: T): readonly ResourceRef[]
 }
+
+/** The name that means all resources of a type. */
+export const EVERYTHING = '*'
 
 /** What is wanted for its own sake. `wildcard`: whatever the control plane thinks this node should have. */
 export interface Root {
@@ -63,7 +74,7 @@ interface TypeState<T> {
 }
 
 /** Make before break: clusters and endpoints before the listeners and routes that use them. */
-const ORDER = [SECRET_TYPE, CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE]
+const ORDER = [SECRET_TYPE, CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE]
 const INVALID_ARGUMENT = 3
 
 export class AdsState<T> {
@@ -71,6 +82,8 @@ export class AdsState<T> {
   readonly #reader: ResourceReader<T>
   readonly #types: readonly TypeState<T>[]
   readonly #rejections = new Map<string, Rejection>()
+  /** Of all types; undefined when something has changed since it was computed. */
+  #wantedNames: ReadonlyMap<string, Set<string>> | undefined
   #connected = false
   #nodeSent = false
 
@@ -103,6 +116,7 @@ export class AdsState<T> {
   /** Whether the control plane has answered for it: held, or known not to exist. Warming ends with this. */
   isSettled({ typeUrl, name }: ResourceRef): boolean {
     const type = this.#type(typeUrl)
+    if (name === EVERYTHING) return type?.answered !== false
     return type === undefined || type.held.has(name) || type.absent.has(name)
   }
 
@@ -133,12 +147,14 @@ export class AdsState<T> {
   subscribe(typeUrl: string, names: readonly string[]): readonly DeltaDiscoveryRequest[] {
     const type = this.#type(typeUrl)
     for (const name of names) type?.roots.add(name)
+    this.#wantedNames = undefined
     return this.#subscriptionChanges()
   }
 
   unsubscribe(typeUrl: string, names: readonly string[]): Step {
     const type = this.#type(typeUrl)
     for (const name of names) type?.roots.delete(name)
+    this.#wantedNames = undefined
     const changed = this.#dropUnwanted()
     return { requests: this.#subscriptionChanges(), changed, rejected: [] }
   }
@@ -151,6 +167,7 @@ export class AdsState<T> {
     let changed = this.#takeResources(type, response.resources ?? [], nowMs, rejected)
     for (const name of response.removedResources ?? []) {
       changed = type.held.delete(name) || !type.absent.has(name) || changed
+      this.#wantedNames = undefined
       if (this.#wanted(type).has(name)) type.absent.add(name)
     }
     if (!type.answered) changed = true
@@ -185,6 +202,7 @@ export class AdsState<T> {
       this.#rejections.delete(`${type.typeUrl} ${name}`)
       type.held.set(name, { version: resource.version ?? '', value: decoded.value, updatedAtMs: nowMs })
       type.absent.delete(name)
+      this.#wantedNames = undefined
       changed = true
     }
     return changed
@@ -202,25 +220,36 @@ export class AdsState<T> {
 
   /** Names asked for one by one: roots, and references from what is held. */
   #wanted(type: TypeState<T>): Set<string> {
-    const names = new Set(type.roots)
-    for (const other of this.#types) {
-      for (const { value } of other.held.values()) {
-        for (const ref of this.#reader.references(other.typeUrl, value)) if (ref.typeUrl === type.typeUrl) names.add(ref.name)
-      }
+    this.#wantedNames ??= this.#allWanted()
+    return this.#wantedNames.get(type.typeUrl) ?? new Set()
+  }
+
+  #allWanted(): ReadonlyMap<string, Set<string>> {
+    const names = new Map(this.#types.map(({ typeUrl, roots }) => [typeUrl, new Set(roots)]))
+    for (const { typeUrl, held } of this.#types) {
+      for (const { value } of held.values())
+        for (const ref of this.#reader.references(typeUrl, value)) names.get(ref.typeUrl)?.add(ref.name)
     }
     return names
   }
 
   /** Forgets what nothing refers to any more; a wildcard type holds what the control plane gives it. */
   #dropUnwanted(): boolean {
-    let changed = false
+    let dropped = false
     for (const type of this.#types) {
       if (type.wildcard) continue
       const wanted = this.#wanted(type)
-      for (const name of type.held.keys()) if (!wanted.has(name)) changed = type.held.delete(name) || changed
+      if (wanted.has(EVERYTHING)) continue
+      for (const name of type.held.keys()) {
+        if (wanted.has(name)) continue
+        type.held.delete(name)
+        // What it referred to is of a later type.
+        this.#wantedNames = undefined
+        dropped = true
+      }
       for (const name of type.absent) if (!wanted.has(name)) type.absent.delete(name)
     }
-    return changed
+    return dropped
   }
 
   #subscriptionChanges(): readonly DeltaDiscoveryRequest[] {

@@ -4,20 +4,28 @@ import type { Problem, Result } from '../../base/result.ts'
 import type { MessageName } from '../../envoy/any.ts'
 import { nameInTypeUrl } from '../../envoy/any.ts'
 import type { Codec } from '../../envoy/codec/codec.ts'
-import type { Cluster, ClusterLoadAssignment, Listener, MessageTypes, RouteConfiguration } from '../../envoy/generated/messages.gen.ts'
-import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../envoy/type-urls.ts'
+import type {
+  Cluster,
+  ClusterLoadAssignment,
+  Listener,
+  MessageTypes,
+  RouteConfiguration,
+  VirtualHost,
+} from '../../envoy/generated/messages.gen.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import type { Assembler, Decoded, Received, ReceivedByName, Resources } from '../config/assemble.ts'
-import type { AdsState, ResourceReader, ResourceRef } from './ads-state.ts'
+import { type AdsState, EVERYTHING, type ResourceReader, type ResourceRef } from './ads-state.ts'
 
 export type ReceivedResource =
   | ({ readonly kind: 'listener' } & Received<Listener>)
   | ({ readonly kind: 'cluster' } & Received<Cluster>)
   | ({ readonly kind: 'route' } & Received<RouteConfiguration>)
+  | ({ readonly kind: 'virtual-host' } & Received<VirtualHost>)
   | ({ readonly kind: 'endpoints' } & Received<ClusterLoadAssignment>)
 
 export function resourceReader(codec: Codec, assembler: Assembler): ResourceReader<ReceivedResource> {
   return {
-    decode(typeUrl, _name, bytes) {
+    decode(typeUrl, name, bytes) {
       switch (typeUrl) {
         case LISTENER_TYPE: {
           const message = wire(codec, 'envoy.config.listener.v3.Listener', bytes)
@@ -30,6 +38,10 @@ export function resourceReader(codec: Codec, assembler: Assembler): ResourceRead
         case ROUTE_TYPE: {
           const message = wire(codec, 'envoy.config.route.v3.RouteConfiguration', bytes)
           return message.ok ? checked({ kind: 'route', ...message.value }, assembler.readRouteTable(message.value)) : message
+        }
+        case VIRTUAL_HOST_TYPE: {
+          const message = wire(codec, 'envoy.config.route.v3.VirtualHost', bytes)
+          return message.ok ? checked({ kind: 'virtual-host', ...message.value }, assembler.readVirtualHost(name, message.value)) : message
         }
         case ENDPOINT_TYPE: {
           const message = wire(codec, 'envoy.config.endpoint.v3.ClusterLoadAssignment', bytes)
@@ -44,6 +56,8 @@ export function resourceReader(codec: Codec, assembler: Assembler): ResourceRead
         const edsName = assembler.readCluster(resource).value?.edsName
         return edsName === undefined ? [] : [{ typeUrl: ENDPOINT_TYPE, name: edsName }]
       }
+      // Envoy asks for all of them, whatever the table; so do we.
+      if (resource.kind === 'route') return resource.message.vhds === undefined ? [] : [{ typeUrl: VIRTUAL_HOST_TYPE, name: EVERYTHING }]
       return resource.kind === 'listener' ? routesOf(assembler, resource) : []
     },
   }
@@ -78,23 +92,34 @@ export function collectResources(own: Resources): (state: AdsState<ReceivedResou
     return assignment
   }
   return (state) => {
-    const endpoints = new Map<string, Received<ClusterLoadAssignment>>()
     // Said not to exist: an empty assignment, so that its cluster answers UH at once and nobody waits for it.
-    for (const name of state.absent(ENDPOINT_TYPE)) endpoints.set(name, emptyAssignment(name))
-    for (const [name, { value }] of state.held(ENDPOINT_TYPE)) if (value.kind === 'endpoints') endpoints.set(name, value)
-    const listeners = new Map<string, Received<Listener>>()
-    for (const [name, { value }] of state.held(LISTENER_TYPE)) if (value.kind === 'listener') listeners.set(name, value)
-    const clusters = new Map<string, Received<Cluster>>()
-    for (const [name, { value }] of state.held(CLUSTER_TYPE)) if (value.kind === 'cluster') clusters.set(name, value)
-    const routes = new Map<string, Received<RouteConfiguration>>()
-    for (const [name, { value }] of state.held(ROUTE_TYPE)) if (value.kind === 'route') routes.set(name, value)
+    const absent = [...state.absent(ENDPOINT_TYPE)].map((name) => [name, emptyAssignment(name)] as const)
+    const endpoints = new Map<string, Received<ClusterLoadAssignment>>([...absent, ...heldOf(state, ENDPOINT_TYPE, 'endpoints')])
     return {
-      listeners: merged(listeners, own.listeners),
-      clusters: merged(clusters, own.clusters),
-      routes: merged(routes, own.routes),
+      listeners: merged(heldOf(state, LISTENER_TYPE, 'listener'), own.listeners),
+      clusters: merged(heldOf(state, CLUSTER_TYPE, 'cluster'), own.clusters),
+      routes: merged(heldOf(state, ROUTE_TYPE, 'route'), own.routes),
+      virtualHosts: heldOf(state, VIRTUAL_HOST_TYPE, 'virtual-host'),
       endpoints: merged(endpoints, own.endpoints),
     }
   }
+}
+
+function heldOf<K extends ReceivedResource['kind']>(
+  state: AdsState<ReceivedResource>,
+  typeUrl: string,
+  kind: K,
+): Map<string, Extract<ReceivedResource, { kind: K }>> {
+  const found = new Map<string, Extract<ReceivedResource, { kind: K }>>()
+  for (const [name, { value }] of state.held(typeUrl)) if (isOfKind(value, kind)) found.set(name, value)
+  return found
+}
+
+function isOfKind<K extends ReceivedResource['kind']>(
+  resource: ReceivedResource,
+  kind: K,
+): resource is Extract<ReceivedResource, { kind: K }> {
+  return resource.kind === kind
 }
 
 function merged<T>(received: Map<string, Received<T>>, own: ReceivedByName<T>): ReceivedByName<T> {

@@ -3,11 +3,12 @@
 // Invariant (warming): a listener is published with all its route tables and their clusters' endpoints, or stays as it was before.
 import type { Problem } from '../../base/result.ts'
 import type * as envoy from '../../envoy/generated/messages.gen.ts'
+import { tableOfVirtualHost } from '../../envoy/names.ts'
 import { type DecodedCluster, decodeCluster } from './decode-cluster.ts'
 import { DecodeContext, type DecodeSettings } from './decode-context.ts'
 import { decodeEndpoints } from './decode-endpoint.ts'
 import { type DecodedChain, type DecodedListener, decodeListener } from './decode-listener.ts'
-import { decodeRouteTable } from './decode-route.ts'
+import { type DecodedHost, decodeHost, decodeRouteTable } from './decode-route.ts'
 import type { Cluster, FilterChain, Listener, ProxyConfig, RouteTable } from './proxy-config.ts'
 import { clustersOfChain } from './referenced-clusters.ts'
 
@@ -24,6 +25,8 @@ export interface Resources {
   readonly clusters: ReceivedByName<envoy.Cluster>
   readonly routes: ReceivedByName<envoy.RouteConfiguration>
   readonly endpoints: ReceivedByName<envoy.ClusterLoadAssignment>
+  /** For route tables that ask for them (VHDS); a bootstrap has none. */
+  readonly virtualHosts?: ReceivedByName<envoy.VirtualHost>
 }
 
 /** The outcome of reading one resource: all of it, or nothing and the reasons. */
@@ -42,7 +45,7 @@ export interface Rejected {
 export interface Waiting {
   readonly type: 'listener' | 'cluster'
   readonly name: string
-  readonly for: 'route table' | 'endpoints'
+  readonly for: 'route table' | 'virtual hosts' | 'endpoints'
   /** Of the table or the endpoint assignment. */
   readonly missing: string
 }
@@ -59,10 +62,15 @@ export class Assembler {
   readonly #decodedListeners = new WeakMap<envoy.Listener, Decoded<DecodedListener>>()
   readonly #decodedClusters = new WeakMap<envoy.Cluster, Decoded<DecodedCluster>>()
   readonly #decodedRoutes = new WeakMap<envoy.RouteConfiguration, Decoded<RouteTable>>()
+  readonly #decodedHosts = new WeakMap<envoy.VirtualHost, Decoded<DecodedHost>>()
   /** Joined clusters and listeners, kept while all their parts are the same objects. */
   readonly #joinedClusters = new WeakMap<
     envoy.Cluster,
     { readonly assignment: envoy.ClusterLoadAssignment; readonly joined: Decoded<Cluster> }
+  >()
+  readonly #joinedTables = new WeakMap<
+    envoy.RouteConfiguration,
+    { readonly hosts: readonly DecodedHost[]; readonly joined: Decoded<RouteTable> }
   >()
   readonly #joinedListeners = new WeakMap<envoy.Listener, { readonly tables: readonly RouteTable[]; readonly joined: Listener }>()
 
@@ -91,6 +99,16 @@ export class Assembler {
     return this.#read(this.#decodedRoutes, received, (context) => decodeRouteTable(received.message, '', context))
   }
 
+  /** @param name of the resource, which begins with the table's; the virtual host is known without it. */
+  readVirtualHost(name: string, received: Received<envoy.VirtualHost>): Decoded<DecodedHost> {
+    return this.#read(this.#decodedHosts, received, (context) => {
+      const prefix = `${tableOfVirtualHost(name)}/`
+      const { virtualHost, domains } = decodeHost(received.message, '', context)
+      const shortName = virtualHost.name.startsWith(prefix) ? virtualHost.name.slice(prefix.length) : virtualHost.name
+      return { virtualHost: { ...virtualHost, name: shortName }, domains }
+    })
+  }
+
   /** Endpoints are read for their cluster; alone they are only checked. */
   readEndpoints(received: Received<envoy.ClusterLoadAssignment>): Decoded<readonly Cluster['endpoints'][number][]> {
     const context = new DecodeContext(this.#settings, received.dropped)
@@ -102,6 +120,7 @@ export class Assembler {
    *  listeners without a table are left out. */
   assemble(resources: Resources, previous?: ProxyConfig, patience = true): Assembled {
     const state = new Assembly()
+    for (const [name, received] of resources.virtualHosts ?? []) state.hostsOf(tableOfVirtualHost(name)).push([name, received])
     for (const [name, received] of resources.clusters) this.#addCluster(name, received, resources, patience, state)
     for (const [name, received] of resources.listeners) this.#addListener(name, received, resources, previous, patience, state)
     return {
@@ -161,7 +180,7 @@ export class Assembler {
     if (decoded === undefined) return
     const listenerName = decoded.listener.name
     const waitingBefore = state.waiting.length
-    const tables = this.#tablesOf(decoded, resources, state)
+    const tables = this.#tablesOf(decoded, resources, patience, state)
     const complete = tables.every((table) => table !== undefined)
     const listener = complete ? this.#joinListener(received.message, decoded, tables) : undefined
     if (listener !== undefined && patience) {
@@ -170,8 +189,8 @@ export class Assembler {
         if (missing !== undefined) state.waiting.push({ type: 'listener', name: listenerName, for: 'endpoints', missing })
       }
     }
-    if (listener !== undefined) {
-      this.#remember(listener, { ...NO_RESOURCES, listeners: new Map([[name, received]]), routes: routesOf(decoded, resources) })
+    if (listener !== undefined && !this.#origins.has(listener)) {
+      this.#remember(listener, { ...NO_RESOURCES, listeners: new Map([[name, received]]), ...routesOf(decoded, resources, state) })
     }
     if (listener !== undefined && state.waiting.length === waitingBefore) {
       state.listeners.set(listenerName, listener)
@@ -181,18 +200,35 @@ export class Assembler {
     if (before !== undefined) state.keep(before, previous)
   }
 
-  #tablesOf(decoded: DecodedListener, resources: Resources, state: Assembly): readonly (RouteTable | undefined)[] {
+  #tablesOf(decoded: DecodedListener, resources: Resources, patience: boolean, state: Assembly): readonly (RouteTable | undefined)[] {
     return chainsOf(decoded).flatMap(({ terminal }) => {
       if (!('routes' in terminal)) return []
       if ('table' in terminal.routes) return [terminal.routes.table]
       const { rdsName } = terminal.routes
       const received = resources.routes.get(rdsName)
-      const table = received === undefined ? undefined : state.take('routes', rdsName, this.readRouteTable(received))
-      if (table === undefined) {
-        state.waiting.push({ type: 'listener', name: decoded.listener.name, for: 'route table', missing: rdsName })
+      const waitFor = (what: Waiting['for']): void => {
+        state.waiting.push({ type: 'listener', name: decoded.listener.name, for: what, missing: rdsName })
       }
+      if (received !== undefined && patience && received.message.vhds !== undefined && state.hostsOf(rdsName).length === 0) {
+        waitFor('virtual hosts')
+        return [undefined]
+      }
+      const table = received === undefined ? undefined : state.take('routes', rdsName, this.#tableOf(rdsName, received, state))
+      if (table === undefined) waitFor('route table')
       return [table]
     })
+  }
+
+  /** A virtual host that cannot be read was refused when it came, and what was before it is still held. */
+  #tableOf(name: string, received: Received<envoy.RouteConfiguration>, state: Assembly): Decoded<RouteTable> {
+    if (received.message.vhds === undefined) return this.readRouteTable(received)
+    const hosts = state.hostsOf(name).flatMap(([host, each]) => state.take('virtualHosts', host, this.readVirtualHost(host, each)) ?? [])
+    const kept = this.#joinedTables.get(received.message)
+    if (kept?.hosts.length === hosts.length && kept.hosts.every((host, index) => host === hosts[index])) return kept.joined
+    const context = new DecodeContext(this.#settings, received.dropped)
+    const joined = finish(context, decodeRouteTable(received.message, '', context, hosts))
+    this.#joinedTables.set(received.message, { hosts, joined })
+    return joined
   }
 
   #joinListener(message: envoy.Listener, decoded: DecodedListener, tables: readonly (RouteTable | undefined)[]): Listener | undefined {
@@ -234,14 +270,17 @@ function finish<T>(context: DecodeContext, value: T | undefined): Decoded<T> {
 
 const NO_RESOURCES: Resources = { listeners: new Map(), clusters: new Map(), routes: new Map(), endpoints: new Map() }
 
-function routesOf(decoded: DecodedListener, { routes }: Resources): ReceivedByName<envoy.RouteConfiguration> {
+function routesOf(decoded: DecodedListener, { routes }: Resources, state: Assembly): Required<Pick<Resources, 'routes' | 'virtualHosts'>> {
   const found = new Map<string, Received<envoy.RouteConfiguration>>()
+  const hosts = new Map<string, Received<envoy.VirtualHost>>()
   for (const { terminal } of chainsOf(decoded)) {
     if (!('routes' in terminal) || 'table' in terminal.routes) continue
     const table = routes.get(terminal.routes.rdsName)
-    if (table !== undefined) found.set(terminal.routes.rdsName, table)
+    if (table === undefined) continue
+    found.set(terminal.routes.rdsName, table)
+    if (table.message.vhds !== undefined) for (const [name, host] of state.hostsOf(terminal.routes.rdsName)) hosts.set(name, host)
   }
-  return found
+  return { routes: found, virtualHosts: hosts }
 }
 
 function chainsOf(decoded: DecodedListener): readonly DecodedChain[] {
@@ -265,6 +304,14 @@ class Assembly {
   readonly rejected: Rejected[] = []
   readonly warnings: Problem[] = []
   readonly #reported = new Set<string>()
+  readonly #hosts = new Map<string, (readonly [name: string, received: Received<envoy.VirtualHost>])[]>()
+
+  /** The virtual hosts that came as resources of their own, of one table. */
+  hostsOf(table: string): (readonly [name: string, received: Received<envoy.VirtualHost>])[] {
+    const known = this.#hosts.get(table) ?? []
+    this.#hosts.set(table, known)
+    return known
+  }
 
   take<T>(type: keyof Resources, name: string, decoded: Decoded<T>): T | undefined {
     const key = `${type}/${name}`

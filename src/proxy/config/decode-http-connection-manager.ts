@@ -84,6 +84,8 @@ function noneIfZero(durationMs: number | undefined): number | undefined {
 }
 
 function decodeRoutes(message: envoy.HttpConnectionManager, at: string, context: DecodeContext): DecodedManager['routes'] | undefined {
+  if (message.routeConfig?.vhds !== undefined)
+    context.unsupported(`${at}.route_config.vhds`, 'virtual hosts are discovered for route tables that are discovered themselves')
   if (message.routeConfig !== undefined) return { table: decodeRouteTable(message.routeConfig, `${at}.route_config.`, context) }
   const rdsName = message.rds?.routeConfigName ?? ''
   return rdsName === '' ? context.error(at, 'a connection manager needs route_config or rds') : { rdsName }

@@ -10,19 +10,48 @@ import { decodeRouteAction } from './decode-route-action.ts'
 import { decodeRouteRules } from './decode-route-rules.ts'
 import type { RetryPolicy, Route, RouteMatch, RouteTable, VirtualHost } from './proxy-config.ts'
 
-export function decodeRouteTable(message: envoy.RouteConfiguration, at: string, context: DecodeContext): RouteTable {
+export interface DecodedHost {
+  readonly virtualHost: VirtualHost
+  readonly domains: readonly string[]
+}
+
+/** @param discovered virtual hosts that came as resources of their own; they stand after those of the table. */
+export function decodeRouteTable(
+  message: envoy.RouteConfiguration,
+  at: string,
+  context: DecodeContext,
+  discovered: readonly DecodedHost[] = [],
+): RouteTable {
+  const own = (message.virtualHosts ?? []).map((each, index) => decodeHost(each, `${at}virtual_hosts[${index}]`, context))
+  return {
+    name: message.name ?? '',
+    ...sortedHosts([...own, ...discovered], at, context),
+    ignoresPort: message.ignorePortInHostMatching === true,
+    ...decodeHeaderMutations(message, at, context),
+  }
+}
+
+export function decodeHost(message: envoy.VirtualHost, at: string, context: DecodeContext): DecodedHost {
+  const { domains = [] } = message
+  if (domains.length === 0) context.error(join(at, 'domains'), 'a virtual host needs at least one domain')
+  return { virtualHost: decodeVirtualHost(message, at, context), domains }
+}
+
+function sortedHosts(
+  hosts: readonly DecodedHost[],
+  at: string,
+  context: DecodeContext,
+): Pick<RouteTable, 'exactHosts' | 'suffixHosts' | 'prefixHosts' | 'defaultHost'> {
   const exactHosts = new Map<string, VirtualHost>()
   const suffixHosts: { suffix: string; virtualHost: VirtualHost }[] = []
   const prefixHosts: { prefix: string; virtualHost: VirtualHost }[] = []
   let defaultHost: VirtualHost | undefined
   const seen = new Set<string>()
-  for (const [index, each] of (message.virtualHosts ?? []).entries()) {
-    const where = `${at}virtual_hosts[${index}]`
-    const virtualHost = decodeVirtualHost(each, where, context)
-    if ((each.domains ?? []).length === 0) context.error(`${where}.domains`, 'a virtual host needs at least one domain')
-    for (const [position, domain] of (each.domains ?? []).entries()) {
+  for (const [index, { virtualHost, domains }] of hosts.entries()) {
+    for (const [position, domain] of domains.entries()) {
       const name = domain.toLowerCase()
-      if (seen.has(name)) context.error(`${where}.domains[${position}]`, `domain '${domain}' belongs to another virtual host already`)
+      const where = `${at}virtual_hosts[${index}].domains[${position}]`
+      if (seen.has(name)) context.error(where, `domain '${domain}' belongs to another virtual host already`)
       seen.add(name)
       if (name === '*') defaultHost = virtualHost
       else if (name.startsWith('*')) suffixHosts.push({ suffix: name.slice(1), virtualHost })
@@ -31,31 +60,33 @@ export function decodeRouteTable(message: envoy.RouteConfiguration, at: string, 
     }
   }
   return {
-    name: message.name ?? '',
     exactHosts,
     suffixHosts: suffixHosts.sort((a, b) => b.suffix.length - a.suffix.length),
     prefixHosts: prefixHosts.sort((a, b) => b.prefix.length - a.prefix.length),
     defaultHost,
-    ignoresPort: message.ignorePortInHostMatching === true,
-    ...decodeHeaderMutations(message, at, context),
   }
 }
 
+/** A virtual host that came alone has no path before its fields. */
+function join(at: string, field: string): string {
+  return at === '' ? field : `${at}.${field}`
+}
+
 function decodeVirtualHost(message: envoy.VirtualHost, at: string, context: DecodeContext): VirtualHost {
-  const retry = decodeRetryPolicy(message.retryPolicy, `${at}.retry_policy`, context)
-  if (message.requireTls === 'EXTERNAL_ONLY') context.unsupported(`${at}.require_tls`, 'EXTERNAL_ONLY is not supported')
-  const hostRules = decodeRouteRules(message.typedPerFilterConfig, `${at}.typed_per_filter_config`, context)
+  const retry = decodeRetryPolicy(message.retryPolicy, join(at, 'retry_policy'), context)
+  if (message.requireTls === 'EXTERNAL_ONLY') context.unsupported(join(at, 'require_tls'), 'EXTERNAL_ONLY is not supported')
+  const hostRules = decodeRouteRules(message.typedPerFilterConfig, join(at, 'typed_per_filter_config'), context)
   return {
     name: message.name ?? '',
     routes: (message.routes ?? []).flatMap((route, index) => {
-      const decoded = decodeRoute(route, retry, `${at}.routes[${index}]`, context)
+      const decoded = decodeRoute(route, retry, join(at, `routes[${index}]`), context)
       if (decoded === undefined) return []
       return [hostRules === undefined || decoded.rules !== undefined ? decoded : { ...decoded, rules: hostRules }]
     }),
     requiresTls: message.requireTls === 'ALL',
     includeAttemptCountInRequest: message.includeRequestAttemptCount === true,
     includeAttemptCountInResponse: message.includeAttemptCountInResponse === true,
-    ...decodeHeaderMutations(message, `${at}.`, context),
+    ...decodeHeaderMutations(message, join(at, ''), context),
   }
 }
 

@@ -29,6 +29,15 @@ function hostsOf(table: RouteTable): readonly VirtualHost[] {
   return table.defaultHost === undefined ? hosts : [...hosts, table.defaultHost]
 }
 
+const knownOfHost = new WeakMap<VirtualHost, readonly string[]>()
+
+/** Kept per virtual host: a table of a thousand is made anew when one of them changes. */
 function clustersOfHost(host: VirtualHost): readonly string[] {
+  const found = knownOfHost.get(host) ?? findClusters(host)
+  knownOfHost.set(host, found)
+  return found
+}
+
+function findClusters(host: VirtualHost): readonly string[] {
   return host.routes.flatMap(({ action }) => (action.kind === 'forward' ? action.clusters.map(({ name }) => name) : []))
 }

@@ -7,6 +7,7 @@ import type {
   Cluster as ClusterMessage,
   Listener as ListenerMessage,
   RouteConfiguration,
+  VirtualHost,
 } from '../../envoy/generated/messages.gen.ts'
 import type { Assembler, Received, ReceivedByName, Resources } from '../config/assemble.ts'
 import type { Cluster, Listener, ProxyConfig } from '../config/proxy-config.ts'
@@ -41,8 +42,11 @@ export class ConfigEncoder {
       const origin = this.#originOf(part)
       if (origin === undefined)
         throw new Error(`the ${'filterChains' in part ? 'listener' : 'cluster'} ${part.name} is of another assembler`)
-      const { listeners, clusters, routes, endpoints } = origin
-      return { listeners: number(listeners), clusters: number(clusters), routes: number(routes), endpoints: number(endpoints) }
+      const { listeners, clusters, routes, endpoints, virtualHosts } = origin
+      return {
+        ...{ listeners: number(listeners), clusters: number(clusters), routes: number(routes), endpoints: number(endpoints) },
+        virtualHosts: number(virtualHosts ?? new Map()),
+      }
     })
     return { parts, resources }
   }
@@ -86,6 +90,7 @@ export class ConfigDecoder {
         clusters: take<ClusterMessage>(part.clusters),
         routes: take<RouteConfiguration>(part.routes),
         endpoints: take<ClusterLoadAssignment>(part.endpoints),
+        virtualHosts: take<VirtualHost>(part.virtualHosts),
       }
       // Without patience: whether to wait for something was decided by the main thread.
       const { config } = this.#assembler.assemble(origin, undefined, false)

@@ -36,6 +36,7 @@ export interface PartRecipe {
   readonly clusters: NamedIds
   readonly routes: NamedIds
   readonly endpoints: NamedIds
+  readonly virtualHosts: NamedIds
 }
 
 export interface ConfigUpdate {

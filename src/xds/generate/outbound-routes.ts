@@ -2,9 +2,10 @@
 // apart by Host; bound ones have one table per service port, whose listener says what is meant, and one of everything for HTTP_PROXY.
 import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { RouteConfiguration, VirtualHost } from '../../envoy/generated/messages.gen.ts'
-import { HTTP_PROXY_ROUTES, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
+import { HTTP_PROXY_ROUTES, PASSTHROUGH_CLUSTER, routeConfigName, virtualHostResourceName } from '../../envoy/names.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
+import { ADS } from './config-source.ts'
 import { DomainBook, domainsOf, withPort } from './domains.ts'
 import type { Resource } from './resources.ts'
 import { foreignVirtualHost, serviceVirtualHost, type TableContext } from './virtual-hosts.ts'
@@ -25,9 +26,30 @@ export function outboundRoutes(scope: ScopeView): readonly Resource[] {
   const httpPorts = scope.services.flatMap((view) =>
     view.service.ports.filter((port) => isHttp(port.protocol)).map((port) => ({ view, port })),
   )
-  const tables =
-    scope.capture === 'redirect' ? tablesByPort(scope, httpPorts) : [...tablesByService(scope, httpPorts), proxyTable(scope, httpPorts)]
-  return tables.map((message) => ({ type: 'envoy.config.route.v3.RouteConfiguration', name: message.name, message }))
+  const ofMany = scope.capture === 'redirect' ? tablesByPort(scope, httpPorts) : [proxyTable(scope, httpPorts)]
+  const ofOne = scope.capture === 'redirect' ? [] : tablesByService(scope, httpPorts)
+  return [...ofOne.map(whole), ...ofMany.flatMap((message) => (scope.discoversVirtualHosts ? apart(message) : [whole(message)]))]
+}
+
+function whole(message: Table): Resource {
+  return { type: 'envoy.config.route.v3.RouteConfiguration', name: message.name, message }
+}
+
+/** A table of all services of a port changes with every one of them: its virtual hosts are resources of their own. */
+function apart({ virtualHosts = [], ...message }: Table): readonly Resource[] {
+  return [whole({ ...message, vhds: { configSource: ADS } }), ...virtualHosts.map((host) => virtualHostResource(message.name, host))]
+}
+
+const virtualHostResources = new WeakMap<VirtualHost, Map<string, Resource>>()
+
+/** The same object for the same virtual host of the same table, so that it is encoded once. */
+function virtualHostResource(table: string, virtualHost: VirtualHost): Resource {
+  const known = virtualHostResources.get(virtualHost) ?? new Map<string, Resource>()
+  virtualHostResources.set(virtualHost, known)
+  const name = virtualHostResourceName(table, virtualHost.name ?? '')
+  const made = known.get(table) ?? { type: 'envoy.config.route.v3.VirtualHost', name, message: { ...virtualHost, name } }
+  known.set(table, made)
+  return made
 }
 
 type Table = RouteConfiguration & { readonly name: string }

@@ -36,6 +36,7 @@ export type ResourceMessageName = Extract<
   | 'envoy.config.endpoint.v3.ClusterLoadAssignment'
   | 'envoy.config.listener.v3.Listener'
   | 'envoy.config.route.v3.RouteConfiguration'
+  | 'envoy.config.route.v3.VirtualHost'
 >
 
 /** A message before it is encoded. */

@@ -109,7 +109,8 @@ export class AdsStream {
       const code = problem?.path === 'certificate' ? grpcStatus.UNAUTHENTICATED : grpcStatus.PERMISSION_DENIED
       return this.#refuse(code, problem?.message ?? 'refused')
     }
-    this.admitted = { node: parsed.value, identity: identity.value }
+    const discoversVirtualHosts = parsed.value.discoversVirtualHosts && this.session.protocol === 'delta'
+    this.admitted = { node: { ...parsed.value, discoversVirtualHosts }, identity: identity.value }
     return true
   }
 

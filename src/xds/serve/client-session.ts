@@ -3,17 +3,17 @@
 // Invariants: types go out in PUSH_ORDER, and a later type never overtakes an earlier one that still has news; clusters and endpoints
 // are taken away only after the listeners and routes that named them are gone and the client has agreed.
 import type { DeltaDiscoveryRequest, DiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
-import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../../envoy/type-urls.ts'
-import type { ServedResources } from '../generate/resources.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
+import { NO_RESOURCES, type ResourceParts, type ServedResources } from '../generate/resources.ts'
 import { DeltaSubscription } from './delta-subscription.ts'
 import type { InterestBook } from './interest.ts'
 import type { DeltaRenderer } from './render-delta.ts'
 import { SotwSubscription } from './sotw-subscription.ts'
 import type { Subscription } from './subscription.ts'
 
-/** CDS, EDS, LDS, RDS, SDS, then the rest: what is named comes before what names it (Envoy's 'eventual consistency considerations'). */
-const PUSH_ORDER: readonly string[] = [CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE]
-const REFERRING_TYPES: readonly string[] = [LISTENER_TYPE, ROUTE_TYPE]
+/** CDS, EDS, LDS, RDS, VHDS, SDS, then the rest: what is named comes before what names it (Envoy's 'eventual consistency considerations'). */
+const PUSH_ORDER: readonly string[] = [CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE, SECRET_TYPE]
+const REFERRING_TYPES: readonly string[] = [LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE]
 const REFERRED_TYPES: readonly string[] = [CLUSTER_TYPE, ENDPOINT_TYPE]
 
 /** Bounds on what one client can make us remember. */
@@ -66,7 +66,9 @@ export class ClientSession {
     const keepRemoved = this.#referrersUnsettled(resources)
     for (const subscription of this.subscriptions) {
       const { typeUrl } = subscription
-      const ofType = resources.get(typeUrl)
+      const ofType = this.#wantable(resources, typeUrl)
+      // Its first answer would be an empty one, of which Envoy takes no notice.
+      if (typeUrl === VIRTUAL_HOST_TYPE && this.#delta.get(ROUTE_TYPE)?.awaiting === true) continue
       if (subscription.awaiting) {
         if (subscription.hasNews(ofType)) break
         continue
@@ -82,8 +84,18 @@ export class ClientSession {
     return this.subscriptions.some(
       (subscription) =>
         REFERRING_TYPES.includes(subscription.typeUrl) &&
-        (subscription.awaiting || subscription.rejection !== undefined || subscription.hasNews(resources.get(subscription.typeUrl))),
+        (subscription.awaiting ||
+          subscription.rejection !== undefined ||
+          subscription.hasNews(this.#wantable(resources, subscription.typeUrl))),
     )
+  }
+
+  /** Virtual hosts are for tables that the client has taken: what comes before its table, Envoy counts as received and throws away. */
+  #wantable(resources: ServedResources, typeUrl: string): ResourceParts | undefined {
+    const ofType = resources.get(typeUrl)
+    if (typeUrl !== VIRTUAL_HOST_TYPE || ofType === undefined) return ofType
+    const tables = this.#delta.get(ROUTE_TYPE)?.accepted
+    return tables === undefined ? { shared: NO_RESOURCES, own: NO_RESOURCES } : this.#book.ofTables(tables, ofType)
   }
 
   #add<S extends Subscription>(to: Map<string, S>, subscription: S): void {

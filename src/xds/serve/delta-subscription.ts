@@ -4,6 +4,7 @@
 // compared and rendered once for all clients. A client that asks by name may name either: its parts are joined.
 // Invariants: at most one response is out and unanswered; a resource that the client holds in its newest version is not sent.
 import type { DeltaDiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
+import { ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import { NO_RESOURCES, type ResourceParts } from '../generate/resources.ts'
 import { type InterestBook, type NameSet, NO_NAMES } from './interest.ts'
 import { afterAcceptance, type Rejection, rejected } from './rejection.ts'
@@ -42,6 +43,9 @@ export class DeltaSubscription implements Subscription {
   /** The last response, until the client has answered it. */
   #awaited: Awaited | undefined
   #answeredOnce = false
+  /** Of a refused response with virtual hosts Envoy takes none, or those of some tables: all of them go out again with what comes next. */
+  #doubtful: readonly string[] = []
+  #accepted: NameSet = NO_NAMES
 
   /** The first request of this type on the stream. Without names it means everything, the older form of '*'. */
   constructor(renderer: DeltaRenderer, book: InterestBook, request: DeltaDiscoveryRequest) {
@@ -55,6 +59,7 @@ export class DeltaSubscription implements Subscription {
     if (initial.length > 0) {
       this.#held = { shared: new Map(initial), own: HOLDS_NOTHING }
       this.#unsorted = true
+      this.#accept(initial.map(([name]) => name))
     }
     this.#subscribe(subscribed, false)
     this.#unsubscribe(request.resourceNamesUnsubscribe ?? [])
@@ -62,6 +67,11 @@ export class DeltaSubscription implements Subscription {
 
   get awaiting(): boolean {
     return this.#awaited !== undefined
+  }
+
+  /** What the client has taken at least once and still wants: it is ready for what belongs to it. Kept of route tables only. */
+  get accepted(): NameSet {
+    return this.#accepted
   }
 
   get subscribedNames(): number {
@@ -78,8 +88,10 @@ export class DeltaSubscription implements Subscription {
       if (request.errorDetail === undefined) {
         this.acceptedVersion = answered.systemVersion
         this.rejection = afterAcceptance(this.rejection, touched)
+        for (const part of answered.parts) this.#accept(part.touched)
       } else {
         this.rejection = rejected(request.errorDetail.message ?? '', answered.systemVersion, touched)
+        if (this.typeUrl === VIRTUAL_HOST_TYPE) this.#doubtful = touched
       }
     }
     this.#subscribe(request.resourceNamesSubscribe ?? [], true)
@@ -103,6 +115,7 @@ export class DeltaSubscription implements Subscription {
       if (!removed) this.#held = target
       return undefined
     }
+    this.#repeatDoubtful(target)
     const shared = this.#renderer.render(this.typeUrl, this.#held.shared, target.shared, keepRemoved)
     const own = this.#renderer.render(this.typeUrl, this.#held.own, target.own, keepRemoved)
     const parts = [shared, own].filter(({ chunks }) => chunks.length > 0)
@@ -113,6 +126,19 @@ export class DeltaSubscription implements Subscription {
     this.#answeredOnce = true
     this.sentVersion = systemVersion
     return [...parts.flatMap(({ chunks }) => chunks), encodeDeltaTail({ systemVersion, typeUrl: this.typeUrl, nonce })]
+  }
+
+  #accept(names: readonly string[]): void {
+    if (this.typeUrl === ROUTE_TYPE && names.length > 0) this.#accepted = this.#book.subscribe(this.#accepted, names)
+  }
+
+  #repeatDoubtful({ own }: ResourceParts): void {
+    const names = this.#doubtful
+    if (names.length === 0) return
+    this.#doubtful = []
+    const ofOwn = names.filter((name) => own.has(name) || this.#held.own.has(name))
+    const ofShared = ofOwn.length === 0 ? names : names.filter((name) => !ofOwn.includes(name))
+    this.#held = { shared: this.#book.ask(this.#held.shared, ofShared, true), own: this.#book.ask(this.#held.own, ofOwn, true) }
   }
 
   #version({ shared, own }: ResourceParts): string {
@@ -172,6 +198,7 @@ export class DeltaSubscription implements Subscription {
     if (names.includes(WILDCARD)) this.#wildcard = false
     const given = names.filter((name) => name !== WILDCARD && this.#names.has(name))
     this.#names = this.#book.unsubscribe(this.#names, given)
+    if (this.#accepted.size > 0) this.#accepted = this.#book.unsubscribe(this.#accepted, given)
     // The client has forgotten them. Where '*' still covers the names, it is told anew whether they exist.
     let held = this.#book.forget(this.#held.shared, given, this.#wildcard)
     if (names.includes(WILDCARD)) held = new Map([...held].filter(([name]) => this.#names.has(name)))

@@ -1,7 +1,8 @@
 // Which names a client has asked for, and what follows from them, each made once for all clients that ask for the same: thousands of
 // proxies of one scope ask for the same thousand endpoints. Used by delta-subscription.ts.
 // Invariant: values are immutable; equal questions about the same object are answered with the same object, so that it can be a cache key.
-import { NO_RESOURCES, type ResourceMap } from '../generate/resources.ts'
+import { tableOfVirtualHost } from '../../envoy/names.ts'
+import { NO_RESOURCES, type ResourceMap, type ResourceParts } from '../generate/resources.ts'
 import type { Held } from './render-delta.ts'
 
 export type NameSet = ReadonlySet<string>
@@ -49,6 +50,8 @@ export interface InterestBook {
   /** The resources that have these names; `resources` itself when all have. */
   select(names: NameSet, resources: ResourceMap): ResourceMap
   union(a: ResourceMap, b: ResourceMap): ResourceMap
+  /** The virtual hosts of these route tables; the same maps when there are no others. */
+  ofTables(tables: NameSet, virtualHosts: ResourceParts): ResourceParts
 }
 
 export function createInterestBook(): InterestBook {
@@ -56,6 +59,14 @@ export function createInterestBook(): InterestBook {
   const helds = new NamesMemo<Held, Held>()
   const unions = new WeakMap<ResourceMap, WeakMap<ResourceMap, ResourceMap>>()
   const selections = new WeakMap<NameSet, WeakMap<ResourceMap, ResourceMap>>()
+  const hosts = new WeakMap<NameSet, WeakMap<ResourceMap, ResourceMap>>()
+  const ofTables = (tables: NameSet, resources: ResourceMap): ResourceMap => {
+    const known = hosts.get(tables) ?? new WeakMap<ResourceMap, ResourceMap>()
+    hosts.set(tables, known)
+    const found = known.get(resources) ?? filtered(resources, (name) => tables.has(tableOfVirtualHost(name)))
+    known.set(resources, found)
+    return found
+  }
   const initial = new Map<string, WeakRef<Held>>()
   return {
     held(entries) {
@@ -103,14 +114,18 @@ export function createInterestBook(): InterestBook {
       known.set(b, union)
       return union
     },
+    ofTables: (tables, { shared, own }) => ({ shared: ofTables(tables, shared), own: ofTables(tables, own) }),
   }
 }
 
 const NOT_HELD = { version: '' }
 
 function selectionOf(names: NameSet, resources: ResourceMap): ResourceMap {
-  if (names.size === 0) return NO_RESOURCES
-  const selected = [...resources].filter(([name]) => names.has(name))
+  return names.size === 0 ? NO_RESOURCES : filtered(resources, (name) => names.has(name))
+}
+
+function filtered(resources: ResourceMap, isWanted: (name: string) => boolean): ResourceMap {
+  const selected = [...resources].filter(([name]) => isWanted(name))
   return selected.length === resources.size ? resources : new Map(selected)
 }
 

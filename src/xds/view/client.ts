@@ -9,4 +9,6 @@ export interface Client {
   readonly labels: Readonly<Record<string, string>>
   readonly capture: ScopeKind
   readonly isStock: boolean
+  /** Takes virtual hosts as resources of their own. */
+  readonly discoversVirtualHosts: boolean
 }

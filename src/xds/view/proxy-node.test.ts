@@ -26,6 +26,7 @@ test('a node says who it is, in Istio\u2019s form', () => {
       serviceAccount: 'bookinfo',
       labels: { app: 'reviews' },
       isStock: true,
+      discoversVirtualHosts: false,
     },
   })
 })
@@ -43,5 +44,20 @@ for (const id of [
     const parsed = parseProxyNode({ id })
 
     assert.equal(parsed.ok, false)
+  })
+}
+
+const ID = 'sidecar~10.0.0.7~reviews-v1.default~default.svc.cluster.local'
+
+for (const [who, node, discovers] of [
+  ['ours', { metadata: { LATEEN_VERSION: '0.1.0' } }, true],
+  ['Envoy 1.40', { userAgentName: 'envoy', userAgentBuildVersion: { version: { majorNumber: 1, minorNumber: 40 } } }, true],
+  ['Envoy 1.36', { userAgentName: 'envoy', userAgentBuildVersion: { version: { majorNumber: 1, minorNumber: 36 } } }, false],
+  ['a proxyless client', { userAgentName: 'gRPC Go' }, false],
+] as const) {
+  test(`${who} ${discovers ? 'takes' : 'does not take'} virtual hosts as resources of their own`, () => {
+    const parsed = parseProxyNode({ id: ID, ...node })
+
+    assert.equal(parsed.ok && parsed.value.discoversVirtualHosts, discovers)
   })
 }

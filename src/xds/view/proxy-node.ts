@@ -17,6 +17,8 @@ export interface ProxyNode {
   readonly labels: Readonly<Record<string, string>>
   /** Not ours: ours says its version. */
   readonly isStock: boolean
+  /** Whether it can be given virtual hosts as resources of their own; over the incremental protocol only, which its stream knows. */
+  readonly discoversVirtualHosts: boolean
 }
 
 export function parseProxyNode(node: Node): Result<ProxyNode> {
@@ -26,13 +28,24 @@ export function parseProxyNode(node: Node): Result<ProxyNode> {
     return fail('node.id', `'${id}' is not '<sidecar|router>~<address>~<workload>.<namespace>~<domain>'`)
   }
   const metadata: JsonObject = node.metadata ?? {}
+  const isStock = text(metadata.LATEEN_VERSION) === ''
   return succeed({
     id,
     ...parsed,
     serviceAccount: text(metadata.SERVICE_ACCOUNT),
     labels: texts(metadata.LABELS),
-    isStock: text(metadata.LATEEN_VERSION) === '',
+    isStock,
+    discoversVirtualHosts: !isStock || isEnvoyThatDiscovers(node),
   })
+}
+
+/** Older ones refuse a route table that asks for its virtual hosts over an aggregated stream; this is the oldest that we test. */
+const OLDEST_ENVOY = { majorNumber: 1, minorNumber: 40 }
+
+function isEnvoyThatDiscovers({ userAgentName, userAgentBuildVersion }: Node): boolean {
+  const { majorNumber = 0, minorNumber = 0 } = userAgentBuildVersion?.version ?? {}
+  if (userAgentName !== 'envoy') return false
+  return majorNumber > OLDEST_ENVOY.majorNumber || (majorNumber === OLDEST_ENVOY.majorNumber && minorNumber >= OLDEST_ENVOY.minorNumber)
 }
 
 function text(value: JsonValue | undefined): string {

@@ -26,6 +26,8 @@ export interface ScopeView {
   readonly capture: ScopeKind
   /** A stock Envoy, which is told things that our own proxy does not do yet and would refuse. */
   readonly isStock: boolean
+  /** Virtual hosts of route tables that many services share are resources of their own (VHDS), so that a change sends one of them. */
+  readonly discoversVirtualHosts: boolean
   readonly settings: MeshSettings
   /** The mesh's, or what a Sidecar says. */
   readonly outboundTraffic: MeshSettings['outboundTraffic']

@@ -16,9 +16,9 @@ export function scopeFor(snapshot: MeshSnapshot, client: Client): ScopeView {
   const known = scopes.get(snapshot) ?? new Map<string, ScopeView>()
   scopes.set(snapshot, known)
   const sidecar = chooseSidecar(snapshot, client)
-  const { capture, isStock, namespace } = client
+  const { capture, isStock, discoversVirtualHosts, namespace } = client
   const name = [
-    `${capture} ${isStock} ${namespace}`,
+    `${capture} ${isStock} ${discoversVirtualHosts} ${namespace}`,
     sidecar === undefined ? '' : `${sidecar.origin.namespace}/${sidecar.origin.name}`,
     selectingPolicies(snapshot, client),
     selectingRoutes(snapshot, client),
@@ -36,11 +36,12 @@ function buildScope(snapshot: MeshSnapshot, client: Client, sidecar: ReturnType<
     return serviceViews([service, endpoints, policy ?? NONE, route ?? NONE], () => ({ service, endpoints, policy, route }))
   })
   const { settings } = snapshot
-  const { namespace, capture, isStock } = client
+  const { namespace, capture, isStock, discoversVirtualHosts } = client
   const scope = {
     namespace,
     capture,
     isStock,
+    discoversVirtualHosts,
     settings,
     outboundTraffic: sidecar?.outboundTraffic ?? settings.outboundTraffic,
     services,
@@ -57,14 +58,20 @@ function nobody(hostname: string): ServiceEndpoints {
 }
 
 function keysOf(scope: Omit<ScopeView, 'keys'>): ScopeKeys {
-  const { namespace, capture, isStock, settings, outboundTraffic, services, foreignRoutes } = scope
+  const { namespace, capture, isStock, discoversVirtualHosts, settings, outboundTraffic, services, foreignRoutes } = scope
   const common = `${capture} ${isStock} ${objectKey(settings)}`
   const parts = services.map(keyPartsOf)
   return {
     clusters: joinedKey([common, ...parts.map(({ clusters }) => clusters)]),
     endpoints: joinedKey([common, ...parts.map(({ endpoints }) => endpoints)]),
     listeners: joinedKey([common, outboundTraffic, ...parts.map(({ routes }) => routes)]),
-    routes: joinedKey([common, outboundTraffic, namespace, ...parts.map(({ routes }) => routes), ...foreignRoutes.map(objectKey)]),
+    routes: joinedKey([
+      `${common} ${discoversVirtualHosts}`,
+      outboundTraffic,
+      namespace,
+      ...parts.map(({ routes }) => routes),
+      ...foreignRoutes.map(objectKey),
+    ]),
   }
 }
 

@@ -10,7 +10,7 @@ import { scopeFor } from './scope-view.ts'
 /** Undefined: the mesh has no such workload (yet, or no more); its proxy keeps what it has. */
 export function viewFor(
   snapshot: MeshSnapshot,
-  node: Pick<ProxyNode, 'namespace' | 'workload'> & Partial<Pick<ProxyNode, 'isStock' | 'type'>>,
+  node: Pick<ProxyNode, 'namespace' | 'workload'> & Partial<Pick<ProxyNode, 'isStock' | 'type' | 'discoversVirtualHosts'>>,
 ): ProxyView | undefined {
   const workload = snapshot.workloads.get(workloadKey({ namespace: node.namespace, name: node.workload }))
   if (workload === undefined) return undefined
@@ -18,7 +18,8 @@ export function viewFor(
   const { namespace, labels, capture } = workload
   const isStock = node.isStock === true
   if (node.type === 'router') return gatewayView(snapshot, workload, isStock)
-  const scope = scopeFor(snapshot, { namespace, labels, capture: capture.kind, isStock })
+  const discoversVirtualHosts = node.discoversVirtualHosts === true
+  const scope = scopeFor(snapshot, { namespace, labels, capture: capture.kind, isStock, discoversVirtualHosts })
   // Bound listeners say which services they are for.
   const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
   const key = joinedKey([String(isStock), ofScope, objectKey(settings), objectKey(workload)])
@@ -31,7 +32,7 @@ const NO_CAPTURE: Capture = { kind: 'bind', inbound: [], outbound: [], httpProxy
 function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolean): ProxyView {
   const { settings } = snapshot
   const { namespace, labels } = workload
-  const scope = scopeFor(snapshot, { namespace, labels, capture: 'gateway', isStock })
+  const scope = scopeFor(snapshot, { namespace, labels, capture: 'gateway', isStock, discoversVirtualHosts: false })
   const gateway = gatewayViewFor(snapshot, workload)
   const own: Workload = { ...workload, ports: [], capture: NO_CAPTURE }
   const key = joinedKey(['gateway', String(isStock), objectKey(settings), objectKey(own), objectKey(gateway)])
