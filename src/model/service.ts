@@ -91,3 +91,19 @@ export function parseLocality(text: string): Locality {
   const [region = '', zone = '', subzone = ''] = text.split('/')
   return { region, zone, subzone }
 }
+
+/** Where something runs, as the labels under which rules ask for it (Kubernetes' and Istio's names). */
+export function topologyLabels({ region, zone, subzone }: Locality, cluster: string): Readonly<Record<string, string>> {
+  return {
+    ...(region === '' ? {} : { 'topology.kubernetes.io/region': region }),
+    ...(zone === '' ? {} : { 'topology.kubernetes.io/zone': zone }),
+    ...(subzone === '' ? {} : { 'topology.istio.io/subzone': subzone }),
+    'topology.istio.io/cluster': cluster,
+  }
+}
+
+/** Of a workload that says itself where it is. A label's value has no slashes, so dots stand for them (Istio's rule). */
+export function localityOfLabels(labels: Readonly<Record<string, string>>): Locality {
+  const text = labels['topology.istio.io/locality'] ?? labels['istio-locality'] ?? ''
+  return parseLocality(text.includes('/') ? text : text.replaceAll('.', '/'))
+}

@@ -1,8 +1,10 @@
 // npm run bench -- control [--short] [--services N] [--clients N] [--rows C1,C2,...] [--seconds N]
+// npm run bench -- compile [--short] [--services N]
 // npm run bench -- memory [--short] [--seconds N]
 // npm run bench [-- data-plane] [--short] [--rounds N] [--seconds N] [--peers lateen,envoy] [--scenarios S1,S2] [--report]
 // Prints the table and the bars; exits 1 when a bar is not met, unless it is asked only to report.
 import { parseArgs } from 'node:util'
+import { benchCompile } from './compile.ts'
 import { benchControl, type ControlRow } from './control.ts'
 import { benchDataPlane, type DataPlaneRow } from './data-plane.ts'
 import { benchMemory } from './memory.ts'
@@ -33,6 +35,7 @@ const MAX_CONNECTED_MB = 100
 const CONTROL_ROWS: readonly string[] = ['C1', 'C2', 'C3', 'C4', 'C5', 'C6']
 
 if (positionals.includes('control')) await control()
+else if (positionals.includes('compile')) compile()
 else if (positionals.includes('memory')) await memory()
 else await dataPlane()
 
@@ -45,6 +48,11 @@ async function control(): Promise<void> {
     churnSeconds: Number(values.seconds ?? (values.short ? 5 : 30)),
   })
   process.exitCode = rows.some(({ met }) => met === false) ? 1 : 0
+}
+
+function compile(): void {
+  const rows = benchCompile(Number(values.services ?? (values.short ? 100 : 1000)))
+  for (const { what, cpuMs } of rows) console.log(`${cpuMs.toFixed(1).padStart(8)} ms CPU  ${what}`)
 }
 
 async function memory(): Promise<void> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AnyApiObject } from '../../src/api/kinds.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../src/envoy/type-urls.ts'
-import { compileMesh } from '../../src/operator/compile/compile-mesh.ts'
+import { compileMesh, createMeshCompiler } from '../../src/operator/compile/compile-mesh.ts'
 import { allObjects, emptyKubeState, nextKubeState } from '../../src/operator/ingest/kube-state.ts'
 import { createGenerator, generate, joinedParts } from '../../src/xds/generate/generate.ts'
 import type { EnvoyResources } from '../../src/xds/generate/resources.ts'
@@ -34,16 +34,18 @@ test('the order in which objects were read does not matter', () => {
 
 test('a compile of the same state gives the very same snapshot', () => {
   const { input } = readCase('bookinfo-all-v1')
-  const { snapshot } = compileMesh(input)
+  const compiler = createMeshCompiler()
+  const { snapshot } = compiler.compile(input)
 
-  assert.equal(compileMesh(input, snapshot).snapshot, snapshot)
+  assert.equal(compiler.compile({ ...input, state: { ...input.state, objects: { ...input.state.objects } } }).snapshot, snapshot)
 })
 
 test('a workload that stops answering changes load assignments and nothing else', () => {
   const golden = readCase('bookinfo-all-v1')
-  const before = compileMesh(golden.input).snapshot
+  const compiler = createMeshCompiler()
+  const before = compiler.compile(golden.input).snapshot
   const ready = new Set([...golden.input.ready].filter((key) => key !== 'default/reviews-v1'))
-  const after = compileMesh({ ...golden.input, ready }, before).snapshot
+  const after = compiler.compile({ ...golden.input, ready }).snapshot
   const changed = changes(generate(viewOf(before, 'productpage-v1')), generate(viewOf(after, 'productpage-v1')))
 
   assert.equal(after.services, before.services)
@@ -57,13 +59,14 @@ test('a workload that stops answering changes load assignments and nothing else'
 
 test('a changed weight changes the route tables of its service and nothing else', () => {
   const golden = readCase('weights-90-10')
-  const before = compileMesh(golden.input).snapshot
+  const compiler = createMeshCompiler()
+  const before = compiler.compile(golden.input).snapshot
   const objects = [...allObjects(golden.input.state)].map((object): AnyApiObject => {
     if (object.kind !== 'VirtualService') return object
     const http = (object.spec.http ?? []).map((entry) => ({ ...entry, route: entry.route?.slice(0, 1) ?? [] }))
     return { ...object, spec: { ...object.spec, http } }
   })
-  const after = compileMesh({ ...golden.input, state: nextKubeState(golden.input.state, objects) }, before).snapshot
+  const after = compiler.compile({ ...golden.input, state: nextKubeState(golden.input.state, objects) }).snapshot
 
   assert.deepEqual(changes(generate(viewOf(before, 'productpage-v1')), generate(viewOf(after, 'productpage-v1'))), [
     `${ROUTE_TYPE} http_proxy`,

@@ -8,20 +8,20 @@ import { CLUSTER_TYPE, ENDPOINT_TYPE, ROUTE_TYPE } from '../../src/envoy/type-ur
 import type { WorkloadAddresses } from '../../src/model/address-plan.ts'
 import { DEFAULT_MESH_SETTINGS } from '../../src/model/mesh-settings.ts'
 import type { MeshSnapshot } from '../../src/model/mesh-snapshot.ts'
-import { type CompiledMesh, compileMesh } from '../../src/operator/compile/compile-mesh.ts'
+import { type CompiledMesh, createMeshCompiler, type MeshCompiler } from '../../src/operator/compile/compile-mesh.ts'
 import { emptyKubeState, nextKubeState } from '../../src/operator/ingest/kube-state.ts'
 import { createGenerator } from '../../src/xds/generate/generate.ts'
 import type { ScopeView } from '../../src/xds/view/proxy-view.ts'
 import { viewFor } from '../../src/xds/view/view-for.ts'
 
-function compile(text: string, previous?: MeshSnapshot): CompiledMesh {
+function compile(text: string, compiler: MeshCompiler = createMeshCompiler()): CompiledMesh {
   const { objects } = readYaml(text, 'test.yaml', { defaultNamespace: 'default', compileRegex })
   const state = nextKubeState(emptyKubeState, objects)
   const keys = [...state.objects.LocalWorkload.keys()]
   const workloads = Object.fromEntries(keys.map((key, index) => [key, addressesOf(key, index + 1)]))
   const addresses = { strategy: 'loopback' as const, workloads }
   const input = { state, settings: DEFAULT_MESH_SETTINGS, addresses, capture: 'redirect' as const, ready: new Set(keys), compileRegex }
-  return compileMesh(input, previous)
+  return compiler.compile(input)
 }
 
 function addressesOf(workload: string, index: number): WorkloadAddresses {
@@ -165,7 +165,8 @@ test('scopes that differ in short names only share clusters and endpoints, and a
     assert.ok(view !== undefined)
     return generate(view)
   }
-  const before = compile(BASE).snapshot
+  const compiler = createMeshCompiler()
+  const before = compile(BASE, compiler).snapshot
   const inOne = all(before, 'one/a')
   const inTwo = all(before, 'two/b')
 
@@ -174,7 +175,7 @@ test('scopes that differ in short names only share clusters and endpoints, and a
   assert.notEqual(inOne.get(ROUTE_TYPE)?.shared, inTwo.get(ROUTE_TYPE)?.shared)
 
   const rule = network('DestinationRule', 'r', 'two', 'host: b, trafficPolicy: {loadBalancer: {simple: RANDOM}}')
-  const after = all(compile(BASE + rule, before).snapshot, 'one/a')
+  const after = all(compile(BASE + rule, compiler).snapshot, 'one/a')
   const clusters = (of: typeof after, host: string): unknown => of.get(CLUSTER_TYPE)?.shared.get(`outbound|80||${host}.svc.cluster.local`)
   assert.equal(clusters(after, 'a.one'), clusters(inOne, 'a.one'))
   assert.notEqual(clusters(after, 'b.two'), clusters(inOne, 'b.two'))

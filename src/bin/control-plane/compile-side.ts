@@ -12,8 +12,7 @@ import type { RegexCompiler } from '../../base/string-matcher.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { analyzeSteps } from '../../operator/analyze/analyze-mesh.ts'
-import { compileMesh } from '../../operator/compile/compile-mesh.ts'
-import { withReadiness } from '../../operator/compile/with-readiness.ts'
+import { createMeshCompiler } from '../../operator/compile/compile-mesh.ts'
 import { emptyKubeState, type KubeState, nextKubeState } from '../../operator/ingest/kube-state.ts'
 import type { ResourceMap, ServedResources } from '../../xds/generate/resources.ts'
 import {
@@ -42,6 +41,7 @@ export class CompileSide {
   readonly #soon: (action: () => void) => void
   readonly #announcer: Announcer
   readonly #resourcesOf = createResourceCache()
+  readonly #compiler = createMeshCompiler()
   readonly #objects = new Map<string, AnyApiObject>()
   readonly #wanted = new Map<string, WantedNode>()
   readonly #served = new Map<string, ServedResources>()
@@ -52,6 +52,7 @@ export class CompileSide {
   #ready: ReadonlySet<string> = new Set()
   #snapshot: MeshSnapshot | undefined
   /** Those of the last compile; undefined once they have been said. */
+  #said: readonly Finding[] | undefined
   #unsaid: readonly Finding[] | undefined
   readonly #freshIn = createFreshness()
   /** Objects have come since the last compile. */
@@ -152,17 +153,14 @@ export class CompileSide {
     this.#isTouched = false
     if (isTouched) this.#state = nextKubeState(this.#state, this.#objects.values())
     if (addresses !== undefined) this.#addresses = addresses
-    const before = this.#ready
     if (ready !== undefined) this.#ready = new Set(ready)
     const input = {
       ...{ state: this.#state, settings: this.#data.settings, capture: this.#data.capture, compileRegex: this.#compileRegex },
       ...{ addresses: this.#addresses, ready: this.#ready },
     }
-    const isReadinessAlone = !isTouched && addresses === undefined && this.#snapshot !== undefined
-    const patched = isReadinessAlone && this.#snapshot !== undefined ? withReadiness(this.#snapshot, before, input) : undefined
-    if (patched !== undefined) return patched
-    const { snapshot, findings } = compileMesh(input, this.#snapshot)
-    this.#unsaid = findings
+    const { snapshot, findings } = this.#compiler.compile(input)
+    if (findings !== this.#said) this.#unsaid = findings
+    this.#said = findings
     return snapshot
   }
 

@@ -1,26 +1,40 @@
 // ExternalName Services stand for another name: of the mesh, whose endpoints they share, or of the outside world, which DNS knows.
 // After serviceEntries, before endpoints: by then every name of the mesh is known.
 import { type Finding, finding } from '../../api/finding.ts'
-import { NO_LOCALITY } from '../../model/service.ts'
-import type { CompileInput } from './compile-input.ts'
-import type { MeshDraft } from './mesh-draft.ts'
+import { type MeshService, NO_LOCALITY } from '../../model/service.ts'
+import type { FixedEndpoint, MeshDraft, Pass } from './mesh-draft.ts'
+import { Remembered } from './remembered.ts'
 
-export function aliases(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const findings: Finding[] = []
-  for (const [hostname, target] of draft.aliases) {
-    const service = draft.services.get(hostname)
-    if (service === undefined) continue
-    if (isOfTheMesh(target, draft)) continue
-    draft.aliases.delete(hostname)
-    const object = input.state.objects.Service.get(`${service.namespace}/${service.name}`)
-    if (target.endsWith(`.svc.${input.settings.domainSuffix}`) && object !== undefined) {
-      findings.push(finding('LTN0231', object, 'spec.externalName', { host: target }))
+export function aliases(): Pass {
+  const compiled = new Remembered(outsideName)
+  return (draft, { state, settings }) => {
+    const compile = compiled.round()
+    const findings: Finding[] = []
+    for (const [hostname, target] of draft.aliases) {
+      const service = draft.services.get(hostname)
+      if (service === undefined || isOfTheMesh(target, draft)) continue
+      draft.aliases.delete(hostname)
+      const object = state.objects.Service.get(`${service.namespace}/${service.name}`)
+      if (target.endsWith(`.svc.${settings.domainSuffix}`) && object !== undefined) {
+        findings.push(finding('LTN0231', object, 'spec.externalName', { host: target }))
+      }
+      const outside = compile(hostname, service, target)
+      draft.services.set(hostname, outside.service)
+      draft.fixedEndpoints.set(hostname, outside.endpoints)
     }
-    draft.services.set(hostname, { ...service, resolution: 'dns', isExternal: true })
-    const endpoint = { address: target, ports: {}, labels: {}, locality: NO_LOCALITY, weight: 1, serviceAccount: undefined }
-    draft.fixedEndpoints.set(hostname, target === '' ? [] : [{ name: service.name, namespace: service.namespace, ...endpoint }])
+    return findings
   }
-  return findings
+}
+
+interface OutsideName {
+  readonly service: MeshService
+  readonly endpoints: readonly FixedEndpoint[]
+}
+
+function outsideName(service: MeshService, target: string): OutsideName {
+  const { name, namespace } = service
+  const endpoint = { name, namespace, address: target, ports: {}, labels: {}, locality: NO_LOCALITY, weight: 1, serviceAccount: undefined }
+  return { service: { ...service, resolution: 'dns', isExternal: true }, endpoints: target === '' ? [] : [endpoint] }
 }
 
 /** An alias of an alias is left to DNS: it could be a circle. */

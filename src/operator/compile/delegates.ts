@@ -5,11 +5,11 @@
 import { type Finding, finding } from '../../api/finding.ts'
 import type { HTTPMatchRequest, HTTPRoute, VirtualService } from '../../api/generated/virtual-service.gen.ts'
 import { isVisibleTo } from '../../model/visibility.ts'
-import type { CompileInput } from './compile-input.ts'
 import { mergeMatches } from './delegate-match.ts'
 import { gatewaysOf } from './gateway-names.ts'
 import { resolveHost } from './hosts.ts'
 import type { RouteEntry } from './route-entry.ts'
+import type { Surroundings } from './surroundings.ts'
 import { visibilityOf } from './visibility.ts'
 
 export interface CompiledEntries {
@@ -21,19 +21,19 @@ export function isDelegate({ spec }: VirtualService): boolean {
   return (spec.hosts ?? []).length === 0
 }
 
-export function entriesOf(object: VirtualService, input: CompileInput): CompiledEntries {
+export function entriesOf(object: VirtualService, around: Surroundings): CompiledEntries {
   const findings: Finding[] = []
   const entries = (object.spec.http ?? []).flatMap((entry, index): readonly RouteEntry[] => {
     const root: RouteEntry = { entry, object, field: `spec.http[${index}]` }
     if (entry.delegate === undefined) return [root]
-    const { entries: delegated, findings: found } = delegatedEntries(root, input)
+    const { entries: delegated, findings: found } = delegatedEntries(root, around)
     findings.push(...found)
     return delegated
   })
   return { entries, findings }
 }
 
-function delegatedEntries(root: RouteEntry, input: CompileInput): CompiledEntries {
+function delegatedEntries(root: RouteEntry, around: Surroundings): CompiledEntries {
   const { entry, object, field } = root
   const { namespace } = object.metadata
   const name = `${entry.delegate?.namespace || namespace}/${entry.delegate?.name ?? ''}`
@@ -41,7 +41,7 @@ function delegatedEntries(root: RouteEntry, input: CompileInput): CompiledEntrie
     entries: [],
     findings: [finding('LTN0215', object, `${field}.delegate`, { delegate: name, problem })],
   })
-  const delegate = input.state.objects.VirtualService.get(name)
+  const delegate = around.virtualService(name)
   if (delegate === undefined) return refused('there is no such VirtualService')
   if (!isDelegate(delegate)) return refused('it has hosts, and only a VirtualService without hosts can be delegated to')
   if (!isVisibleTo(visibilityOf(delegate.spec.exportTo, delegate.metadata.namespace), namespace)) {
@@ -52,7 +52,7 @@ function delegatedEntries(root: RouteEntry, input: CompileInput): CompiledEntrie
     const at = `spec.http[${index}]`
     // Validation refuses a delegate that delegates; without this a cycle could be written.
     if (each.delegate !== undefined) return []
-    const merged = mergeEntry(root, { entry: each, object: delegate, field: at }, input)
+    const merged = mergeEntry(root, { entry: each, object: delegate, field: at }, around)
     if (merged !== undefined) return [merged]
     findings.push(finding('LTN0217', delegate, at, { root: `VirtualService ${namespace}/${object.metadata.name}`, field }))
     return []
@@ -61,7 +61,7 @@ function delegatedEntries(root: RouteEntry, input: CompileInput): CompiledEntrie
 }
 
 /** Undefined: no match of the delegate's fits to one of the root's. */
-function mergeEntry(root: RouteEntry, delegate: RouteEntry, input: CompileInput): RouteEntry | undefined {
+function mergeEntry(root: RouteEntry, delegate: RouteEntry, around: Surroundings): RouteEntry | undefined {
   const [outer, inner] = [root.entry, delegate.entry]
   const rootGateways = gatewaysOf(root.object.spec.gateways, root.object.metadata.namespace)
   const namespaces = { root: root.object.metadata.namespace, delegate: delegate.object.metadata.namespace }
@@ -82,7 +82,7 @@ function mergeEntry(root: RouteEntry, delegate: RouteEntry, input: CompileInput)
     if (pairs.length === 0) return undefined
   }
   return {
-    entry: { ...inherited(outer, inner, namespaces.root, input), match: pairs.map(({ match }) => match) },
+    entry: { ...inherited(outer, inner, namespaces.root, around), match: pairs.map(({ match }) => match) },
     object: delegate.object,
     field: delegate.field,
     matchFields: pairs.map(({ at }) => at),
@@ -95,19 +95,19 @@ function withGateways(match: HTTPMatchRequest, namespace: string): HTTPMatchRequ
 }
 
 /** The delegate's value where it has one, else the root's; what is done (route, redirect) is the delegate's alone. */
-function inherited(root: HTTPRoute, own: HTTPRoute, rootNamespace: string, input: CompileInput): HTTPRoute {
+function inherited(root: HTTPRoute, own: HTTPRoute, rootNamespace: string, around: Surroundings): HTTPRoute {
   const { delegate: _delegate, route: _route, redirect: _redirect, match: _match, name: rootName = '', ...outer } = root
   const name = [rootName, own.name ?? ''].filter((part) => part !== '').join('-')
   // Names in what the root says belong to the root's namespace.
   const mirror =
-    outer.mirror === undefined ? {} : { mirror: { ...outer.mirror, host: resolveHost(outer.mirror.host, rootNamespace, input.settings) } }
+    outer.mirror === undefined ? {} : { mirror: { ...outer.mirror, host: resolveHost(outer.mirror.host, rootNamespace, around.settings) } }
   const mirrors =
     outer.mirrors === undefined
       ? {}
       : {
           mirrors: outer.mirrors.map((each) => ({
             ...each,
-            destination: { ...each.destination, host: resolveHost(each.destination.host, rootNamespace, input.settings) },
+            destination: { ...each.destination, host: resolveHost(each.destination.host, rootNamespace, around.settings) },
           })),
         }
   return { ...outer, ...mirror, ...mirrors, ...own, ...(name === '' ? {} : { name }) }

@@ -1,27 +1,45 @@
 // Policies that the mesh cannot apply yet, or that have errors, close the workloads that they select: a policy that is skipped would let
 // through what its author forbade. After workloads. The Finding on a kind not in force comes from validation (LTN0104).
 // Selection errs on the side of closing: a policy without a readable selector selects its whole namespace.
-import { type Finding, finding } from '../../api/finding.ts'
+import { finding } from '../../api/finding.ts'
 import { denyingKinds } from '../../api/in-force.ts'
 import type { KindName } from '../../api/kinds.ts'
 import type { ApiObject } from '../../api/object-meta.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import { describeOrigin } from '../../model/origin.ts'
 import type { Denial, Workload } from '../../model/workload.ts'
-import type { CompileInput } from './compile-input.ts'
-import { type MeshDraft, originOf } from './mesh-draft.ts'
+import type { KubeState } from '../ingest/kube-state.ts'
+import { originOf, type Pass } from './mesh-draft.ts'
+import { Remembered } from './remembered.ts'
 
-export function deniedWorkloads(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const { objects } = input.state
-  const unreadable = SECURITY_KINDS.flatMap((kind): readonly ApiObject[] => [...objects[kind].values()]).filter(isUnreadable)
-  const unsupported = denyingKinds.flatMap((kind): readonly ApiObject[] => [...objects[kind].values()])
-  const policies = [...unsupported.filter((policy) => !isUnreadable(policy)), ...unreadable]
-  if (policies.length === 0) return []
-  for (const [key, workload] of draft.workloads) {
-    const denials = policies.filter((policy) => protects(policy, workload, input.settings.rootNamespace)).map(denialOf)
-    if (denials.length > 0) draft.workloads.set(key, { ...workload, denials })
+export function deniedWorkloads(): Pass {
+  const closed = new Remembered(withDenials)
+  return (draft, { state, settings }) => {
+    const unreadable = ofKinds(state, SECURITY_KINDS).filter(isUnreadable)
+    const unsupported = ofKinds(state, denyingKinds).filter((policy) => !isUnreadable(policy))
+    const policies = [...unsupported, ...unreadable]
+    const close = closed.round()
+    if (policies.length === 0) return []
+    const byNamespace = Map.groupBy(policies, ({ metadata }) => metadata.namespace)
+    const { rootNamespace } = settings
+    for (const [key, workload] of draft.workloads) {
+      const own = byNamespace.get(workload.namespace) ?? NONE
+      const ofMesh = workload.namespace === rootNamespace ? NONE : (byNamespace.get(rootNamespace) ?? NONE)
+      if (own.length + ofMesh.length > 0) draft.workloads.set(key, close(key, workload, own, ofMesh))
+    }
+    return unreadable.map((policy) => finding('LTN0212', policy, '', { kind: policy.kind, name: policy.metadata.name }))
   }
-  return unreadable.map((policy) => finding('LTN0212', policy, '', { kind: policy.kind, name: policy.metadata.name }))
+}
+
+const NONE: readonly ApiObject[] = []
+
+function ofKinds({ objects }: KubeState, kinds: readonly KindName[]): readonly ApiObject[] {
+  return kinds.flatMap((kind): readonly ApiObject[] => [...objects[kind].values()])
+}
+
+function withDenials(workload: Workload, own: readonly ApiObject[], ofMesh: readonly ApiObject[]): Workload {
+  const denials = [...own, ...ofMesh].filter((policy) => protects(policy, workload)).map(denialOf)
+  return denials.length === 0 ? workload : { ...workload, denials }
 }
 
 const SECURITY_KINDS: readonly KindName[] = ['AuthorizationPolicy', 'PeerAuthentication', 'RequestAuthentication']
@@ -30,9 +48,8 @@ function isUnreadable(policy: ApiObject): boolean {
   return policy.unreadable === true
 }
 
-function protects(policy: ApiObject, workload: Workload, rootNamespace: string): boolean {
-  const { namespace } = policy.metadata
-  if (namespace !== workload.namespace && namespace !== rootNamespace) return false
+/** @param policy of the workload's namespace or of the whole mesh. */
+function protects(policy: ApiObject, workload: Workload): boolean {
   const spec = recordOf(policy.spec)
   // Policies with targets are for gateways and waypoints (Istio: sidecars ignore them).
   if (spec?.targetRef !== undefined || spec?.targetRefs !== undefined) return false

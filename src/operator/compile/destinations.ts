@@ -5,11 +5,9 @@ import { type Finding, finding } from '../../api/finding.ts'
 import type { HTTPRouteDestination, VirtualService, Destination as Written } from '../../api/generated/virtual-service.gen.ts'
 import type { Destination, WeightedDestination } from '../../model/http-action.ts'
 import type { MeshService } from '../../model/service.ts'
-import type { CompileInput } from './compile-input.ts'
-import { subsetNames } from './destination-rules.ts'
 import { headerChanges } from './header-changes.ts'
 import { didYouMean, resolveHost } from './hosts.ts'
-import type { MeshDraft } from './mesh-draft.ts'
+import type { Surroundings } from './surroundings.ts'
 
 const MAX_TOTAL_WEIGHT = 0xffff_ffff
 
@@ -26,13 +24,13 @@ export interface DestinationList {
   readonly entries: readonly HTTPRouteDestination[]
 }
 
-export function destinationsOf({ object, field, entries }: DestinationList, draft: MeshDraft, input: CompileInput): CompiledDestinations {
+export function destinationsOf({ object, field, entries }: DestinationList, around: Surroundings): CompiledDestinations {
   const findings: Finding[] = []
   const destinations: WeightedDestination[] = []
   for (const [index, { destination, weight, headers }] of entries.entries()) {
     const path = `${field}.route[${index}]`
-    const resolved = destinationOf(destination, object.metadata.namespace, draft, input)
-    findings.push(...findingsOf(object, destination, resolved.host, `${path}.destination`, draft))
+    const resolved = destinationOf(destination, object.metadata.namespace, around)
+    findings.push(...findingsOf(object, destination, resolved.host, `${path}.destination`, around))
     const { changes, authority, problems } = headerChanges(headers)
     for (const each of problems) {
       findings.push(finding('LTN0213', object, `${path}.headers.${each.path}`, { what: 'this header operation', problem: each.problem }))
@@ -50,10 +48,10 @@ export function destinationsOf({ object, field, entries }: DestinationList, draf
   return { destinations: withinLimit(destinations), findings }
 }
 
-export function destinationOf(written: Written, namespace: string, draft: MeshDraft, input: CompileInput): Destination {
-  const host = resolveHost(written.host, namespace, input.settings)
+export function destinationOf(written: Written, namespace: string, around: Surroundings): Destination {
+  const host = resolveHost(written.host, namespace, around.settings)
   const subset = written.subset === '' ? undefined : written.subset
-  return { host, port: portOf(written, draft.services.get(host)), subset }
+  return { host, port: portOf(written, around.service(host)), subset }
 }
 
 /** Weights of one route sum up to a 32-bit number on the wire. */
@@ -69,13 +67,13 @@ function portOf(destination: Written, service: MeshService | undefined): number 
   return destination.port?.number ?? (service?.ports.length === 1 ? service.ports[0]?.number : undefined)
 }
 
-function findingsOf(object: VirtualService, destination: Written, host: string, path: string, draft: MeshDraft): readonly Finding[] {
-  const service = draft.services.get(host)
+function findingsOf(object: VirtualService, destination: Written, host: string, path: string, around: Surroundings): readonly Finding[] {
+  const service = around.service(host)
   if (service === undefined) {
-    const suggestion = didYouMean(destination.host, host, draft.services.keys())
+    const suggestion = didYouMean(destination.host, host, around.hostnames())
     return [finding('LTN0201', object, `${path}.host`, { host: destination.host, suggestion })]
   }
-  return [...portFindings(object, destination, service, path), ...subsetFindings(object, destination, host, path, draft)]
+  return [...portFindings(object, destination, service, path), ...subsetFindings(object, destination, host, path, around)]
 }
 
 function portFindings(object: VirtualService, destination: Written, service: MeshService, path: string): readonly Finding[] {
@@ -88,9 +86,15 @@ function portFindings(object: VirtualService, destination: Written, service: Mes
   return [finding('LTN0209', object, `${path}.port.number`, { host: destination.host, port, ports })]
 }
 
-function subsetFindings(object: VirtualService, destination: Written, host: string, path: string, draft: MeshDraft): readonly Finding[] {
+function subsetFindings(
+  object: VirtualService,
+  destination: Written,
+  host: string,
+  path: string,
+  around: Surroundings,
+): readonly Finding[] {
   const { subset } = destination
-  const subsets = subsetNames(draft, host)
+  const subsets = around.subsets(host)
   if (subset === undefined || subset === '' || subsets.includes(subset)) return []
   const suggestion = subsets.length === 0 ? '' : `; there are: ${subsets.join(', ')}`
   return [finding('LTN0202', object, `${path}.subset`, { host: destination.host, subset, suggestion })]

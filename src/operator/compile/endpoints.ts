@@ -1,67 +1,55 @@
 // Services meet workloads: who answers for each service port, and with which identities. After peer-authentication.
 // Invariant: every service has an entry, if only an empty one, so that a service without endpoints answers 503 UH and not 404.
 import { type Finding, finding } from '../../api/finding.ts'
+import type { Service } from '../../api/generated/service.gen.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
-import { hasLabels } from '../../model/destination-policy.ts'
 import type { Endpoint, MeshService, ServiceEndpoints, ServicePort } from '../../model/service.ts'
-import { type Workload, type WorkloadPort, workloadKey } from '../../model/workload.ts'
+import type { Workload, WorkloadPort } from '../../model/workload.ts'
 import { canonicalName, canonicalRevision } from './canonical-service.ts'
-import type { CompileInput } from './compile-input.ts'
-import { fixedEndpoint, selectedEntries } from './fixed-endpoints.ts'
-import { compareText, type FixedEndpoint, type MeshDraft } from './mesh-draft.ts'
+import { fixedEndpoint } from './fixed-endpoints.ts'
+import { compareText, type FixedEndpoint, type Pass } from './mesh-draft.ts'
+import { Remembered } from './remembered.ts'
 import { targets } from './workloads.ts'
 
-/** Who stands behind one service, whatever the kind of object. */
-interface Members {
-  readonly workloads: readonly Workload[]
-  readonly fixed: readonly FixedEndpoint[]
-}
-
-export function endpoints(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const findings: Finding[] = []
-  const byNamespace = Map.groupBy(draft.workloads.values(), ({ namespace }) => namespace)
-  for (const [key, service] of draft.services) {
-    const selector = draft.selectors.get(key)
-    const workloads = (selector === undefined ? [] : (byNamespace.get(service.namespace) ?? []))
-      .filter(({ labels }) => hasLabels(labels, selector ?? {}))
-      .sort((a, b) => compareText(workloadKey(a), workloadKey(b)))
-    const fixed = draft.fixedEndpoints.get(key) ?? (selector === undefined ? [] : selectedEntries(service.namespace, selector, input))
-    const found = endpointsOf(service, { workloads, fixed }, input)
-    draft.endpoints.set(key, found)
-    if (workloads.length + fixed.length > 0) findings.push(...unansweredPorts(service, found, input))
+export function endpoints(): Pass {
+  const compiled = new Remembered(compileEndpoints)
+  const shared = new Remembered(sharedEndpoints)
+  return (draft, { state, settings }) => {
+    const compile = compiled.round()
+    const share = shared.round()
+    const findings: Finding[] = []
+    for (const [key, service] of draft.services) {
+      const workloads = (draft.selected.get(key) ?? []).flatMap((instance) => draft.workloads.get(instance) ?? [])
+      const fixed = draft.fixedEndpoints.get(key) ?? NONE
+      const object = service.hasShortNames ? state.objects.Service.get(`${service.namespace}/${service.name}`) : undefined
+      const made = compile(key, service, object, workloads, fixed, settings.trustDomain)
+      draft.endpoints.set(key, made.endpoints)
+      findings.push(...made.findings)
+    }
+    for (const [alias, target] of draft.aliases) {
+      const [service, found] = [draft.services.get(alias), draft.endpoints.get(target)]
+      if (service !== undefined && found !== undefined) draft.endpoints.set(alias, share(alias, service, found))
+    }
+    return findings
   }
-  for (const [alias, target] of draft.aliases) shareEndpoints(alias, target, draft)
-  return findings
 }
 
-/** Port by number, as a client that calls the alias means it. */
-function shareEndpoints(alias: string, target: string, draft: MeshDraft): void {
-  const service = draft.services.get(alias)
-  const shared = draft.endpoints.get(target)
-  if (service === undefined || shared === undefined) return
-  const ports = service.ports.map(({ number }) => ({
-    port: number,
-    endpoints: shared.ports.find(({ port }) => port === number)?.endpoints ?? [],
-  }))
-  draft.endpoints.set(alias, { ...shared, hostname: service.hostname, ports })
+const NONE: readonly FixedEndpoint[] = []
+
+interface CompiledEndpoints {
+  readonly endpoints: ServiceEndpoints
+  readonly findings: readonly Finding[]
 }
 
-/** Ports that none of the selected workloads has: a slip in a targetPort. */
-function unansweredPorts(service: MeshService, found: ServiceEndpoints, input: CompileInput): readonly Finding[] {
-  const object = input.state.objects.Service.get(`${service.namespace}/${service.name}`)
-  if (object === undefined || !service.hasShortNames) return []
-  return service.ports.flatMap((port, index) => {
-    const isAnswered = found.ports.some((each) => each.port === port.number && each.endpoints.length > 0)
-    const at = (object.spec.ports ?? []).findIndex((each) => each.port === port.number)
-    return isAnswered
-      ? []
-      : [finding('LTN0211', object, `spec.ports[${at === -1 ? index : at}]`, { port: port.number, target: port.targetPort })]
-  })
-}
-
-function endpointsOf(service: MeshService, { workloads, fixed }: Members, input: CompileInput): ServiceEndpoints {
-  const alsoUnready =
-    service.hasShortNames && input.state.objects.Service.get(`${service.namespace}/${service.name}`)?.spec.publishNotReadyAddresses === true
+/** @param object undefined: of a ServiceEntry. */
+function compileEndpoints(
+  service: MeshService,
+  object: Service | undefined,
+  workloads: readonly Workload[],
+  fixed: readonly FixedEndpoint[],
+  trustDomain: string,
+): CompiledEndpoints {
+  const alsoUnready = object?.spec.publishNotReadyAddresses === true
   const ports = service.ports.map((port) => ({
     port: port.number,
     endpoints: [
@@ -71,20 +59,42 @@ function endpointsOf(service: MeshService, { workloads, fixed }: Members, input:
   }))
   const all = ports.flatMap((port) => port.endpoints)
   const accounts = [...workloads, ...(service.isExternal ? [] : fixed)]
-  return {
+  const endpoints = {
     hostname: service.hostname,
-    identities: identitiesOf(accounts, service.subjectAltNames, input),
+    identities: identitiesOf(accounts, service.subjectAltNames, trustDomain),
     allTakeMutualTls: all.length > 0 && all.every(({ acceptsMutualTls }) => acceptsMutualTls),
     ports,
   }
+  const hasMembers = workloads.length + fixed.length > 0
+  return { endpoints, findings: object !== undefined && hasMembers ? unansweredPorts(service, object, endpoints) : [] }
+}
+
+/** Port by number, as a client that calls the alias means it. */
+function sharedEndpoints(service: MeshService, found: ServiceEndpoints): ServiceEndpoints {
+  const ports = service.ports.map(({ number }) => ({
+    port: number,
+    endpoints: found.ports.find(({ port }) => port === number)?.endpoints ?? [],
+  }))
+  return { ...found, hostname: service.hostname, ports }
+}
+
+/** Ports that none of the selected workloads has: a slip in a targetPort. */
+function unansweredPorts(service: MeshService, object: Service, found: ServiceEndpoints): readonly Finding[] {
+  return service.ports.flatMap((port, index) => {
+    const isAnswered = found.ports.some((each) => each.port === port.number && each.endpoints.length > 0)
+    const at = (object.spec.ports ?? []).findIndex((each) => each.port === port.number)
+    return isAnswered
+      ? []
+      : [finding('LTN0211', object, `spec.ports[${at === -1 ? index : at}]`, { port: port.number, target: port.targetPort })]
+  })
 }
 
 type Account = Pick<FixedEndpoint, 'namespace' | 'serviceAccount'>
 
-function identitiesOf(accounts: readonly Account[], more: readonly string[], input: CompileInput): readonly string[] {
+function identitiesOf(accounts: readonly Account[], more: readonly string[], trustDomain: string): readonly string[] {
   const ids = accounts.flatMap(({ namespace, serviceAccount }) => {
     if (serviceAccount === undefined) return []
-    const id = workloadSpiffeId({ trustDomain: input.settings.trustDomain, namespace, serviceAccount })
+    const id = workloadSpiffeId({ trustDomain, namespace, serviceAccount })
     return id.ok ? [id.value] : []
   })
   return [...new Set([...ids, ...more.filter((name) => name.startsWith('spiffe://'))])].sort(compareText)
@@ -98,7 +108,8 @@ function endpointOf(workload: Workload, servicePort: ServicePort, alsoUnready: b
   const { labels, locality, name, namespace } = workload
   return {
     ...address,
-    health: workload.ready || alsoUnready ? 'healthy' : 'unhealthy',
+    // Whether it answers is said at last (readiness.ts).
+    health: alsoUnready ? 'healthy' : 'unhealthy',
     // A workload that takes plaintext only is called in plaintext, even when its policy is its own and not its namespace's.
     acceptsMutualTls: port.tls.mode !== 'disable',
     labels,

@@ -1,36 +1,38 @@
 // Gateways become what gateway workloads open to the outside. Needs nothing of other passes.
 // Invariant: a server that cannot be understood opens nothing; validation has said why.
-import type { Finding } from '../../api/finding.ts'
-import { finding } from '../../api/finding.ts'
+import { type Finding, finding } from '../../api/finding.ts'
 import type { Gateway, Server, ServerTLSSettings } from '../../api/generated/gateway.gen.ts'
+import { keyOf } from '../../api/object-meta.ts'
 import type { CertificateRef, GatewayHost, GatewayServer, GatewayTls, MeshGateway, TlsVersions } from '../../model/gateway.ts'
-import type { CompileInput } from './compile-input.ts'
 import { isRoutableHost } from './hosts.ts'
-import { byAge, type MeshDraft, originOf } from './mesh-draft.ts'
+import { byAge, originOf, type Pass } from './mesh-draft.ts'
+import { Remembered } from './remembered.ts'
 
-export function gateways(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const findings: Finding[] = []
-  for (const object of [...input.state.objects.Gateway.values()].sort(byAge)) {
-    const { name, namespace, creationTimestamp = '' } = object.metadata
-    const servers = (object.spec.servers ?? []).flatMap((server, index): readonly GatewayServer[] => {
-      const field = `spec.servers[${index}]`
-      if (server.tls?.mode === 'AUTO_PASSTHROUGH') {
-        findings.push(finding('LTN0102', object, `${field}.tls.mode`, { field: 'AUTO_PASSTHROUGH' }))
-        return []
-      }
-      return serverOf(object, server, field) ?? []
+export function gateways(): Pass {
+  const compiled = new Remembered(compileGateway)
+  return (draft, { state }) => {
+    const compile = compiled.round()
+    return [...state.objects.Gateway.values()].sort(byAge).flatMap((object) => {
+      const { gateway, findings } = compile(keyOf(object), object)
+      draft.gateways.set(keyOf(object), gateway)
+      return findings
     })
-    const gateway: MeshGateway = {
-      name,
-      namespace,
-      selector: object.spec.selector ?? {},
-      servers,
-      createdAt: creationTimestamp,
-      origin: originOf(object),
-    }
-    draft.gateways.set(`${namespace}/${name}`, gateway)
   }
-  return findings
+}
+
+function compileGateway(object: Gateway): { readonly gateway: MeshGateway; readonly findings: readonly Finding[] } {
+  const findings: Finding[] = []
+  const servers = (object.spec.servers ?? []).flatMap((server, index): readonly GatewayServer[] => {
+    const field = `spec.servers[${index}]`
+    if (server.tls?.mode === 'AUTO_PASSTHROUGH') {
+      findings.push(finding('LTN0102', object, `${field}.tls.mode`, { field: 'AUTO_PASSTHROUGH' }))
+      return []
+    }
+    return serverOf(object, server, field) ?? []
+  })
+  const { name, namespace, creationTimestamp = '' } = object.metadata
+  const gateway = { name, namespace, selector: object.spec.selector ?? {}, servers, createdAt: creationTimestamp, origin: originOf(object) }
+  return { gateway, findings }
 }
 
 const PROTOCOLS: Readonly<Record<string, GatewayServer['protocol']>> = {

@@ -5,14 +5,13 @@ import { type Finding, finding } from '../../api/finding.ts'
 import type { HTTPDirectResponse, HTTPRedirect, HTTPRewrite } from '../../api/generated/virtual-service.gen.ts'
 import { compileRegexRewrite } from '../../base/regex.ts'
 import type { DirectResponse, HeaderChanges, HttpAction, PathRewrite, Redirect } from '../../model/http-action.ts'
-import type { CompileInput } from './compile-input.ts'
 import { destinationsOf } from './destinations.ts'
 import { durationMs } from './duration-ms.ts'
 import { headerChanges, isHostValue } from './header-changes.ts'
 import { corsOf, faultOf, mirrorsOf } from './http-extras.ts'
-import type { MeshDraft } from './mesh-draft.ts'
 import { retriesOf } from './retries.ts'
 import type { RouteEntry } from './route-entry.ts'
+import type { Surroundings } from './surroundings.ts'
 
 export interface CompiledAction {
   readonly action: HttpAction
@@ -22,7 +21,7 @@ export interface CompiledAction {
 
 const UNAVAILABLE: HttpAction = { kind: 'unavailable' }
 
-export function httpAction(route: RouteEntry, draft: MeshDraft, input: CompileInput): CompiledAction {
+export function httpAction(route: RouteEntry, around: Surroundings): CompiledAction {
   const { entry, object, field } = route
   const headers = headerChanges(entry.headers)
   const findings: Finding[] = headers.problems.map(({ path, problem }) =>
@@ -42,7 +41,7 @@ export function httpAction(route: RouteEntry, draft: MeshDraft, input: CompileIn
         unavailable('directResponse', 'the answer', 'its status is not from 200 to 599, or its body is too long')
       )
     }
-    const { destinations, findings: ofDestinations } = destinationsOf({ object, field, entries: entry.route ?? [] }, draft, input)
+    const { destinations, findings: ofDestinations } = destinationsOf({ object, field, entries: entry.route ?? [] }, around)
     findings.push(...ofDestinations)
     if (destinations.length === 0) return UNAVAILABLE
     const path = pathRewriteOf(entry.rewrite)
@@ -56,9 +55,9 @@ export function httpAction(route: RouteEntry, draft: MeshDraft, input: CompileIn
       retries: retriesOf(entry.retries),
       path,
       authority: authority !== undefined && isHostValue(authority) ? authority : undefined,
-      mirrors: mirrorsOf(route, draft, input),
+      mirrors: mirrorsOf(route, around),
       fault: faultOf(entry.fault),
-      cors: corsOf(entry.corsPolicy, input.compileRegex),
+      cors: corsOf(entry.corsPolicy, around.compileRegex),
     }
   }
   return { action: action(), headers: headers.changes, findings }

@@ -9,11 +9,10 @@ import type {
 } from '../../api/generated/virtual-service.gen.ts'
 import type { RegexCompiler } from '../../base/string-matcher.ts'
 import type { Cors, Fault, Mirror } from '../../model/http-action.ts'
-import type { CompileInput } from './compile-input.ts'
 import { destinationOf } from './destinations.ts'
 import { durationMs } from './duration-ms.ts'
-import type { MeshDraft } from './mesh-draft.ts'
 import type { RouteEntry } from './route-entry.ts'
+import type { Surroundings } from './surroundings.ts'
 
 const ALL = 1_000_000
 
@@ -22,7 +21,7 @@ function perMillion(percent: number): number {
   return Math.min(ALL, Math.max(0, Math.round(percent * 10_000)))
 }
 
-export function mirrorsOf({ entry, object }: RouteEntry, draft: MeshDraft, input: CompileInput): readonly Mirror[] {
+export function mirrorsOf({ entry, object }: RouteEntry, around: Surroundings): readonly Mirror[] {
   const share = entry.mirrorPercentage?.value ?? entry.mirrorPercent ?? entry.mirror_percent ?? 100
   const single: readonly Mirror[] =
     entry.mirror === undefined ? [] : [{ destination: resolved(entry.mirror), perMillion: perMillion(share) }]
@@ -33,7 +32,7 @@ export function mirrorsOf({ entry, object }: RouteEntry, draft: MeshDraft, input
   return [...single, ...many].filter((each) => each.perMillion > 0)
 
   function resolved(written: Written): Mirror['destination'] {
-    return destinationOf(written, object.metadata.namespace, draft, input)
+    return destinationOf(written, object.metadata.namespace, around)
   }
 }
 

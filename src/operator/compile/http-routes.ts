@@ -4,13 +4,13 @@
 import type { Finding } from '../../api/finding.ts'
 import type { HTTPMatchRequest, VirtualService } from '../../api/generated/virtual-service.gen.ts'
 import { type HttpMatch, type HttpRoute, matchesEverything } from '../../model/traffic-route.ts'
-import type { CompileInput } from './compile-input.ts'
 import { entriesOf } from './delegates.ts'
 import { gatewaysOf } from './gateway-names.ts'
 import { httpAction } from './http-action.ts'
 import { compileMatch } from './http-match.ts'
-import { type MeshDraft, originOf } from './mesh-draft.ts'
+import { originOf } from './mesh-draft.ts'
 import type { RouteEntry } from './route-entry.ts'
+import type { Surroundings } from './surroundings.ts'
 
 const EVERYTHING: HttpMatch = { path: undefined, headers: [], queryParameters: [], port: undefined, client: undefined }
 
@@ -25,14 +25,14 @@ export interface CompiledRoutes {
   readonly findings: readonly Finding[]
 }
 
-export function httpRoutes(object: VirtualService, draft: MeshDraft, input: CompileInput): CompiledRoutes {
-  const { entries, findings } = entriesOf(object, input)
+export function httpRoutes(object: VirtualService, around: Surroundings): CompiledRoutes {
+  const { entries, findings } = entriesOf(object, around)
   const all: Finding[] = [...findings]
   const gateways = gatewaysOf(object.spec.gateways, object.metadata.namespace)
   const routes = entries.flatMap((entry) => {
-    const { action, headers, findings: ofAction } = httpAction(entry, draft, input)
+    const { action, headers, findings: ofAction } = httpAction(entry, around)
     all.push(...ofAction)
-    return matchesOf(entry, input).map(({ match, name, field, request }): BoundRoute => {
+    return matchesOf(entry, around).map(({ match, name, field, request }): BoundRoute => {
       const own = request?.gateways ?? []
       return {
         route: { name, match, action, headers, statPrefix: request?.statPrefix, origin: originOf(entry.object), field },
@@ -58,13 +58,13 @@ interface NamedMatch {
 }
 
 /** Without patterns that are none; validation has said so. */
-function matchesOf({ entry, field, matchFields }: RouteEntry, input: CompileInput): readonly NamedMatch[] {
+function matchesOf({ entry, field, matchFields }: RouteEntry, around: Surroundings): readonly NamedMatch[] {
   const matches = entry.match ?? []
   const routeName = entry.name ?? ''
   if (matches.length === 0) return [{ match: EVERYTHING, name: routeName, field, request: undefined }]
   return matches.flatMap((request, index) => {
     const name = [routeName, request.name ?? ''].filter((part) => part !== '').join('.')
-    const match = compileMatch(request, input.compileRegex)
+    const match = compileMatch(request, around.compileRegex)
     return match === undefined ? [] : [{ match, name, field: matchFields?.[index] ?? `${field}.match[${index}]`, request }]
   })
 }

@@ -4,12 +4,12 @@ import type { Finding } from '../../api/finding.ts'
 import type { L4MatchAttributes, RouteDestination, TLSMatchAttributes, VirtualService } from '../../api/generated/virtual-service.gen.ts'
 import { parseCidr } from '../../base/cidr.ts'
 import type { L4Route } from '../../model/l4-route.ts'
-import type { CompileInput } from './compile-input.ts'
 import { destinationsOf } from './destinations.ts'
 import { gatewaysOf } from './gateway-names.ts'
 import { isRoutableHost } from './hosts.ts'
 import { clientMatch, portOf } from './http-match.ts'
-import { type MeshDraft, originOf } from './mesh-draft.ts'
+import { originOf } from './mesh-draft.ts'
+import type { Surroundings } from './surroundings.ts'
 
 export interface BoundL4Route {
   readonly route: L4Route
@@ -29,7 +29,7 @@ interface WrittenRoute {
   readonly isTls: boolean
 }
 
-export function l4Routes(object: VirtualService, draft: MeshDraft, input: CompileInput): CompiledL4Routes {
+export function l4Routes(object: VirtualService, around: Surroundings): CompiledL4Routes {
   const { tls = [], tcp = [] } = object.spec
   const written: readonly WrittenRoute[] = [
     ...tls.map((entry, index) => ({ field: `spec.tls[${index}]`, matches: entry.match, destinations: entry.route ?? [], isTls: true })),
@@ -42,7 +42,7 @@ export function l4Routes(object: VirtualService, draft: MeshDraft, input: Compil
   ]
   const findings: Finding[] = []
   const routes = written.flatMap((entry): readonly BoundL4Route[] => {
-    const compiled = destinationsOf({ object, field: entry.field, entries: entry.destinations }, draft, input)
+    const compiled = destinationsOf({ object, field: entry.field, entries: entry.destinations }, around)
     findings.push(...compiled.findings)
     const { destinations } = compiled
     return destinations.length === 0 ? [] : boundRoutes(object, entry, destinations)

@@ -5,7 +5,6 @@ import type { MeshConfig, MeshConfigSpec } from '../../api/generated/mesh-config
 import { isRecord } from '../../api/record.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { describeOrigin } from '../../model/origin.ts'
-import type { CompileInput } from './compile-input.ts'
 import { durationMs } from './duration-ms.ts'
 import { meshDefaults } from './mesh-defaults.ts'
 import { byAge, originOf } from './mesh-draft.ts'
@@ -15,10 +14,11 @@ export interface CompiledSettings {
   readonly findings: readonly Finding[]
 }
 
-export function meshSettings({ state, settings }: Pick<CompileInput, 'state' | 'settings'>): CompiledSettings {
+/** @param settings what the control plane was started with. */
+export function meshSettings(objects: ReadonlyMap<string, MeshConfig>, settings: MeshSettings): CompiledSettings {
   const findings: Finding[] = []
   let inForce: MeshConfig | undefined
-  for (const object of [...state.objects.MeshConfig.values()].sort(byAge)) {
+  for (const object of [...objects.values()].sort(byAge)) {
     if (object.metadata.namespace !== settings.rootNamespace) {
       findings.push(finding('LTN0232', object, '', { namespace: settings.rootNamespace }))
     } else if (inForce === undefined) {

@@ -18,6 +18,10 @@ export interface MeshDraft {
   readonly fixedEndpoints: Map<string, readonly FixedEndpoint[]>
   /** By hostname of an ExternalName Service: the name that it stands for. */
   readonly aliases: Map<string, string>
+  /** By key of the service: keys of the workloads that it selects, sorted. */
+  readonly selected: Map<string, readonly string[]>
+  /** The same by key of the workload. */
+  readonly selectedBy: Map<string, string[]>
   readonly workloads: Map<string, Workload>
   readonly endpoints: Map<string, ServiceEndpoints>
   /** As in the snapshot: by `<namespace>/<host>`. */
@@ -45,7 +49,8 @@ export interface FixedEndpoint {
   readonly serviceAccount: string | undefined
 }
 
-/** Reads the input and earlier passes' results, adds its own to the draft, reports what the user got wrong. Never throws for input. */
+/** Reads the input and earlier passes' results, adds its own to the draft, reports what the user got wrong. Never throws for input. What it
+ *  remembers of the round before (remembered.ts) makes it faster and changes nothing else. */
 export type Pass = (draft: MeshDraft, input: CompileInput) => readonly Finding[]
 
 export function emptyDraft(): MeshDraft {
@@ -54,6 +59,8 @@ export function emptyDraft(): MeshDraft {
     selectors: new Map(),
     fixedEndpoints: new Map(),
     aliases: new Map(),
+    selected: new Map(),
+    selectedBy: new Map(),
     workloads: new Map(),
     endpoints: new Map(),
     policies: new Map(),
@@ -81,8 +88,4 @@ export function byAge(a: ApiObject, b: ApiObject): number {
 
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
-}
-
-export function sortedByKey<V>(map: ReadonlyMap<string, V>): ReadonlyMap<string, V> {
-  return new Map([...map].sort(([a], [b]) => compareText(a, b)))
 }

@@ -5,35 +5,44 @@ import { type Finding, finding } from '../../api/finding.ts'
 import type { MutualTLS, PeerAuthentication } from '../../api/generated/peer-authentication.gen.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import type { ServerTls, Workload } from '../../model/workload.ts'
-import type { CompileInput } from './compile-input.ts'
-import { byAge, type MeshDraft, originOf } from './mesh-draft.ts'
+import { byAge, originOf, type Pass } from './mesh-draft.ts'
+import { Remembered } from './remembered.ts'
 
 type Mode = ServerTls['mode']
 
 interface Policies {
-  readonly mesh: PeerAuthentication | undefined
-  readonly byNamespace: ReadonlyMap<string, PeerAuthentication>
-  /** With a selector, oldest first. */
-  readonly selecting: readonly PeerAuthentication[]
+  /** Without a selector, by namespace. */
+  readonly general: ReadonlyMap<string, PeerAuthentication>
+  /** With one, by namespace, oldest first. */
+  readonly selecting: ReadonlyMap<string, readonly PeerAuthentication[]>
 }
 
 const DEFAULT_TLS: ServerTls = { mode: 'permissive', because: undefined }
 
-export function peerAuthentication(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const { policies, findings } = sortPolicies(
-    [...input.state.objects.PeerAuthentication.values()].sort(byAge),
-    input.settings.rootNamespace,
-  )
-  for (const [key, workload] of draft.workloads) draft.workloads.set(key, withTls(workload, policies))
-  return findings
+export function peerAuthentication(): Pass {
+  const protectedBy = new Remembered(withTls)
+  return (draft, { state, settings }) => {
+    const oldestFirst = [...state.objects.PeerAuthentication.values()].sort(byAge)
+    const { policies, findings } = sortPolicies(oldestFirst, settings.rootNamespace)
+    const ofMesh = policies.general.get(settings.rootNamespace)
+    const protect = protectedBy.round()
+    for (const [key, workload] of draft.workloads) {
+      const { namespace } = workload
+      const selecting = policies.selecting.get(namespace) ?? NONE
+      draft.workloads.set(key, protect(key, workload, selecting, policies.general.get(namespace), ofMesh))
+    }
+    return findings
+  }
 }
+
+const NONE: readonly PeerAuthentication[] = []
 
 function sortPolicies(
   oldestFirst: readonly PeerAuthentication[],
   rootNamespace: string,
 ): { readonly policies: Policies; readonly findings: readonly Finding[] } {
   const findings: Finding[] = []
-  const byNamespace = new Map<string, PeerAuthentication>()
+  const general = new Map<string, PeerAuthentication>()
   const selecting: PeerAuthentication[] = []
   for (const policy of oldestFirst) {
     const { namespace } = policy.metadata
@@ -43,11 +52,11 @@ function sortPolicies(
       else selecting.push(policy)
       continue
     }
-    const winner = byNamespace.get(namespace)
-    if (winner === undefined) byNamespace.set(namespace, policy)
+    const winner = general.get(namespace)
+    if (winner === undefined) general.set(namespace, policy)
     else findings.push(conflict(policy, winner))
   }
-  return { policies: { mesh: byNamespace.get(rootNamespace), byNamespace, selecting }, findings }
+  return { policies: { general, selecting: Map.groupBy(selecting, ({ metadata }) => metadata.namespace) }, findings }
 }
 
 function selects(policy: PeerAuthentication): boolean {
@@ -59,15 +68,15 @@ function conflict(loser: PeerAuthentication, winner: PeerAuthentication): Findin
   return finding('LTN0205', loser, '', { what: `namespace '${namespace}'`, winner: `PeerAuthentication ${namespace}/${name}` })
 }
 
-function withTls(workload: Workload, policies: Policies): Workload {
-  const own = policies.selecting.find(
-    ({ metadata, spec }) => metadata.namespace === workload.namespace && hasLabels(workload.labels, spec.selector?.matchLabels ?? {}),
-  )
-  const general =
-    tlsOf(own, own?.spec.mtls, 'spec.mtls.mode') ??
-    namespaceTls(policies.byNamespace.get(workload.namespace)) ??
-    namespaceTls(policies.mesh) ??
-    DEFAULT_TLS
+/** All of them in force where the workload is: those of its namespace that select somebody, the one for all of it, the mesh's. */
+function withTls(
+  workload: Workload,
+  selecting: readonly PeerAuthentication[],
+  ofNamespace: PeerAuthentication | undefined,
+  ofMesh: PeerAuthentication | undefined,
+): Workload {
+  const own = selecting.find(({ spec }) => hasLabels(workload.labels, spec.selector?.matchLabels ?? {}))
+  const general = tlsOf(own, own?.spec.mtls, 'spec.mtls.mode') ?? namespaceTls(ofNamespace) ?? namespaceTls(ofMesh) ?? DEFAULT_TLS
   const ports = workload.ports.map((port) => {
     const level = own?.spec.portLevelMtls?.[String(port.number)]
     return { ...port, tls: tlsOf(own, level, `spec.portLevelMtls.${port.number}.mode`) ?? general }

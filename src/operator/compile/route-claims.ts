@@ -12,38 +12,52 @@ export interface Claim {
 
 export interface SettledClaims<C extends Claim> {
   readonly kept: readonly C[]
-  readonly lost: readonly { readonly claim: C; readonly winner: C }[]
+  readonly lost: readonly LostClaim<C>[]
 }
 
-/** @param claims of one host, oldest object first. */
+export interface LostClaim<C extends Claim> {
+  readonly claim: C
+  /** Who is obeyed where this one is seen; of several the first namespace's. */
+  readonly winner: C
+  /** The winner's object is older; if not, it wins because it is exported to fewer. */
+  readonly isOlder: boolean
+}
+
+interface Placed<C extends Claim> {
+  readonly claim: C
+  /** 0: the oldest. */
+  readonly index: number
+}
+
+/** @param claims of one host, oldest object first. A look at each is enough, however many there are. */
 export function settleClaims<C extends Claim>(claims: readonly C[]): SettledClaims<C> {
+  const all = claims.map((claim, index) => ({ claim, index }))
+  const firstPublic = all.find(({ claim }) => claim.route.visibility === 'public')
+  const obeyed = obeyedByNamespace(all)
   const kept: C[] = []
-  const lost: { claim: C; winner: C }[] = []
-  for (const [index, claim] of claims.entries()) {
-    const winner = winnerOver(claim, index, claims)
-    if (winner === undefined) kept.push(claim)
-    else lost.push({ claim, winner })
+  const lost: LostClaim<C>[] = []
+  for (const own of all) {
+    const { visibility } = own.claim.route
+    // Namespaces that nobody named see public claims only.
+    const winners = visibility === 'public' ? [firstPublic] : visibility.map((namespace) => obeyed.get(namespace)?.placed)
+    const winner = winners.includes(own) ? undefined : winners[0]
+    if (winner === undefined) kept.push(own.claim)
+    else lost.push({ claim: own.claim, winner: winner.claim, isOlder: winner.index < own.index })
   }
   return { kept, lost }
 }
 
-/** The claim that is obeyed wherever this one is seen, or the first of those; undefined: somebody obeys this one. */
-function winnerOver<C extends Claim>(claim: C, index: number, claims: readonly C[]): C | undefined {
-  const { visibility } = claim.route
-  if (visibility === 'public') {
-    // Namespaces that nobody named see public claims only.
-    return claims.slice(0, index).find((other) => other.route.visibility === 'public')
+/** For every namespace that is named: what is exported to it by name goes before everything public. */
+function obeyedByNamespace<C extends Claim>(all: readonly Placed<C>[]): ReadonlyMap<string, { placed: Placed<C>; rank: number }> {
+  const obeyed = new Map<string, { placed: Placed<C>; rank: number }>()
+  for (const placed of all) {
+    const { visibility, origin } = placed.claim.route
+    if (visibility === 'public') continue
+    for (const namespace of visibility) {
+      const rank = precedenceFor(visibility, origin.namespace, namespace)
+      const best = obeyed.get(namespace)
+      if (rank !== undefined && (best === undefined || rank < best.rank)) obeyed.set(namespace, { placed, rank })
+    }
   }
-  const winners = visibility.map((namespace) => {
-    const rank = precedence(claim, namespace)
-    return claims.find((other, at) => {
-      const theirs = precedence(other, namespace)
-      return theirs !== undefined && rank !== undefined && (theirs < rank || (theirs === rank && at < index))
-    })
-  })
-  return winners.every((winner) => winner !== undefined) ? winners[0] : undefined
-}
-
-function precedence({ route }: Claim, namespace: string): number | undefined {
-  return precedenceFor(route.visibility, route.origin.namespace, namespace)
+  return obeyed
 }

@@ -3,44 +3,82 @@
 import { isIP } from 'node:net'
 import { type Finding, finding } from '../../api/finding.ts'
 import type { ServiceEntry, WorkloadEntry } from '../../api/generated/service-entry.gen.ts'
+import { keyOf } from '../../api/object-meta.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { describeOrigin } from '../../model/origin.ts'
 import { type MeshService, parseLocality, type Resolution, type ServicePort } from '../../model/service.ts'
 import type { CompileInput } from './compile-input.ts'
-import { byAge, type FixedEndpoint, type MeshDraft, originOf } from './mesh-draft.ts'
+import { byAge, type FixedEndpoint, type MeshDraft, originOf, type Pass } from './mesh-draft.ts'
 import { protocolOf, protocolOfWord } from './protocol.ts'
+import { Remembered } from './remembered.ts'
 import { visibilityOf } from './visibility.ts'
 
-export function serviceEntries(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  return [...input.state.objects.ServiceEntry.values()].sort(byAge).flatMap((entry) => addEntry(entry, draft, input))
+export function serviceEntries(): Pass {
+  const compiled = new Remembered(compileEntry)
+  return (draft, { state, settings, capture }) => {
+    const compile = compiled.round()
+    return [...state.objects.ServiceEntry.values()].sort(byAge).flatMap((entry) => {
+      const { hosts, findings } = compile(keyOf(entry), entry, settings, capture)
+      return [...hosts.flatMap((host) => addHost(entry, host, draft)), ...findings]
+    })
+  }
 }
 
-function addEntry(entry: ServiceEntry, draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const findings: Finding[] = []
+interface CompiledEntry {
+  readonly hosts: readonly CompiledHost[]
+  readonly findings: readonly Finding[]
+}
+
+interface CompiledHost {
+  readonly hostname: string
+  /** `spec.hosts[1]`. */
+  readonly path: string
+  /** Undefined: there is no way to know where its requests should go. */
+  readonly service: MeshService | undefined
+  readonly endpoints: CompiledEndpoints
+}
+
+/** Those that the entry lists, or what selects them. */
+type CompiledEndpoints =
+  | { readonly kind: 'listed'; readonly list: readonly FixedEndpoint[] }
+  | { readonly kind: 'selected'; readonly labels: Readonly<Record<string, string>> }
+
+function compileEntry(entry: ServiceEntry, settings: MeshSettings, capture: CompileInput['capture']): CompiledEntry {
   const { spec } = entry
-  if (spec.resolution === 'DYNAMIC_DNS') return [finding('LTN0102', entry, 'spec.resolution', { field: 'DYNAMIC_DNS' })]
+  if (spec.resolution === 'DYNAMIC_DNS') {
+    return { hosts: [], findings: [finding('LTN0102', entry, 'spec.resolution', { field: 'DYNAMIC_DNS' })] }
+  }
   const ports = portsOf(entry)
   const own = new Set<string>()
-  for (const [index, written] of spec.hosts.entries()) {
+  const hosts = spec.hosts.flatMap((written, index): readonly CompiledHost[] => {
     const hostname = written.toLowerCase()
-    if (own.has(hostname)) continue
+    if (own.has(hostname)) return []
     own.add(hostname)
-    const path = `spec.hosts[${index}]`
-    const key = serviceKey(draft, hostname, entry.metadata.namespace)
-    const winner = draft.services.get(key)
-    if (winner !== undefined) {
-      findings.push(finding('LTN0205', entry, path, { what: `host '${hostname}'`, winner: describeOrigin(winner.origin) }))
-      continue
-    }
-    const resolution = resolutionOf(entry, hostname, input)
-    if (resolution === undefined) {
-      findings.push(finding('LTN0102', entry, path, { field: 'a wildcard without the original destination' }))
-      continue
-    }
-    draft.services.set(key, serviceOf(entry, hostname, ports, resolution, input))
-    addEndpoints(key, entry, hostname, resolution, draft)
+    const resolution = resolutionOf(entry, hostname, capture)
+    return [
+      {
+        hostname,
+        path: `spec.hosts[${index}]`,
+        service: resolution === undefined ? undefined : serviceOf(entry, hostname, ports, resolution, settings),
+        endpoints: endpointsOf(entry, hostname, resolution),
+      },
+    ]
+  })
+  return { hosts, findings: unusableEndpoints(entry) }
+}
+
+/** Unless somebody older has the name. */
+function addHost(entry: ServiceEntry, { hostname, path, service, endpoints }: CompiledHost, draft: MeshDraft): readonly Finding[] {
+  const key = serviceKey(draft, hostname, entry.metadata.namespace)
+  const winner = draft.services.get(key)
+  if (winner !== undefined) {
+    return [finding('LTN0205', entry, path, { what: `host '${hostname}'`, winner: describeOrigin(winner.origin) })]
   }
-  findings.push(...unusableEndpoints(entry))
-  return findings
+  if (service === undefined) return [finding('LTN0102', entry, path, { field: 'a wildcard without the original destination' })]
+  draft.services.set(key, service)
+  if (endpoints.kind === 'selected') draft.selectors.set(key, endpoints.labels)
+  else draft.fixedEndpoints.set(key, endpoints.list)
+  return []
 }
 
 /** The host, unless another namespace has it already: each namespace may have its own idea of a name of the outside world. */
@@ -50,11 +88,11 @@ function serviceKey(draft: MeshDraft, hostname: string, namespace: string): stri
 }
 
 /** Undefined: there is no way to know where requests should go. */
-function resolutionOf({ spec }: ServiceEntry, hostname: string, input: CompileInput): Resolution | undefined {
+function resolutionOf({ spec }: ServiceEntry, hostname: string, capture: CompileInput['capture']): Resolution | undefined {
   if (spec.resolution === 'STATIC') return 'endpoints'
   if (spec.resolution === 'DNS') return 'dns'
   if (spec.resolution === 'DNS_ROUND_ROBIN') return 'logical-dns'
-  if (input.capture === 'redirect') return 'passthrough'
+  if (capture === 'redirect') return 'passthrough'
   // Without a redirect there is no original destination, only the name that the client called.
   return hostname.includes('*') ? undefined : 'logical-dns'
 }
@@ -64,7 +102,7 @@ function serviceOf(
   hostname: string,
   ports: readonly ServicePort[],
   resolution: Resolution,
-  input: CompileInput,
+  settings: MeshSettings,
 ): MeshService {
   const { spec, metadata } = entry
   return {
@@ -77,7 +115,7 @@ function serviceOf(
     isExternal: spec.location !== 'MESH_INTERNAL',
     hasShortNames: false,
     subjectAltNames: spec.subjectAltNames ?? [],
-    visibility: visibilityOf(spec.exportTo, metadata.namespace, input.settings.defaultExportTo.service),
+    visibility: visibilityOf(spec.exportTo, metadata.namespace, settings.defaultExportTo.service),
     origin: originOf(entry),
   }
 }
@@ -92,22 +130,15 @@ function portsOf({ spec }: ServiceEntry): readonly ServicePort[] {
   })
 }
 
-function addEndpoints(key: string, entry: ServiceEntry, hostname: string, resolution: Resolution, draft: MeshDraft): void {
-  const { spec, metadata } = entry
+function endpointsOf({ spec, metadata }: ServiceEntry, hostname: string, resolution: Resolution | undefined): CompiledEndpoints {
   const labels = spec.workloadSelector?.labels ?? {}
-  if (Object.keys(labels).length > 0) {
-    draft.selectors.set(key, labels)
-    return
-  }
+  if (Object.keys(labels).length > 0) return { kind: 'selected', labels }
   const isByName = resolution === 'dns' || resolution === 'logical-dns'
   const listed = (spec.endpoints ?? []).filter(({ address = '' }) => isUsable(address, isByName))
   const own: readonly WorkloadEntry[] = isByName && listed.length === 0 ? [{ address: hostname }] : listed
   // Envoy: a logical DNS cluster has exactly one name.
   const used = resolution === 'logical-dns' ? own.slice(0, 1) : own
-  draft.fixedEndpoints.set(
-    key,
-    used.map((each) => fixedEndpointOf(each, metadata)),
-  )
+  return { kind: 'listed', list: used.map((each) => fixedEndpointOf(each, metadata)) }
 }
 
 function isUsable(address: string, isByName: boolean): boolean {

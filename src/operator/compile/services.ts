@@ -3,40 +3,63 @@
 // leaves its routes out of force, and validation says so (LTN0148).
 import { type Finding, finding } from '../../api/finding.ts'
 import type { Service, ServicePort as ServicePortSpec } from '../../api/generated/service.gen.ts'
-import { serviceHostname } from '../../model/mesh-settings.ts'
+import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts'
 import type { MeshService, ServicePort } from '../../model/service.ts'
 import type { CompileInput } from './compile-input.ts'
-import { type MeshDraft, originOf } from './mesh-draft.ts'
+import { originOf, type Pass } from './mesh-draft.ts'
 import { protocolOf } from './protocol.ts'
+import { Remembered } from './remembered.ts'
 import { annotatedExportTo, visibilityOf } from './visibility.ts'
 
-export function services(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const findings: Finding[] = []
-  for (const service of input.state.objects.Service.values()) {
-    const { ports, findings: ofPorts } = portsOf(service)
-    findings.push(...ofPorts)
-    const hostname = serviceHostname(service.metadata.name, service.metadata.namespace, input.settings)
-    draft.services.set(hostname, meshServiceOf(service, hostname, ports, input))
-    if (service.spec.type === 'ExternalName') {
-      draft.aliases.set(hostname, (service.spec.externalName ?? '').toLowerCase())
-      continue
+export function services(): Pass {
+  const compiled = new Remembered(compileService)
+  return (draft, { state, settings, capture }) => {
+    const compile = compiled.round()
+    const findings: Finding[] = []
+    for (const [key, object] of state.objects.Service) {
+      const { service, selector, alias, findings: own } = compile(key, object, settings, capture)
+      draft.services.set(service.hostname, service)
+      if (selector !== undefined) draft.selectors.set(service.hostname, selector)
+      if (alias !== undefined) draft.aliases.set(service.hostname, alias)
+      findings.push(...own)
     }
-    const { selector = {} } = service.spec
-    if (Object.keys(selector).length > 0) draft.selectors.set(hostname, selector)
-    else findings.push(finding('LTN0230', service, 'spec', { service: service.metadata.name }))
+    return findings
   }
-  return findings
 }
 
-function meshServiceOf(service: Service, hostname: string, ports: readonly ServicePort[], input: CompileInput): MeshService {
+interface CompiledService {
+  readonly service: MeshService
+  /** Undefined: it selects nothing by itself. */
+  readonly selector: Readonly<Record<string, string>> | undefined
+  /** Of an ExternalName Service: the name that it stands for. */
+  readonly alias: string | undefined
+  readonly findings: readonly Finding[]
+}
+
+function compileService(object: Service, settings: MeshSettings, capture: CompileInput['capture']): CompiledService {
+  const { ports, findings } = portsOf(object)
+  const service = meshServiceOf(object, ports, settings, capture)
+  const { type, externalName = '', selector = {} } = object.spec
+  if (type === 'ExternalName') return { service, selector: undefined, alias: externalName.toLowerCase(), findings }
+  if (Object.keys(selector).length > 0) return { service, selector, alias: undefined, findings }
+  const selectsNothing = finding('LTN0230', object, 'spec', { service: object.metadata.name })
+  return { service, selector: undefined, alias: undefined, findings: [...findings, selectsNothing] }
+}
+
+function meshServiceOf(
+  service: Service,
+  ports: readonly ServicePort[],
+  settings: MeshSettings,
+  capture: CompileInput['capture'],
+): MeshService {
   const { clusterIP, clusterIPs } = service.spec
   const addresses = [...new Set([clusterIP ?? '', ...(clusterIPs ?? [])])].filter((address) => address !== '' && address !== 'None')
   // Without a redirect nobody can pick an endpoint's address by itself, so a headless service is balanced like any other.
-  const isHeadless = clusterIP === 'None' && input.capture === 'redirect'
-  const { annotations, namespace } = service.metadata
+  const isHeadless = clusterIP === 'None' && capture === 'redirect'
+  const { annotations, name, namespace } = service.metadata
   return {
-    hostname,
-    name: service.metadata.name,
+    hostname: serviceHostname(name, namespace, settings),
+    name,
     namespace,
     ports,
     addresses,
@@ -44,7 +67,7 @@ function meshServiceOf(service: Service, hostname: string, ports: readonly Servi
     isExternal: false,
     hasShortNames: true,
     subjectAltNames: [],
-    visibility: visibilityOf(annotatedExportTo(annotations), namespace, input.settings.defaultExportTo.service),
+    visibility: visibilityOf(annotatedExportTo(annotations), namespace, settings.defaultExportTo.service),
     origin: originOf(service),
   }
 }

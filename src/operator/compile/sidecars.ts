@@ -2,26 +2,31 @@
 // Invariant: what is not understood narrows nothing more than what was written.
 import { type Finding, finding } from '../../api/finding.ts'
 import type { Sidecar } from '../../api/generated/sidecar.gen.ts'
+import { keyOf } from '../../api/object-meta.ts'
 import type { HostPattern, SidecarScope } from '../../model/sidecar-scope.ts'
-import type { CompileInput } from './compile-input.ts'
-import { byAge, type MeshDraft, originOf } from './mesh-draft.ts'
+import { byAge, originOf, type Pass } from './mesh-draft.ts'
+import { Remembered } from './remembered.ts'
 
-export function sidecars(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const findings: Finding[] = []
-  const general = new Map<string, Sidecar>()
-  for (const object of [...input.state.objects.Sidecar.values()].sort(byAge)) {
-    const { namespace, name } = object.metadata
-    const scope = scopeOf(object)
-    draft.sidecars.set(`${namespace}/${name}`, scope)
-    if (scope.workloadLabels !== undefined) continue
-    const winner = general.get(namespace)
-    if (winner === undefined) general.set(namespace, object)
-    else {
-      const named = `Sidecar ${winner.metadata.namespace}/${winner.metadata.name}`
-      findings.push(finding('LTN0205', object, '', { what: `namespace '${namespace}'`, winner: named }))
+export function sidecars(): Pass {
+  const compiled = new Remembered(scopeOf)
+  return (draft, { state }) => {
+    const compile = compiled.round()
+    const findings: Finding[] = []
+    const general = new Map<string, Sidecar>()
+    for (const object of [...state.objects.Sidecar.values()].sort(byAge)) {
+      const { namespace } = object.metadata
+      const scope = compile(keyOf(object), object)
+      draft.sidecars.set(keyOf(object), scope)
+      if (scope.workloadLabels !== undefined) continue
+      const winner = general.get(namespace)
+      if (winner === undefined) general.set(namespace, object)
+      else {
+        const named = `Sidecar ${winner.metadata.namespace}/${winner.metadata.name}`
+        findings.push(finding('LTN0205', object, '', { what: `namespace '${namespace}'`, winner: named }))
+      }
     }
+    return findings
   }
-  return findings
 }
 
 function scopeOf(object: Sidecar): SidecarScope {

@@ -1,42 +1,58 @@
-// Takes from the snapshot before whatever equals the new one, down to single objects. Called at the end of compileMesh.
-// Without it every change would look like a change of everything to the caches behind it.
-import { isDeepStrictEqual } from 'node:util'
+// The draft as a snapshot: in order, and with everything that is the same taken from the snapshot before. Called at the end of compileMesh.
+// Without it every change would look like a change of everything to the caches behind it. A look at identity is enough: what a pass made of
+// the same inputs, or made anew with the same content, is the same object (remembered.ts).
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
+import type { MeshDraft } from './mesh-draft.ts'
+import { isSame } from './same.ts'
 
 /** `previous` itself when nothing changed. */
-export function keepUnchanged(previous: MeshSnapshot, next: MeshSnapshot): MeshSnapshot {
-  const kept: MeshSnapshot = {
-    settings: isDeepStrictEqual(previous.settings, next.settings) ? previous.settings : next.settings,
-    services: keepEntries(previous.services, next.services),
-    endpoints: keepEntries(previous.endpoints, next.endpoints),
-    routes: keepEntries(previous.routes, next.routes),
-    gateways: keepEntries(previous.gateways, next.gateways),
-    gatewayRoutes: keepEntries(previous.gatewayRoutes, next.gatewayRoutes),
-    policies: keepEntries(previous.policies, next.policies),
-    sidecars: keepEntries(previous.sidecars, next.sidecars),
-    workloads: keepEntries(previous.workloads, next.workloads),
+export function snapshotOf(draft: MeshDraft, settings: MeshSnapshot['settings'], previous: MeshSnapshot | undefined): MeshSnapshot {
+  const next: MeshSnapshot = {
+    settings,
+    services: sortedByKey(draft.services, previous?.services),
+    endpoints: sortedByKey(draft.endpoints, previous?.endpoints),
+    routes: sortedByKey(draft.routes, previous?.routes),
+    gateways: sortedByKey(draft.gateways, previous?.gateways),
+    gatewayRoutes: sortedByKey(draft.gatewayRoutes, previous?.gatewayRoutes),
+    policies: sortedByKey(draft.policies, previous?.policies),
+    sidecars: keepUnchanged(draft.sidecars.keys(), draft.sidecars, previous?.sidecars),
+    workloads: sortedByKey(draft.workloads, previous?.workloads),
   }
-  const same =
-    kept.settings === previous.settings &&
-    kept.services === previous.services &&
-    kept.endpoints === previous.endpoints &&
-    kept.routes === previous.routes &&
-    kept.gateways === previous.gateways &&
-    kept.gatewayRoutes === previous.gatewayRoutes &&
-    kept.policies === previous.policies &&
-    kept.sidecars === previous.sidecars &&
-    kept.workloads === previous.workloads
-  return same ? previous : kept
+  if (previous === undefined) return next
+  const isUnchanged =
+    next.settings === previous.settings &&
+    next.services === previous.services &&
+    next.endpoints === previous.endpoints &&
+    next.routes === previous.routes &&
+    next.gateways === previous.gateways &&
+    next.gatewayRoutes === previous.gatewayRoutes &&
+    next.policies === previous.policies &&
+    next.sidecars === previous.sidecars &&
+    next.workloads === previous.workloads
+  return isUnchanged ? previous : next
 }
 
-function keepEntries<V>(previous: ReadonlyMap<string, V>, next: ReadonlyMap<string, V>): ReadonlyMap<string, V> {
-  let same = previous.size === next.size
+/** Most changes bring no new name and take none away: then the order is known. */
+function sortedByKey<V>(drafted: ReadonlyMap<string, V>, previous: ReadonlyMap<string, V> | undefined): ReadonlyMap<string, V> {
+  const isOrdered = previous?.size === drafted.size && previous.keys().every((key) => drafted.has(key))
+  return keepUnchanged(isOrdered ? previous.keys() : [...drafted.keys()].sort(), drafted, previous)
+}
+
+function keepUnchanged<V>(
+  keys: Iterable<string>,
+  drafted: ReadonlyMap<string, V>,
+  previous: ReadonlyMap<string, V> | undefined,
+): ReadonlyMap<string, V> {
   const kept = new Map<string, V>()
-  for (const [key, value] of next) {
-    const before = previous.get(key)
-    const isUnchanged = before !== undefined && isDeepStrictEqual(before, value)
-    same &&= isUnchanged
-    kept.set(key, isUnchanged ? before : value)
+  const keysBefore = previous?.keys()
+  let isUnchanged = previous?.size === drafted.size
+  for (const key of keys) {
+    const value = drafted.get(key)
+    if (value === undefined) continue
+    const last = previous?.get(key)
+    const isKept = last !== undefined && isSame(last, value)
+    isUnchanged &&= isKept && keysBefore?.next().value === key
+    kept.set(key, isKept ? last : value)
   }
-  return same ? previous : kept
+  return isUnchanged && previous !== undefined ? previous : kept
 }

@@ -1,55 +1,63 @@
-// LocalWorkloads become workloads of the mesh: identity, ports with their protocols, how traffic reaches the sidecar. Second pass.
-// Invariant: until peer-authentication has run, every port is 'permissive'; nothing is generated before that.
-import type { Finding } from '../../api/finding.ts'
+// LocalWorkloads become workloads of the mesh: identity, ports with their protocols, how traffic reaches the sidecar. After selection.
+// Invariant: until peer-authentication has run, every port is 'permissive', and until readiness.ts has, nobody answers; nothing is generated
+// before that.
 import type { LocalWorkload } from '../../api/generated/local-workload.gen.ts'
 import type { WorkloadAddresses } from '../../model/address-plan.ts'
-import { hasLabels } from '../../model/destination-policy.ts'
-import { serviceHostname } from '../../model/mesh-settings.ts'
-import { isHttp, type MeshService, NO_LOCALITY, type Protocol, type ServicePort } from '../../model/service.ts'
+import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts'
+import { isHttp, localityOfLabels, type MeshService, type Protocol, type ServicePort } from '../../model/service.ts'
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
-import { type MeshDraft, originOf, sortedByKey } from './mesh-draft.ts'
+import { compareText, originOf, type Pass } from './mesh-draft.ts'
 import { protocolOfName } from './protocol.ts'
+import { Remembered } from './remembered.ts'
 
 const UNDECIDED: ServerTls = { mode: 'permissive', because: undefined }
 
-export function workloads(draft: MeshDraft, input: CompileInput): readonly Finding[] {
-  const selecting = Map.groupBy(sortedByKey(draft.selectors), ([hostname]) => draft.services.get(hostname)?.namespace)
-  for (const [key, addresses] of Object.entries(input.addresses.workloads)) {
-    const object = input.state.objects.LocalWorkload.get(addresses.workload)
-    if (object === undefined) continue
-    const { labels, namespace } = object.metadata
-    const behind = (selecting.get(namespace) ?? []).flatMap(([hostname, selector]) => {
-      const service = draft.services.get(hostname)
-      return service !== undefined && hasLabels(labels, selector) ? [service] : []
-    })
-    const capture = captureOf(addresses, draft, input)
-    draft.workloads.set(key, workloadOf(object, { key, address: addresses.address, behind, capture }, input))
+export function workloads(): Pass {
+  const compiled = new Remembered(workloadOf)
+  return (draft, { state, addresses, settings, capture }) => {
+    const compile = compiled.round()
+    for (const [key, own] of Object.entries(addresses.workloads)) {
+      const object = state.objects.LocalWorkload.get(own.workload)
+      if (object === undefined) continue
+      const behind = (draft.selectedBy.get(key) ?? []).sort(compareText).flatMap((service) => draft.services.get(service) ?? [])
+      const called = capture === 'redirect' ? NONE : own.outbound.map(({ service }) => draft.services.get(hostnameOf(service, settings)))
+      draft.workloads.set(key, compile(key, key, object, own, behind, called, capture))
+    }
+    return []
   }
-  return []
 }
 
-interface Surroundings {
-  /** `namespace/name` of the instance: a LocalWorkload with replicas has several. */
-  readonly key: string
-  readonly address: string
-  /** The services that select it. */
-  readonly behind: readonly MeshService[]
-  readonly capture: Capture
+const NONE: readonly MeshService[] = []
+
+/** @param service `namespace/name`. */
+function hostnameOf(service: string, settings: MeshSettings): string {
+  const [namespace = '', name = ''] = service.split('/')
+  return serviceHostname(name, namespace, settings)
 }
 
-function workloadOf(object: LocalWorkload, { key, address, behind, capture }: Surroundings, input: CompileInput): Workload {
+/** @param key `namespace/name` of the instance: a LocalWorkload with replicas has several.
+ *  @param behind the services that select it.
+ *  @param called what the outbound addresses are for, in their order. */
+function workloadOf(
+  key: string,
+  object: LocalWorkload,
+  addresses: WorkloadAddresses,
+  behind: readonly MeshService[],
+  called: readonly (MeshService | undefined)[],
+  capture: CompileInput['capture'],
+): Workload {
   const { labels, namespace } = object.metadata
   return {
     namespace,
     name: key.slice(namespace.length + 1),
     serviceAccount: object.spec.serviceAccount ?? 'default',
     labels,
-    address,
+    address: addresses.address,
     ports: portsOf(object, behind),
-    locality: NO_LOCALITY,
-    ready: input.ready.has(key),
-    capture,
+    locality: localityOfLabels(labels),
+    ready: false,
+    capture: capture === 'redirect' ? ISTIO_REDIRECT : boundCapture(addresses, called),
     otherPortsTls: UNDECIDED,
     denials: [],
     origin: originOf(object),
@@ -86,13 +94,10 @@ function commonProtocol(ports: readonly ServicePort[]): Protocol | undefined {
   return ports.every(({ protocol }) => isHttp(protocol)) ? 'http' : 'tcp'
 }
 
-function captureOf(addresses: WorkloadAddresses, draft: MeshDraft, input: CompileInput): Capture {
-  if (input.capture === 'redirect') return ISTIO_REDIRECT
-  const outbound = addresses.outbound.flatMap(({ service, port, listen }) => {
-    const [namespace = '', name = ''] = service.split('/')
-    const hostname = serviceHostname(name, namespace, input.settings)
-    const isKnown = draft.services.get(hostname)?.ports.some((each) => each.number === port) === true
-    return isKnown ? [{ hostname, port, listen }] : []
+function boundCapture(addresses: WorkloadAddresses, called: readonly (MeshService | undefined)[]): Capture {
+  const outbound = addresses.outbound.flatMap(({ port, listen }, index) => {
+    const service = called[index]
+    return service?.ports.some((each) => each.number === port) === true ? [{ hostname: service.hostname, port, listen }] : []
   })
   const inbound = addresses.inbound.map(({ containerPort, listen, application }) => ({ port: containerPort, listen, application }))
   const { httpProxy } = addresses
