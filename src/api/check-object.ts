@@ -16,6 +16,7 @@ import { collector, type Locate, type Report } from './report.ts'
 import { checkValue, ownProperty } from './schema/check.ts'
 import type { SchemaNode } from './schema/schema-node.ts'
 import { withoutNulls } from './schema/without-nulls.ts'
+import { isSuppressed, suppressedCodes } from './suppression.ts'
 import { checkSemantics } from './validate/semantics.ts'
 
 export interface Checked {
@@ -56,7 +57,10 @@ export function checkApiObject(value: unknown, locate: Locate, source: ObjectSou
   if (!hasErrors(findings)) checkSemantics(object, report, options)
   const refused = hasErrors(findings)
   reportNotInForce(object, info, schema, report)
-  if (!refused) return { object, findings, refused }
+  if (!refused) {
+    const suppressed = suppressedCodes(object)
+    return { object, findings: findings.filter((found) => !isSuppressed(found, suppressed)), refused }
+  }
   const denying = info.group === SECURITY_GROUP && metadata.name !== '' ? unreadable(candidate) : undefined
   return { ...(denying === undefined ? {} : { object: denying }), findings, refused }
 }

@@ -8,6 +8,10 @@ export type { ObjectRef, Position } from './object-meta.ts'
 
 export type FindingCode = keyof Catalogue
 
+export function isFindingCode(text: string): text is FindingCode {
+  return Object.hasOwn(catalogue, text)
+}
+
 export interface Finding {
   readonly code: FindingCode
   readonly severity: Severity

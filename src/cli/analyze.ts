@@ -4,10 +4,11 @@
 import { stringify } from 'yaml'
 import type { Finding } from '../api/finding.ts'
 import { readYaml } from '../api/read-yaml.ts'
+import { unsuppressed } from '../api/suppression.ts'
 import { compileRegex } from '../base/regex.ts'
 import { DEFAULT_MESH_SETTINGS } from '../model/mesh-settings.ts'
 import { analyzeMesh } from '../operator/analyze/analyze-mesh.ts'
-import { compileMesh } from '../operator/compile/compile-mesh.ts'
+import { type CompiledMesh, compileMesh } from '../operator/compile/compile-mesh.ts'
 import { emptyKubeState, type KubeState, nextKubeState } from '../operator/ingest/kube-state.ts'
 import { locateFindings } from '../operator/ingest/locate.ts'
 import { mergeSources } from '../operator/ingest/merge.ts'
@@ -84,15 +85,17 @@ export function findAll(inputs: readonly InputText[], defaultNamespace: string):
   })
   const { objects, findings } = mergeSources(files, new Map())
   const state = nextKubeState(emptyKubeState, objects)
-  const later = [...compileFindings(state), ...analyzeMesh(state, DEFAULT_MESH_SETTINGS)]
+  const compiled = compiledFrom(state)
+  // The settings that a MeshConfig among the files leaves in force.
+  const later = [...unsuppressed(compiled.findings, state.objects), ...analyzeMesh(state, compiled.snapshot.settings)]
   return [...findings, ...locateFindings(later, state, new Map(files.map((file) => [file.file, file])))]
 }
 
-function compileFindings(state: KubeState): readonly Finding[] {
+function compiledFrom(state: KubeState): CompiledMesh {
   const workloads = instancesOf([...state.objects.LocalWorkload.values()], undefined)
   const services = [...state.objects.Service.values()].map(plannedService)
   const options = { strategy: 'loopback', mesh: 1, unavailablePorts: new Set<number>(), firstUnprivilegedPort: 1024 } as const
   const { plan } = planAddresses(workloads, services, NO_ASSIGNMENTS, options)
   const ready = new Set(Object.keys(plan.workloads))
-  return compileMesh({ state, settings: DEFAULT_MESH_SETTINGS, addresses: plan, capture: 'bind', ready, compileRegex }).findings
+  return compileMesh({ state, settings: DEFAULT_MESH_SETTINGS, addresses: plan, capture: 'bind', ready, compileRegex })
 }

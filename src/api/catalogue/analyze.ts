@@ -134,4 +134,21 @@ export const analyzeCatalogue = {
     fix: "Remove the selector, or move the object into the workloads' namespace.",
     example: 'metadata: {name: default, namespace: istio-system}\nspec: {workloadSelector: {labels: {app: a}}, egress: [{hosts: ["./*"]}]}',
   },
+  LTN0317: {
+    severity: 'info',
+    title: 'Services open one port of a workload under different numbers',
+    what: 'port {port} leads to the port {target} of workloads that {service} opens as {other}',
+    why: 'Routes and policies of one service do not apply to calls through the other, although both end at the same port.',
+    fix: 'Keep one of the services, or give the workloads a port for each.',
+    example:
+      '# Service a of the same workloads: ports: [{name: http, port: 80, targetPort: 9080}]\nspec: {selector: {app: a}, ports: [{name: http, port: 81, targetPort: 9080}]}',
+  },
+  LTN0318: {
+    severity: 'warning',
+    title: 'A Telemetry without a provider',
+    what: '{problem}',
+    why: 'Nobody receives what it asks for, so the entry has no effect.',
+    fix: "Name a provider that the MeshConfig's extensionProviders define, or set its defaultProviders.",
+    example: 'spec: {accessLogging: [{providers: [{name: nowhere}]}]}',
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>

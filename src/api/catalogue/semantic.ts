@@ -117,7 +117,7 @@ export const semanticCatalogue = {
   LTN0144: {
     severity: 'warning',
     title: 'A rule that is never reached',
-    what: 'the rule is never reached, because {earlier} matches every request',
+    what: 'the rule is never reached, because {earlier} matches everything',
     why: 'Rules are tried in order and the first that matches wins.',
     fix: 'Move the more general rule to the end.',
     example:
@@ -126,10 +126,10 @@ export const semanticCatalogue = {
   LTN0145: {
     severity: 'warning',
     title: 'A match that an earlier one already covers',
-    what: 'the match is never reached, because {earlier} is the same',
+    what: 'the match is never reached, because {earlier} {how}',
     why: 'Matches are tried in order and the first wins.',
-    fix: 'Remove or change one of them.',
-    example: 'spec: {hosts: [a], http: [{match: [{uri: {prefix: /b}}, {uri: {prefix: /b}}], route: [{destination: {host: a}}]}]}',
+    fix: 'Put the narrower one first, or remove one of them.',
+    example: 'spec: {hosts: [a], http: [{match: [{uri: {prefix: /b}}, {uri: {prefix: /b/c}}], route: [{destination: {host: a}}]}]}',
   },
   LTN0146: {
     severity: 'warning',

@@ -2,6 +2,7 @@
 import { suggest } from '../../base/suggest.ts'
 import type { AnyApiObject } from '../kinds.ts'
 import type { Report } from '../report.ts'
+import { isKnownCode, SUPPRESSING_ANNOTATIONS, suppressedCodes } from '../suppression.ts'
 
 /** On objects of the mesh; those that end with a star stand for a family. Reserved ones are metadata.ts's. */
 const KNOWN: Readonly<Record<string, readonly string[] | 'any'>> = {
@@ -28,12 +29,25 @@ const WORKLOAD_KINDS: readonly string[] = ['LocalWorkload', 'WorkloadEntry', 'Wo
 
 export function checkAnnotations(object: AnyApiObject, report: Report): void {
   for (const [name, value] of Object.entries(object.metadata.annotations)) {
+    if (SUPPRESSING_ANNOTATIONS.includes(name)) checkSuppression(object, name, report)
     const [domain = ''] = name.split('/')
     if (domain !== 'istio.io' && !domain.endsWith('.istio.io')) continue
     if (domain === 'internal.istio.io') continue
     const problem = placeProblem(name, domain, object.kind)
     if (problem !== undefined) report('LTN0153', ['metadata', 'annotations', name], { annotation: name, problem }, 'key')
     else if (name === 'istio.io/dry-run') checkDryRun(object, value, report)
+  }
+}
+
+function checkSuppression(object: AnyApiObject, name: string, report: Report): void {
+  for (const code of suppressedCodes(object)) {
+    if (isKnownCode(code)) continue
+    report(
+      'LTN0153',
+      ['metadata', 'annotations', name],
+      { annotation: name, problem: `names '${code}', which is no code of a Finding` },
+      'key',
+    )
   }
 }
 

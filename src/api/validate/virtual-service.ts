@@ -7,7 +7,7 @@ import type { Report } from '../report.ts'
 import { checkExportTo, checkNoOverlap, fqdnProblem, isIpAddress, wildcardDomainProblem } from './hosts.ts'
 import { checkHttpRoute } from './http-route.ts'
 import { checkL4Match, checkRouteDestinations } from './l4-route.ts'
-import { checkReachability } from './reachability.ts'
+import { checkL4Reachability, checkReachability } from './reachability.ts'
 
 export function checkVirtualService({ spec }: VirtualService, report: Report, options: CheckOptions): void {
   const path: FieldPath = ['spec']
@@ -38,6 +38,8 @@ export function checkVirtualService({ spec }: VirtualService, report: Report, op
     checkRouteDestinations(route.route ?? [], [...at, 'route'], report)
   })
   checkReachability(http, [...path, 'http'], report)
+  checkL4Reachability(tls, [...path, 'tls'], report)
+  checkL4Reachability(tcp, [...path, 'tcp'], report)
 }
 
 /** Without hosts it is a delegate, which carries http routes for others and nothing else. */

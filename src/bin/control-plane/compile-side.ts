@@ -6,6 +6,7 @@
 import type { Finding } from '../../api/finding.ts'
 import type { AnyApiObject } from '../../api/kinds.ts'
 import { keyOf } from '../../api/object-meta.ts'
+import { unsuppressed } from '../../api/suppression.ts'
 import type { Clock } from '../../base/clock.ts'
 import { errorMessage } from '../../base/errors.ts'
 import type { RegexCompiler } from '../../base/string-matcher.ts'
@@ -53,6 +54,7 @@ export class CompileSide {
   #snapshot: MeshSnapshot | undefined
   /** Those of the last compile; undefined once they have been said. */
   #said: readonly Finding[] | undefined
+  #heard = 0
   #unsaid: readonly Finding[] | undefined
   readonly #freshIn = createFreshness()
   /** Objects have come since the last compile. */
@@ -159,7 +161,12 @@ export class CompileSide {
       ...{ addresses: this.#addresses, ready: this.#ready },
     }
     const { snapshot, findings } = this.#compiler.compile(input)
-    if (findings !== this.#said) this.#unsaid = findings
+    // An annotation that silences one changes no Finding, only who hears it.
+    if (isTouched || findings !== this.#said) {
+      const heard = unsuppressed(findings, this.#state.objects)
+      if (findings !== this.#said || heard.length !== this.#heard) this.#unsaid = heard
+      this.#heard = heard.length
+    }
     this.#said = findings
     return snapshot
   }

@@ -1,6 +1,7 @@
 // Objects against each other, for people: called by `lateen analyze` and by the control plane when Findings are shown, not on the way of
 // a change to the proxies. Invariant: pure, and bounded: no check looks at all pairs of objects.
 import type { Finding } from '../../api/finding.ts'
+import { unsuppressed } from '../../api/suppression.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { KubeState } from '../ingest/kube-state.ts'
 import { withoutPauses } from '../ingest/with-pauses.ts'
@@ -20,5 +21,5 @@ export function* analyzeSteps(state: KubeState, settings: MeshSettings): Generat
     yield 1
     for (const found of check(facts)) findings.push(found)
   }
-  return findings
+  return unsuppressed(findings, state.objects)
 }

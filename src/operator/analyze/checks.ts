@@ -10,6 +10,7 @@ import { policyPorts } from './policy-ports.ts'
 import { emptySelectors } from './selectors.ts'
 import { serviceEntryPorts, servicesOfOnePort } from './service-ports.ts'
 import { sidecarImports } from './sidecars.ts'
+import { telemetryProviders } from './telemetry-providers.ts'
 import { tokenConditions } from './token-conditions.ts'
 
 export type Check = (facts: MeshFacts) => readonly Finding[]
@@ -25,6 +26,7 @@ export const checks: readonly Check[] = [
   tokenConditions, // is there anything that checks the tokens that are asked for?
   mutualTlsContradictions, // do clients and servers agree on TLS?
   sidecarImports, // does each import find a service?
-  servicesOfOnePort, // do services agree on what a workload's port speaks?
+  servicesOfOnePort, // do services agree on what a workload's port speaks, and on its number?
   serviceEntryPorts, // can TCP ports of outside services be told apart?
+  telemetryProviders, // does somebody receive what is reported?
 ]

@@ -7,43 +7,52 @@ import { byAge } from '../compile/mesh-draft.ts'
 import { protocolOf } from '../compile/protocol.ts'
 import { type KnownWorkload, type MeshFacts, selectorOf } from './mesh-facts.ts'
 
+interface Said {
+  readonly service: Service
+  /** Undefined: nothing says it. */
+  readonly protocol: string | undefined
+  readonly port: number
+}
+
 /** The workload's side can speak one protocol only, so it falls back to reading nothing: routes and policies for HTTP do not apply there. */
 export function servicesOfOnePort(facts: MeshFacts): readonly Finding[] {
   const findings: Finding[] = []
-  const said = new Map<string, { readonly service: Service; readonly protocol: string }>()
+  const said = new Map<string, Said>()
   for (const service of [...facts.state.objects.Service.values()].sort(byAge)) {
     const selector = selectorOf(service)
     if (selector === undefined) continue
     const behind = facts.selected(selector.labels, service.metadata.namespace)
     for (const [index, port] of (service.spec.ports ?? []).entries()) {
       const protocol = protocolOf({ name: port.name ?? '', appProtocol: port.appProtocol, number: port.port })
-      if (protocol === undefined) continue
-      const clash = claim(said, behind, String(port.targetPort ?? port.port), { service, protocol })
-      if (clash === undefined) continue
-      const params = { protocol, other: clash.protocol, service: formatRef(refOf(clash.service)) }
-      findings.push(finding('LTN0310', service, `spec.ports[${index}]`, params))
+      const target = String(port.targetPort ?? port.port)
+      findings.push(...contradictions(said, behind, target, { service, protocol, port: port.port }, `spec.ports[${index}]`))
     }
   }
   return findings
 }
 
-type Said = Map<string, { readonly service: Service; readonly protocol: string }>
-
-/** The first Service that says something else of one of the workloads. */
-function claim(
-  said: Said,
+/** With the first Service that says something else of one of the workloads; a protocol that differs is said before a number. */
+function contradictions(
+  said: Map<string, Said>,
   behind: readonly KnownWorkload[],
   target: string,
-  own: { readonly service: Service; readonly protocol: string },
-): { readonly service: Service; readonly protocol: string } | undefined {
+  own: Said,
+  path: string,
+): readonly Finding[] {
+  let renumbered: Said | undefined
   for (const workload of behind) {
     const number = workload.ports?.find((port) => port.name === target || String(port.number) === target)?.number ?? target
     const key = `${workload.key} ${number}`
     const before = said.get(key)
     if (before === undefined) said.set(key, own)
-    else if (before.protocol !== own.protocol) return before
+    else if (before.protocol !== undefined && own.protocol !== undefined && before.protocol !== own.protocol) {
+      const params = { protocol: own.protocol, other: before.protocol, service: formatRef(refOf(before.service)) }
+      return [finding('LTN0310', own.service, path, params)]
+    } else if (before.service !== own.service && before.port !== own.port) renumbered ??= before
   }
-  return undefined
+  if (renumbered === undefined) return []
+  const params = { port: own.port, target, service: formatRef(refOf(renumbered.service)), other: renumbered.port }
+  return [finding('LTN0317', own.service, path, params)]
 }
 
 export function serviceEntryPorts({ state }: MeshFacts): readonly Finding[] {
@@ -57,7 +66,8 @@ export function serviceEntryPorts({ state }: MeshFacts): readonly Finding[] {
         const key = `${host.toLowerCase()} ${number}`
         const before = said.get(key)
         if (before === undefined) said.set(key, { entry, protocol: own })
-        else if (before.entry !== entry && before.protocol !== own) {
+        // Within a namespace the older has the host, and compile says so (LTN0205).
+        else if (before.entry.metadata.namespace !== entry.metadata.namespace && before.protocol !== own) {
           const params = { host, port: number, protocol: own, other: before.protocol, entry: formatRef(refOf(before.entry)) }
           findings.push(finding('LTN0311', entry, `spec.ports[${index}].protocol`, params))
           break
