@@ -13,8 +13,8 @@ import { type StockFields, stockFields } from './stock-fields.ts'
 /** Of every trafficPolicy, whatever it is for. */
 const policyBlocks: readonly string[] = [
   'loadBalancer.simple',
-  'connectionPool.tcp.maxConnections',
-  'connectionPool.tcp.connectTimeout',
+  'loadBalancer.localityLbSetting',
+  ...['maxConnections', 'connectTimeout', 'idleTimeout'].map((field) => `connectionPool.tcp.${field}`),
   ...['http1MaxPendingRequests', 'http2MaxRequests', 'maxRequestsPerConnection', 'maxRetries', 'idleTimeout'].map(
     (field) => `connectionPool.http.${field}`,
   ),
@@ -68,8 +68,6 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     ),
     'trafficPolicy.portLevelSettings[].port',
     'subsets[].trafficPolicy.portLevelSettings[].port',
-    'trafficPolicy.connectionPool.tcp.idleTimeout',
-    'trafficPolicy.portLevelSettings[].connectionPool.tcp.idleTimeout',
   ],
   ServiceEntry: [
     'hosts',

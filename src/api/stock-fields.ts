@@ -14,12 +14,43 @@ function unsetAt(...fields: readonly string[]): StockFields {
   return Object.fromEntries(fields.map((field) => [field, AS_IF_UNSET]))
 }
 
+function at(place: string, fields: StockFields): StockFields {
+  return Object.fromEntries(Object.entries(fields).map(([field, meanwhile]) => [`${place}${field}`, meanwhile]))
+}
+
+const LEAST_REQUEST = 'they choose by least requests'
+const OUTLIERS = ['consecutiveGatewayErrors', 'consecutive5xxErrors', 'splitExternalLocalOriginErrors', 'consecutiveLocalOriginFailures']
+const EJECTION = ['interval', 'baseEjectionTime', 'maxEjectionPercent', 'minHealthPercent']
+const UTILIZATION = ['errorUtilizationPenaltyPercent', 'weightExpirationPeriod', 'weightStabilizationPeriod', 'weightUpdatePeriod']
+
+/** Of every trafficPolicy, of its ports too. */
+const policyBlocks: StockFields = {
+  'loadBalancer.consistentHash': LEAST_REQUEST,
+  ...Object.fromEntries(UTILIZATION.map((field) => [`loadBalancer.backendUtilization.${field}`, LEAST_REQUEST])),
+  'loadBalancer.zoneAwareLbSetting': "they prefer the client's region, whatever the zone",
+  ...unsetAt('loadBalancer.warmup', 'loadBalancer.warmupDurationSecs'),
+  ...unsetAt('connectionPool.tcp.tcpKeepalive', 'connectionPool.tcp.maxConnectionDuration'),
+  ...unsetAt('connectionPool.http.h2UpgradePolicy', 'connectionPool.http.useClientProtocol'),
+  ...unsetAt('connectionPool.http.maxConcurrentStreams', 'connectionPool.http.http2KeepAlive'),
+  ...Object.fromEntries([...OUTLIERS, ...EJECTION].map((field) => [`outlierDetection.${field}`, 'they eject no endpoint'])),
+  'tls.caCrl': 'they accept no server, since it might be one that is revoked',
+  'tls.credentialName': 'they accept no server, since nobody tells them whom to trust',
+}
+
+/** Of a trafficPolicy as a whole. */
+const trafficPolicy: StockFields = {
+  ...policyBlocks,
+  ...at('portLevelSettings[].', policyBlocks),
+  ...unsetAt('tunnel', 'proxyProtocol', 'retryBudget.percent', 'retryBudget.minRetryConcurrency'),
+}
+
 export const stockFields: { readonly [Kind in KindName]?: StockFields } = {
   VirtualService: {
     ...unsetAt('http[].match[].statPrefix', 'http[].retries.retryRemoteLocalities'),
     ...unsetAt('http[].mirror', 'http[].mirrors', 'http[].mirrorPercentage', 'http[].mirrorPercent', 'http[].mirror_percent'),
     ...unsetAt('http[].fault', 'http[].corsPolicy'),
   },
+  DestinationRule: { ...at('trafficPolicy.', trafficPolicy), ...at('subsets[].trafficPolicy.', trafficPolicy) },
   MeshConfig: {
     ...unsetAt('h2UpgradePolicy', 'tcpKeepalive', 'defaultHttpRetryPolicy.retryRemoteLocalities'),
   },

@@ -1,7 +1,7 @@
 // How a host is called: DestinationRules of one namespace, merged. Built by compile/destination-rules.ts, chosen by xds/view (whose rule
 // counts depends on who calls), written as Envoy's clusters by xds/generate.
 import type { Origin } from './origin.ts'
-import type { TrafficPolicy } from './traffic-policy.ts'
+import { type EffectivePolicy, policyFor, type TrafficPolicy } from './traffic-policy.ts'
 import type { Visibility } from './visibility.ts'
 
 export interface DestinationPolicy {
@@ -30,4 +30,10 @@ export interface Subset {
 
 export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([key, value]) => labels[key] === value)
+}
+
+/** All that can be in force somewhere: of the whole, of its ports, of its subsets and of their ports. */
+export function effectiveBlocks({ traffic, subsets }: DestinationPolicy): readonly EffectivePolicy[] {
+  const ports = [traffic, ...subsets.map((subset) => subset.traffic)].flatMap((each) => Object.keys(each.ports).map(Number))
+  return [undefined, ...subsets].flatMap((subset) => [0, ...new Set(ports)].map((port) => policyFor(traffic, subset?.traffic, port)))
 }

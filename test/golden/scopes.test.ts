@@ -106,7 +106,7 @@ test('the exact host counts before a wildcard, and rules for some clients are fo
       simple('chosen', 'b.two.svc.cluster.local', 'ROUND_ROBIN', ', workloadSelector: {matchLabels: {app: a}}'),
   )
   const balancing = (name: string): unknown =>
-    scopeOf(snapshot, name).services.find(({ service: { name: of } }) => of === 'b')?.policy?.traffic.balancing
+    scopeOf(snapshot, name).services.find(({ service: { name: of } }) => of === 'b')?.policy?.traffic.balancing?.algorithm
 
   assert.equal(balancing('one/a'), 'round-robin')
   assert.equal(balancing('one/c'), 'random')
@@ -124,7 +124,7 @@ test('rules of one namespace for one host are merged: subsets add up, the older 
     policy?.subsets.map(({ name, origin }) => `${name} ${origin.name}`),
     ['v1 first', 'v2 second'],
   )
-  assert.equal(policy?.traffic.balancing, 'random')
+  assert.equal(policy?.traffic.balancing?.algorithm, 'random')
   assert.deepEqual(
     findings.map(({ code, object, path }) => `${code} ${object?.name} ${path}`),
     ['LTN0205 second spec.trafficPolicy', 'LTN0205 third spec.trafficPolicy', 'LTN0205 third spec.subsets[0]'],

@@ -22,7 +22,7 @@ export function staticBootstrap(
     static_resources: {
       listeners: listeners.map((listener) => replaceRds(listener, tables)),
       clusters: clusters.map((cluster) => replaceEds(cluster, assignments)),
-      secrets: secrets(identity, gatewaySecrets(listeners)),
+      secrets: secrets(identity, namedSecrets([...listeners, ...clusters])),
     },
   }
 }
@@ -48,9 +48,9 @@ function replaceEds(cluster: Json, assignments: ReadonlyMap<string, Json>): Json
   return { ...others, type: 'STATIC', load_assignment: assignment }
 }
 
-/** Names of what a gateway would be given by its Kubernetes secrets. */
-function gatewaySecrets(listeners: readonly Json[]): readonly string[] {
-  return [...new Set(JSON.stringify(listeners).match(/kubernetes:\/\/[^"]+/g) ?? [])]
+/** Names of what a proxy would be given by Kubernetes secrets. */
+function namedSecrets(resources: readonly Json[]): readonly string[] {
+  return [...new Set(JSON.stringify(resources).match(/kubernetes:\/\/[^"]+/g) ?? [])]
 }
 
 function secrets({ ca, uri }: BootstrapIdentity, named: readonly string[]): readonly Json[] {

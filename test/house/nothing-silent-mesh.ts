@@ -116,8 +116,44 @@ kind: DestinationRule
 metadata: {name: one-way, namespace: default}
 spec:
   host: internal.example.com
-  trafficPolicy: {tls: {mode: SIMPLE}}
-  subsets: [{name: a, trafficPolicy: {tls: {mode: SIMPLE}}}]
+  trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 8443}, tls: {mode: SIMPLE}}]}
+  subsets: [{name: a, trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 8443}, tls: {mode: SIMPLE}}]}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: tuned, namespace: default}
+spec:
+  host: plain.example.com
+  trafficPolicy:
+    tunnel: {targetHost: a.example.com, targetPort: 7}
+    retryBudget: {percent: 7}
+    outlierDetection: {splitExternalLocalOriginErrors: true}
+    connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 9s, timeout: 9s}}}
+    portLevelSettings: &ports
+      - port: {number: 81}
+        outlierDetection: {splitExternalLocalOriginErrors: true}
+        connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 9s, timeout: 9s}}}
+  subsets:
+    - name: a
+      trafficPolicy:
+        tunnel: {targetHost: a.example.com, targetPort: 7}
+        outlierDetection: {splitExternalLocalOriginErrors: true}
+        connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 9s, timeout: 9s}}}
+        portLevelSettings: *ports
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hashed, namespace: default}
+spec:
+  host: vms.example.com
+  trafficPolicy:
+    loadBalancer: {consistentHash: {httpCookie: {name: user, attributes: [{name: a, value: b}]}}}
+    portLevelSettings: [{port: {number: 81}, loadBalancer: {consistentHash: {httpCookie: {name: user, attributes: [{name: a, value: b}]}}}}]
+  subsets:
+    - name: a
+      trafficPolicy:
+        loadBalancer: {consistentHash: {httpCookie: {name: user, attributes: [{name: a, value: b}]}}}
+        portLevelSettings: [{port: {number: 81}, loadBalancer: {consistentHash: {httpCookie: {name: user, attributes: [{name: a, value: b}]}}}}]
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -151,7 +187,7 @@ kind: ServiceEntry
 metadata: {name: internal, namespace: default}
 spec:
   hosts: [internal.example.com]
-  ports: [{number: 443, name: http, protocol: HTTP}]
+  ports: [{number: 443, name: http, protocol: HTTP}, {number: 8443, name: http-b, protocol: HTTP}]
   location: MESH_INTERNAL
   resolution: STATIC
   endpoints: [{address: 10.9.9.8, labels: {app: internal}}]
@@ -162,17 +198,17 @@ metadata: {name: plain, namespace: default}
 spec:
   hosts: [plain.example.com]
   addresses: [10.7.7.7]
-  ports: [{number: 9000, name: tcp, protocol: TCP}, {number: 80, name: http, protocol: HTTP}]
+  ports: [{number: 9000, name: tcp, protocol: TCP}, {number: 80, name: http, protocol: HTTP}, {number: 81, name: http-b, protocol: HTTP}]
   location: MESH_INTERNAL
   resolution: STATIC
-  endpoints: [{address: 10.9.9.7, labels: {security.istio.io/tlsMode: istio}}]
+  endpoints: [{address: 10.9.9.7, labels: {security.istio.io/tlsMode: istio}}, {address: 10.9.9.6, locality: far/away}]
 ---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {name: vms, namespace: default}
 spec:
   hosts: [vms.example.com]
-  ports: [{number: 80, name: http, protocol: HTTP}]
+  ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: http-b, protocol: HTTP}]
   location: MESH_INTERNAL
   resolution: STATIC
   workloadSelector: {labels: {app: vm}}
@@ -215,7 +251,21 @@ function startedWith(...fields: readonly string[]): Readonly<Record<string, stri
   return Object.fromEntries(fields.map((field) => [`LocalWorkload ${field}`, 'the supervisor acts on it']))
 }
 
-const TEXTS: readonly string[] = ['tcp', '.', '/zz', 'zz', 'zz.example.com', '10.3.3.3', 'v2', '*', '5xx', '80', 'r/z/s', '/etc/ca.pem']
+const TEXTS: readonly string[] = [
+  'tcp',
+  'POST',
+  '.',
+  '/zz',
+  'zz',
+  'zz.example.com',
+  '10.3.3.3',
+  'v2',
+  '*',
+  '5xx',
+  '80',
+  'r/z/s',
+  '/etc/ca.pem',
+]
 const NUMBERS: readonly number[] = [1, 2, 3, 80, 302, 418, 9080]
 
 /** Values that are worth a try, by the schema's type. */

@@ -22,10 +22,11 @@ export function checkDestinationRule({ spec }: DestinationRule, report: Report):
     }
   }
   if (spec.trafficPolicy !== undefined) checkTrafficPolicy(spec.trafficPolicy, [...path, 'trafficPolicy'], report)
-  checkSubsets(spec.subsets ?? [], [...path, 'subsets'], report)
+  checkSubsets(spec, [...path, 'subsets'], report)
 }
 
-function checkSubsets(subsets: NonNullable<DestinationRule['spec']['subsets']>, path: FieldPath, report: Report): void {
+function checkSubsets({ subsets = [], trafficPolicy: ruled }: DestinationRule['spec'], path: FieldPath, report: Report): void {
+  const inherited = ruled?.outlierDetection !== undefined
   const names = new Map<string, number>()
   subsets.forEach(({ name, labels, trafficPolicy }, index) => {
     const at = [...path, index]
@@ -34,16 +35,17 @@ function checkSubsets(subsets: NonNullable<DestinationRule['spec']['subsets']>, 
     else if (first !== undefined) report('LTN0120', [...at, 'name'], { value: name, first: `[${first}]` })
     else names.set(name, index)
     checkLabels(labels, [...at, 'labels'], report)
-    if (trafficPolicy !== undefined) checkTrafficPolicy(trafficPolicy, [...at, 'trafficPolicy'], report)
+    if (trafficPolicy !== undefined) checkTrafficPolicy(trafficPolicy, [...at, 'trafficPolicy'], report, inherited)
   })
 }
 
-function checkTrafficPolicy(policy: TrafficPolicy, path: FieldPath, report: Report): void {
+/** @param inheritsOutliers a subset has its rule's outlier detection, unless it says so itself. */
+function checkTrafficPolicy(policy: TrafficPolicy, path: FieldPath, report: Report, inheritsOutliers = false): void {
   if (Object.keys(policy).length === 0) report('LTN0136', path, { what: 'a traffic policy', needed: 'at least one setting' }, 'key')
   if (policy.tunnel !== undefined && policy.proxyProtocol !== undefined) {
     report('LTN0135', [...path, 'proxyProtocol'], { first: 'proxyProtocol', second: 'tunnel' }, 'key')
   }
-  checkPolicy(policy, path, report)
+  checkPolicy(policy, path, report, inheritsOutliers)
   policy.portLevelSettings?.forEach((settings, index) => {
     const at = [...path, 'portLevelSettings', index]
     const { port, ...rest } = settings
@@ -65,9 +67,10 @@ function checkInheritance(policy: TrafficPolicy, own: object, port: number | und
   if (lost.length > 0) report('LTN0150', path, { port: port ?? 0, fields: lost.join(', ') }, 'key')
 }
 
-function checkPolicy(policy: TrafficPolicy | PortTrafficPolicy, path: FieldPath, report: Report): void {
+function checkPolicy(policy: TrafficPolicy | PortTrafficPolicy, path: FieldPath, report: Report, inheritsOutliers = false): void {
   const { loadBalancer, connectionPool, outlierDetection, tls } = policy
-  if (loadBalancer !== undefined) checkLoadBalancer(loadBalancer, outlierDetection !== undefined, [...path, 'loadBalancer'], report)
+  const hasOutliers = inheritsOutliers || outlierDetection !== undefined
+  if (loadBalancer !== undefined) checkLoadBalancer(loadBalancer, hasOutliers, [...path, 'loadBalancer'], report)
   if (connectionPool !== undefined) checkConnectionPool(connectionPool, [...path, 'connectionPool'], report)
   if (outlierDetection !== undefined) checkOutlierDetection(outlierDetection, [...path, 'outlierDetection'], report)
   if (tls !== undefined) checkClientTls(tls, [...path, 'tls'], report)

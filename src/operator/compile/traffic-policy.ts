@@ -4,21 +4,24 @@ import type {
   ClientTLSSettings,
   ConnectionPoolSettings,
   HTTPSettings,
-  LoadBalancerSettings,
   OutlierDetection as OutlierSettings,
   PortTrafficPolicy,
+  RetryBudget as RetryBudgetSettings,
   TrafficPolicy as TrafficPolicySpec,
+  TunnelSettings,
 } from '../../api/generated/destination-rule.gen.ts'
-import { parseDurationMs } from '../../base/duration.ts'
 import {
-  type Balancing,
   type ClientTls,
   type ConnectionPool,
   NO_TRAFFIC_POLICY,
   type OutlierDetection,
   type PolicyBlocks,
+  type RetryBudget,
   type TrafficPolicy,
+  type Tunnel,
 } from '../../model/traffic-policy.ts'
+import { balancingOf } from './load-balancing.ts'
+import { defined, durationOf, filled, positive, secondsOf } from './set-fields.ts'
 
 /** @param capture without a redirect there is no original destination to pass through to. */
 export function trafficPolicyOf(spec: TrafficPolicySpec | undefined, capture: 'bind' | 'redirect'): TrafficPolicy {
@@ -27,8 +30,23 @@ export function trafficPolicyOf(spec: TrafficPolicySpec | undefined, capture: 'b
     const number = each.port?.number
     return number === undefined ? [] : [[String(number), blocksOf(each, capture)] as const]
   })
-  // The first of a port wins.
-  return { ...blocksOf(spec, capture), ports: Object.fromEntries(ports.reverse()) }
+  const { tunnel, proxyProtocol, retryBudget } = spec
+  return {
+    ...blocksOf(spec, capture),
+    ...(tunnel === undefined ? {} : { tunnel: tunnelOf(tunnel) }),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol: proxyProtocol.version === 'V2' ? 'v2' : 'v1' }),
+    ...(retryBudget === undefined ? {} : { retryBudget: retryBudgetOf(retryBudget) }),
+    // The first of a port wins.
+    ports: Object.fromEntries(ports.reverse()),
+  }
+}
+
+function tunnelOf({ protocol, targetHost, targetPort }: TunnelSettings): Tunnel {
+  return { method: protocol === 'POST' ? 'POST' : 'CONNECT', host: targetHost, port: targetPort }
+}
+
+function retryBudgetOf({ percent = 20, minRetryConcurrency }: RetryBudgetSettings): RetryBudget {
+  return { percent, minimum: positive(minRetryConcurrency) ?? 3 }
 }
 
 function blocksOf(
@@ -54,6 +72,7 @@ function poolOf({ tcp = {}, http = {} }: ConnectionPoolSettings): ConnectionPool
         ? undefined
         : defined({ probes: positive(probes), timeSeconds: secondsOf(time), intervalSeconds: secondsOf(interval) }),
     tcpIdleTimeoutMs: durationOf(tcp.idleTimeout, 0),
+    maxConnectionDurationMs: durationOf(tcp.maxConnectionDuration),
     maxPendingRequests: positive(http.http1MaxPendingRequests),
     maxRequests: positive(http.http2MaxRequests),
     maxRetries: positive(http.maxRetries),
@@ -61,27 +80,20 @@ function poolOf({ tcp = {}, http = {} }: ConnectionPoolSettings): ConnectionPool
     httpIdleTimeoutMs: durationOf(http.idleTimeout),
     maxConcurrentStreams: positive(http.maxConcurrentStreams),
     httpVersion: httpVersionOf(http),
+    http2Keepalive: http2KeepaliveOf(http),
   })
+}
+
+/** Envoy needs both. */
+function http2KeepaliveOf({ http2KeepAlive }: HTTPSettings): ConnectionPool['http2Keepalive'] {
+  const intervalMs = durationOf(http2KeepAlive?.interval)
+  const timeoutMs = durationOf(http2KeepAlive?.timeout)
+  return intervalMs === undefined || timeoutMs === undefined ? undefined : { intervalMs, timeoutMs }
 }
 
 function httpVersionOf({ useClientProtocol, h2UpgradePolicy }: HTTPSettings): ConnectionPool['httpVersion'] {
   if (useClientProtocol === true) return 'client'
-  return h2UpgradePolicy === 'UPGRADE' ? 'upgrade' : undefined
-}
-
-const BALANCING: Readonly<Record<string, Balancing>> = {
-  LEAST_CONN: 'least-request',
-  LEAST_REQUEST: 'least-request',
-  ROUND_ROBIN: 'round-robin',
-  RANDOM: 'random',
-  PASSTHROUGH: 'passthrough',
-}
-
-/** Undefined: not said. A block of other settings takes the parent's place with the default. */
-function balancingOf(settings: LoadBalancerSettings | undefined, capture: 'bind' | 'redirect'): Balancing | undefined {
-  if (settings === undefined) return undefined
-  const balancing = BALANCING[settings.simple ?? ''] ?? 'least-request'
-  return balancing === 'passthrough' && capture === 'bind' ? 'least-request' : balancing
+  return h2UpgradePolicy === 'UPGRADE' ? 'upgrade' : h2UpgradePolicy === 'DO_NOT_UPGRADE' ? 'keep' : undefined
 }
 
 function outliersOf(settings: OutlierSettings): OutlierDetection {
@@ -89,7 +101,8 @@ function outliersOf(settings: OutlierSettings): OutlierDetection {
     ...defined({
       consecutive5xx: settings.consecutive5xxErrors,
       consecutiveGatewayErrors: settings.consecutiveGatewayErrors,
-      consecutiveLocalErrors: settings.consecutiveLocalOriginFailures,
+      // Without the split there is nothing to count.
+      consecutiveLocalErrors: settings.splitExternalLocalOriginErrors === true ? settings.consecutiveLocalOriginFailures : undefined,
       intervalMs: durationOf(settings.interval),
       baseEjectionMs: durationOf(settings.baseEjectionTime),
       maxEjectionPercent: positive(settings.maxEjectionPercent),
@@ -102,7 +115,7 @@ function outliersOf(settings: OutlierSettings): OutlierDetection {
 const TLS_MODES = { DISABLE: 'disable', SIMPLE: 'simple', MUTUAL: 'mutual', ISTIO_MUTUAL: 'mesh' } as const
 
 function tlsOf(settings: ClientTLSSettings, mode: keyof typeof TLS_MODES): ClientTls {
-  const { sni, subjectAltNames = [], caCertificates, clientCertificate, privateKey } = settings
+  const { sni, subjectAltNames = [], caCertificates, caCrl, clientCertificate, privateKey, credentialName } = settings
   const isMutual = mode === 'MUTUAL'
   return {
     mode: TLS_MODES[mode],
@@ -110,37 +123,11 @@ function tlsOf(settings: ClientTLSSettings, mode: keyof typeof TLS_MODES): Clien
       certificatePath: isMutual ? filled(clientCertificate) : undefined,
       keyPath: isMutual ? filled(privateKey) : undefined,
       authoritiesPath: filled(caCertificates),
+      revocationsPath: filled(caCrl),
+      secret: mode === 'SIMPLE' || isMutual ? filled(credentialName) : undefined,
       serverName: filled(sni),
     }),
     subjectAltNames,
     acceptsAnyServer: settings.insecureSkipVerify === true,
   }
-}
-
-type Defined<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> }
-
-/** Without the fields that are not set, so that equal policies are equal values. */
-function defined<T extends Readonly<Record<string, unknown>>>(fields: T): Defined<T> {
-  // fromEntries forgets the names that filter keeps.
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>
-}
-
-/** Zero is 'not set' in Istio's integers. */
-function positive(value: number | undefined): number | undefined {
-  return value === undefined || value <= 0 ? undefined : value
-}
-
-function filled(text: string | undefined): string | undefined {
-  return text === undefined || text === '' ? undefined : text
-}
-
-function durationOf(text: string | undefined, minimum = 1): number | undefined {
-  if (text === undefined) return undefined
-  const parsed = parseDurationMs(text)
-  return parsed.ok && parsed.value >= minimum ? parsed.value : undefined
-}
-
-function secondsOf(text: string | undefined): number | undefined {
-  const ms = durationOf(text)
-  return ms === undefined ? undefined : Math.max(1, Math.round(ms / 1000))
 }

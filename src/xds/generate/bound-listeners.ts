@@ -49,7 +49,7 @@ function serviceListeners({ scope, instance }: ProxyView, capture: BindCapture):
     }
     const book = new ChainBook()
     // The address that was called is the proxy's own; what the client means are the service's.
-    const chains = l4Chains(view, port, service.addresses, instance.settings).flatMap((chain) => book.filterChain(chain) ?? [])
+    const chains = l4Chains(view, port, service.addresses, scope).flatMap((chain) => book.filterChain(chain) ?? [])
     return chains.length === 0 ? [] : [outbound(listen, chains, metadata)]
   })
 }

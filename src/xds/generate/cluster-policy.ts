@@ -1,11 +1,17 @@
 // A traffic policy as fields of a cluster: limits, keep-alive, balancing, outlier detection, HTTP options. Called by outbound-clusters.ts.
 // Invariant: what our own proxy does not do is sent to stock Envoys only: it would refuse the cluster, and its users have a Finding.
-import { any } from '../../envoy/any.ts'
-import type { Cluster, OutlierDetection as EnvoyOutlierDetection, HttpProtocolOptions } from '../../envoy/generated/messages.gen.ts'
+import type {
+  CircuitBreakers_Thresholds,
+  Cluster,
+  Cluster_CommonLbConfig,
+  OutlierDetection as EnvoyOutlierDetection,
+} from '../../envoy/generated/messages.gen.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
-import { isHttp, type Protocol } from '../../model/service.ts'
-import type { ConnectionPool, OutlierDetection, PolicyBlocks } from '../../model/traffic-policy.ts'
+import type { Protocol } from '../../model/service.ts'
+import type { ConnectionPool, EffectivePolicy, OutlierDetection } from '../../model/traffic-policy.ts'
+import { balancingFields, localityFields } from './cluster-balancing.ts'
 import { common, UNLIMITED } from './cluster-parts.ts'
+import { httpFields } from './upstream-protocol.ts'
 
 export interface PolicyContext {
   readonly settings: MeshSettings
@@ -15,45 +21,52 @@ export interface PolicyContext {
   readonly isPassthrough: boolean
 }
 
-export function policyFields(blocks: PolicyBlocks, context: PolicyContext): Cluster {
-  const { pool = {}, balancing, outliers } = blocks
-  const { settings, isStock, isPassthrough } = context
+export function policyFields(policy: EffectivePolicy, context: PolicyContext): Cluster {
+  const { pool = {}, balancing, outliers } = policy
+  const { settings, isStock, isPassthrough, protocol } = context
+  const isBalanced = !isPassthrough && balancing?.algorithm !== 'passthrough'
+  const commonLbConfig: Cluster_CommonLbConfig = {
+    // Our own proxy ejects nobody, so that too few healthy endpoints are no reason to call the others.
+    healthyPanicThreshold: { value: isStock ? (outliers?.minHealthPercent ?? 0) : 0 },
+    ...(isBalanced ? localityFields(balancing, outliers !== undefined, isStock) : {}),
+  }
   return {
     ...common(settings),
+    commonLbConfig,
     ...(pool.connectTimeoutMs === undefined ? {} : { connectTimeout: pool.connectTimeoutMs }),
-    circuitBreakers: {
-      thresholds: [
-        {
-          maxConnections: pool.maxConnections ?? UNLIMITED,
-          maxPendingRequests: pool.maxPendingRequests ?? UNLIMITED,
-          maxRequests: pool.maxRequests ?? UNLIMITED,
-          maxRetries: pool.maxRetries ?? UNLIMITED,
-        },
-      ],
-    },
-    ...(pool.keepalive === undefined
-      ? {}
-      : {
-          upstreamConnectionOptions: {
-            tcpKeepalive: {
-              ...(pool.keepalive.probes === undefined ? {} : { keepaliveProbes: pool.keepalive.probes }),
-              ...(pool.keepalive.timeSeconds === undefined ? {} : { keepaliveTime: pool.keepalive.timeSeconds }),
-              ...(pool.keepalive.intervalSeconds === undefined ? {} : { keepaliveInterval: pool.keepalive.intervalSeconds }),
-            },
-          },
-        }),
-    ...(isPassthrough || balancing === 'passthrough' ? {} : { lbPolicy: BALANCERS[balancing ?? 'least-request'] }),
-    ...(outliers === undefined || !isStock ? {} : outlierFields(outliers)),
-    ...httpFields(pool, context),
+    circuitBreakers: { thresholds: [thresholds(policy, isStock)] },
+    ...(pool.keepalive === undefined ? {} : keepaliveFields(pool.keepalive)),
+    ...(isBalanced ? balancingFields(balancing, isStock) : {}),
+    ...(outliers === undefined || !isStock ? {} : { outlierDetection: outlierDetection(outliers) }),
+    ...httpFields(pool, protocol, isStock),
   }
 }
 
-const BALANCERS = { 'least-request': 'LEAST_REQUEST', 'round-robin': 'ROUND_ROBIN', random: 'RANDOM' } as const
+function thresholds({ pool = {}, retryBudget }: EffectivePolicy, isStock: boolean): CircuitBreakers_Thresholds {
+  return {
+    maxConnections: pool.maxConnections ?? UNLIMITED,
+    maxPendingRequests: pool.maxPendingRequests ?? UNLIMITED,
+    maxRequests: pool.maxRequests ?? UNLIMITED,
+    maxRetries: pool.maxRetries ?? UNLIMITED,
+    ...(retryBudget === undefined || !isStock
+      ? {}
+      : { retryBudget: { budgetPercent: { value: retryBudget.percent }, minRetryConcurrency: retryBudget.minimum } }),
+  }
+}
+
+function keepaliveFields({ probes, timeSeconds, intervalSeconds }: NonNullable<ConnectionPool['keepalive']>): Cluster {
+  const tcpKeepalive = {
+    ...(probes === undefined ? {} : { keepaliveProbes: probes }),
+    ...(timeSeconds === undefined ? {} : { keepaliveTime: timeSeconds }),
+    ...(intervalSeconds === undefined ? {} : { keepaliveInterval: intervalSeconds }),
+  }
+  return { upstreamConnectionOptions: { tcpKeepalive } }
+}
 
 /** Istio: a detector that is set is enforced always, success rates never. */
-function outlierFields(outliers: OutlierDetection): Cluster {
+function outlierDetection(outliers: OutlierDetection): EnvoyOutlierDetection {
   const { consecutive5xx, consecutiveGatewayErrors, consecutiveLocalErrors, intervalMs, baseEjectionMs, maxEjectionPercent } = outliers
-  const outlierDetection: EnvoyOutlierDetection = {
+  return {
     ...(consecutive5xx === undefined ? {} : { consecutive5xx, enforcingConsecutive5xx: consecutive5xx > 0 ? 100 : 0 }),
     ...(consecutiveGatewayErrors === undefined
       ? {}
@@ -61,7 +74,7 @@ function outlierFields(outliers: OutlierDetection): Cluster {
           consecutiveGatewayFailure: consecutiveGatewayErrors,
           enforcingConsecutiveGatewayFailure: consecutiveGatewayErrors > 0 ? 100 : 0,
         }),
-    ...(outliers.splitsLocalErrors ? { splitExternalLocalOriginErrors: true } : {}),
+    ...(outliers.splitsLocalErrors ? { splitExternalLocalOriginErrors: true, enforcingLocalOriginSuccessRate: 0 } : {}),
     ...(consecutiveLocalErrors === undefined
       ? {}
       : {
@@ -73,28 +86,4 @@ function outlierFields(outliers: OutlierDetection): Cluster {
     ...(maxEjectionPercent === undefined ? {} : { maxEjectionPercent }),
     enforcingSuccessRate: 0,
   }
-  return { outlierDetection, commonLbConfig: { healthyPanicThreshold: { value: outliers.minHealthPercent } } }
-}
-
-function httpFields(pool: ConnectionPool, { protocol, isStock }: PolicyContext): Cluster {
-  if (!isHttp(protocol)) return {}
-  // Our own proxy speaks HTTP/1.1 to destinations, and would only warn.
-  const httpVersion = isStock ? pool.httpVersion : undefined
-  const isHttp2 = protocol === 'http2' || httpVersion === 'upgrade'
-  const commonHttpProtocolOptions = {
-    ...(pool.httpIdleTimeoutMs === undefined ? {} : { idleTimeout: pool.httpIdleTimeoutMs }),
-    ...(pool.maxRequestsPerConnection === undefined ? {} : { maxRequestsPerConnection: pool.maxRequestsPerConnection }),
-  }
-  const hasCommon = Object.keys(commonHttpProtocolOptions).length > 0
-  if (!hasCommon && !isHttp2 && httpVersion !== 'client') return {}
-  const http2ProtocolOptions = isStock && pool.maxConcurrentStreams !== undefined ? { maxConcurrentStreams: pool.maxConcurrentStreams } : {}
-  const version: HttpProtocolOptions =
-    httpVersion === 'client'
-      ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions } }
-      : { explicitHttpConfig: isHttp2 ? { http2ProtocolOptions } : { httpProtocolOptions: {} } }
-  const options = any('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', {
-    ...(hasCommon ? { commonHttpProtocolOptions } : {}),
-    ...version,
-  })
-  return { typedExtensionProtocolOptions: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': options } }
 }

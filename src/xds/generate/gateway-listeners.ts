@@ -11,12 +11,12 @@ import { ADS } from './config-source.ts'
 import { endsHttps, httpsTableName } from './gateway-routes.ts'
 import { gatewayTransport } from './gateway-tls.ts'
 import { TLS_INSPECTOR } from './inbound-chains.ts'
-import { ChainBook } from './l4-chains.ts'
+import { ChainBook, forwardTo } from './l4-chains.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { clusterOf } from './route-action.ts'
 import { socketAddress } from './socket-address.ts'
-import { httpManager, routeFilters, tcpProxy, weightedTcpProxy } from './terminal-filters.ts'
+import { httpManager, routeFilters } from './terminal-filters.ts'
 
 export function gatewayListeners(view: ProxyView): readonly Resource[] {
   return (view.gateway?.listeners ?? []).flatMap((listener) => {
@@ -129,11 +129,8 @@ function isForPort(route: L4Route, port: number): boolean {
 }
 
 function forward(route: L4Route, port: number, view: ProxyView): Filter {
-  const { settings } = view.instance
-  const [first, ...others] = route.destinations
-  if (first !== undefined && others.length === 0) return tcpProxy(clusterOf(first, port), settings)
-  const clusters = route.destinations.map((each) => ({ name: clusterOf(each, port), weight: each.weight }))
-  return weightedTcpProxy(clusters[0]?.name ?? '', clusters, settings)
+  const [first] = route.destinations
+  return forwardTo(route, port, first === undefined ? '' : clusterOf(first, port), view.scope)
 }
 
 /** '*' is any name, and so asks for none. */

@@ -12,7 +12,6 @@ import type { ProxyView } from '../view/proxy-view.ts'
 import { metadataOf } from './metadata.ts'
 import { MAX_BODY_BYTES } from './outbound-routes.ts'
 import type { Resource } from './resources.ts'
-import type { CalledAs } from './route-action.ts'
 import { userRoutes } from './virtual-hosts.ts'
 
 export function gatewayRoutes(view: ProxyView): readonly Resource[] {
@@ -20,12 +19,7 @@ export function gatewayRoutes(view: ProxyView): readonly Resource[] {
     tablesOf(listener).map(({ name, servers, scheme }): Resource => {
       const message: RouteConfiguration = {
         name,
-        virtualHosts: virtualHosts(servers, {
-          port: listener.port,
-          scheme,
-          isStock: view.scope.isStock,
-          defaultRetries: view.instance.settings.defaultRetries,
-        }),
+        virtualHosts: virtualHosts(servers, listener.port, scheme, view.scope),
         validateClusters: false,
         ignorePortInHostMatching: true,
         maxDirectResponseBodySizeBytes: MAX_BODY_BYTES,
@@ -61,8 +55,12 @@ interface DraftHost {
   redirects: boolean
 }
 
-function virtualHosts(servers: readonly BoundServer[], called: CalledAs): readonly VirtualHost[] {
-  const { port } = called
+function virtualHosts(
+  servers: readonly BoundServer[],
+  port: number,
+  scheme: GatewayTable['scheme'],
+  { isStock, routedPolicies, settings }: ProxyView['scope'],
+): readonly VirtualHost[] {
   const drafts = new Map<string, DraftHost>()
   const draftFor = (host: string, origin: Origin): DraftHost => {
     const draft = drafts.get(host) ?? { routes: [], origin, redirects: false }
@@ -86,7 +84,7 @@ function virtualHosts(servers: readonly BoundServer[], called: CalledAs): readon
     return {
       name: virtualHostName(host, port),
       domains: [host],
-      routes: userRoutes(ordered, called),
+      routes: userRoutes(ordered, { port, scheme, isStock, routedPolicies, settings }),
       includeRequestAttemptCount: true,
       ...(redirects ? { requireTls: 'ALL' } : {}),
       metadata: metadataOf({ origin }),

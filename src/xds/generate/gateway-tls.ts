@@ -59,6 +59,6 @@ function validation({ authorities, subjectAltNames }: Terminating): Partial<Comm
 }
 
 /** Istio's form of a Kubernetes secret. */
-function secretName(name: string): string {
+export function secretName(name: string): string {
   return `kubernetes://${name}`
 }

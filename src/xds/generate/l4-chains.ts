@@ -6,12 +6,11 @@ import { cidrMatcher, parseCidr } from '../../base/cidr.ts'
 import type { Filter, FilterChain, FilterChainMatch } from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName } from '../../envoy/names.ts'
 import type { L4Route } from '../../model/l4-route.ts'
-import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { ServicePort } from '../../model/service.ts'
-import type { ServiceView } from '../view/proxy-view.ts'
+import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { metadataOf } from './metadata.ts'
 import { clusterOf } from './route-action.ts'
-import { tcpIdleTimeoutMs } from './tcp-idle-timeout.ts'
+import { tcpOptions } from './tcp-options.ts'
 import { tcpProxy, weightedTcpProxy } from './terminal-filters.ts'
 
 export interface L4Chain {
@@ -28,7 +27,7 @@ export function l4Chains(
   view: ServiceView,
   port: ServicePort,
   called: readonly string[] | undefined,
-  settings: MeshSettings,
+  scope: ScopeView,
 ): readonly L4Chain[] {
   const isTls = port.protocol === 'tls'
   const routes = (view.route?.l4 ?? []).filter(
@@ -41,28 +40,36 @@ export function l4Chains(
     .map((route): L4Chain => {
       const names = route.serverNames.includes('*') ? [] : route.serverNames
       const subnets = called === undefined ? route.destinationSubnets : []
-      return { serverNames: names, subnets, filter: forward(route, view, port, settings), route }
+      return { serverNames: names, subnets, filter: forward(route, view, port, scope), route }
     })
   const last = chains.findIndex(({ serverNames, subnets }) => serverNames.length + subnets.length === 0)
   if (last !== -1) return chains.slice(0, last + 1)
-  return isTls && routes.length > 0 ? chains : [...chains, straight(view, port, settings)]
+  return isTls && routes.length > 0 ? chains : [...chains, straight(view, port, scope)]
 }
 
 function isWithin(subnets: readonly string[]): (address: string) => boolean {
   return cidrMatcher(subnets.flatMap((subnet) => parseCidr(subnet) ?? []))
 }
 
-function straight(view: ServiceView, port: ServicePort, settings: MeshSettings): L4Chain {
-  const cluster = outboundClusterName(port.number, '', view.service.hostname)
-  return { serverNames: [], subnets: [], filter: tcpProxy(cluster, settings, tcpIdleTimeoutMs(view, port)), route: undefined }
+function straight({ service: { hostname } }: ServiceView, port: ServicePort, scope: ScopeView): L4Chain {
+  const options = tcpOptions({ host: hostname, port: port.number, subset: undefined }, scope)
+  const filter = tcpProxy(outboundClusterName(port.number, '', hostname), scope.settings, options)
+  return { serverNames: [], subnets: [], filter, route: undefined }
 }
 
-function forward(route: L4Route, view: ServiceView, port: ServicePort, settings: MeshSettings): Filter {
-  const idleTimeoutMs = tcpIdleTimeoutMs(view, port)
-  const [first, ...others] = route.destinations
-  if (first !== undefined && others.length === 0) return tcpProxy(clusterOf(first, port.number), settings, idleTimeoutMs)
-  const clusters = route.destinations.map((each) => ({ name: clusterOf(each, port.number), weight: each.weight }))
-  return weightedTcpProxy(outboundClusterName(port.number, '', view.service.hostname), clusters, settings, idleTimeoutMs)
+function forward(route: L4Route, view: ServiceView, port: ServicePort, scope: ScopeView): Filter {
+  return forwardTo(route, port.number, outboundClusterName(port.number, '', view.service.hostname), scope)
+}
+
+/** @param name of what several destinations are together. */
+export function forwardTo({ destinations }: L4Route, calledPort: number, name: string, scope: ScopeView): Filter {
+  const [first, ...others] = destinations
+  const isLone = others.length === 0
+  const destination = { host: first?.host ?? '', port: first?.port ?? calledPort, subset: isLone ? first?.subset : undefined }
+  const options = tcpOptions(destination, scope)
+  if (first !== undefined && isLone) return tcpProxy(clusterOf(first, calledPort), scope.settings, options)
+  const clusters = destinations.map((each) => ({ name: clusterOf(each, calledPort), weight: each.weight }))
+  return weightedTcpProxy(name, clusters, scope.settings, options)
 }
 
 /** Envoy refuses a listener in which two chains match alike: the first has it. */

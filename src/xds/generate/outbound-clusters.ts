@@ -6,12 +6,13 @@ import type { Cluster } from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName } from '../../envoy/names.ts'
 import type { Subset } from '../../model/destination-policy.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
-import type { ServicePort } from '../../model/service.ts'
-import { blocksFor, type ConnectionPool, NO_TRAFFIC_POLICY, type PolicyBlocks } from '../../model/traffic-policy.ts'
+import type { Protocol, ServicePort } from '../../model/service.ts'
+import { type ConnectionPool, type EffectivePolicy, NO_TRAFFIC_POLICY, policyFor } from '../../model/traffic-policy.ts'
+import { asksForPlace } from '../view/client-place.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { policyFields } from './cluster-policy.ts'
 import { ADS } from './config-source.ts'
-import { loadAssignment } from './endpoints.ts'
+import { loadAssignment, type Members } from './endpoints.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { statName } from './stat-name.ts'
@@ -21,38 +22,46 @@ export function outboundClusters(scope: ScopeView): readonly Resource[] {
   return scope.services.flatMap((view) => clustersOf(view, scope))
 }
 
-const madeFor = { envoy: createWeakMemo<readonly Resource[]>(), lateen: createWeakMemo<readonly Resource[]>() }
+const madeFor = createWeakMemo<Map<string, readonly Resource[]>>()
 
 /** The same objects as long as what they are made from is, so that they are encoded once. */
-function clustersOf(view: ServiceView, { settings, isStock }: ScopeView): readonly Resource[] {
-  return madeFor[isStock ? 'envoy' : 'lateen']([view, settings], () =>
+function clustersOf(view: ServiceView, scope: ScopeView): readonly Resource[] {
+  const made = madeFor([view, scope.settings], () => new Map())
+  const carriesEndpoints = view.service.resolution !== 'endpoints'
+  const place = carriesEndpoints && asksForPlace(view.policy) ? scope.place?.key : ''
+  const key = `${scope.isStock} ${scope.capture === 'gateway'} ${place}`
+  const known =
+    made.get(key) ??
     view.service.ports.flatMap((port) =>
       [undefined, ...(view.policy?.subsets ?? [])].map((subset): Resource => {
-        const message = clusterOf(view, port, subset, { settings, isStock })
+        const message = clusterOf(view, port, subset, scope)
         return { type: 'envoy.config.cluster.v3.Cluster', name: message.name, message }
       }),
-    ),
-  )
+    )
+  made.set(key, known)
+  return known
 }
 
 function clusterOf(
   view: ServiceView,
   port: ServicePort,
   subset: Subset | undefined,
-  { settings, isStock }: { readonly settings: MeshSettings; readonly isStock: boolean },
+  scope: ScopeView,
 ): Cluster & { readonly name: string } {
   const { service, policy } = view
+  const { settings, isStock } = scope
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
-  const blocks = blocksFor(policy?.traffic ?? NO_TRAFFIC_POLICY, subset?.traffic, port.number)
-  const isPassthrough = service.resolution === 'passthrough' || blocks.balancing === 'passthrough'
-  const transport: TransportContext = { view, port, subset: subset?.name ?? '', tls: blocks.tls, settings, isStock, isPassthrough }
-  const isOfPolicy = policy !== undefined && (subset !== undefined || hasBlocks(blocks) || policy.subsets.length > 0)
+  const effective = policyFor(policy?.traffic ?? NO_TRAFFIC_POLICY, subset?.traffic, port.number)
+  const { tls, proxyProtocol, balancing } = effective
+  const isPassthrough = service.resolution === 'passthrough' || balancing?.algorithm === 'passthrough'
+  const mayTakeSecrets = scope.capture === 'gateway' || policy?.clients !== undefined
+  const pool = poolWithDefaults(effective.pool, settings)
+  const of = { view, port: { ...port, protocol: spoken(port.protocol, pool, isStock) }, subset: subset?.name ?? '', settings, isStock }
+  const transport: TransportContext = { ...of, tls, proxyProtocol, isPassthrough, mayTakeSecrets }
+  const isOfPolicy = policy !== undefined && (subset !== undefined || hasBlocks(effective) || policy.subsets.length > 0)
   return {
-    ...discoveryOf(view, port, subset, name, isPassthrough, settings),
-    ...policyFields(
-      { ...blocks, pool: poolWithDefaults(blocks.pool, settings) },
-      { settings, isStock, protocol: port.protocol, isPassthrough },
-    ),
+    ...discoveryOf(name, { view, port: port.number, subset, policy: effective }, isPassthrough, scope),
+    ...policyFields({ ...effective, pool }, { settings, isStock, protocol: port.protocol, isPassthrough }),
     ...transportFields(transport),
     ...statName(settings.statNames.outbound, {
       service: service.hasShortNames ? `${service.name}.${service.namespace}` : service.hostname,
@@ -81,26 +90,24 @@ function poolWithDefaults(pool: ConnectionPool = {}, { keepalive, upgradesToHttp
   }
 }
 
-function hasBlocks(blocks: PolicyBlocks): boolean {
-  return Object.keys(blocks).length > 0
+/** To a server that is told HTTP/2, HTTP/2 must have been offered. */
+function spoken(protocol: Protocol, { httpVersion }: ConnectionPool, isStock: boolean): Protocol {
+  return isStock && protocol === 'http' && httpVersion === 'upgrade' ? 'http2' : protocol
 }
 
-function discoveryOf(
-  { service, endpoints }: ServiceView,
-  port: ServicePort,
-  subset: Subset | undefined,
-  name: string,
-  isPassthrough: boolean,
-  settings: MeshSettings,
-): Cluster {
+function hasBlocks(policy: EffectivePolicy): boolean {
+  return Object.keys(policy).length > 0
+}
+
+function discoveryOf(name: string, members: Members, isPassthrough: boolean, scope: ScopeView): Cluster {
+  const { resolution } = members.view.service
   if (isPassthrough) return { type: 'ORIGINAL_DST', lbPolicy: 'CLUSTER_PROVIDED' }
-  if (service.resolution === 'endpoints') return { type: 'EDS', edsClusterConfig: { edsConfig: ADS, serviceName: name } }
-  const members = endpoints.ports.find((each) => each.port === port.number)?.endpoints ?? []
+  if (resolution === 'endpoints') return { type: 'EDS', edsClusterConfig: { edsConfig: ADS, serviceName: name } }
   return {
-    type: service.resolution === 'dns' ? 'STRICT_DNS' : 'LOGICAL_DNS',
-    loadAssignment: loadAssignment(name, members, subset, settings),
+    type: resolution === 'dns' ? 'STRICT_DNS' : 'LOGICAL_DNS',
+    loadAssignment: loadAssignment(name, members, scope),
     dnsLookupFamily: 'V4_PREFERRED',
-    dnsRefreshRate: settings.dnsRefreshMs,
+    dnsRefreshRate: scope.settings.dnsRefreshMs,
     respectDnsTtl: true,
   }
 }

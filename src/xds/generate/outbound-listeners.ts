@@ -51,11 +51,11 @@ function addConnections(drafts: Map<string, DraftListener>, view: ServiceView, p
   const wildcard = (): DraftListener => draftAt(drafts, WILDCARD, port.number)
   for (const address of service.addresses) {
     if (!address.includes('/')) {
-      add(draftAt(drafts, address, port.number), l4Chains(view, port, [address], scope.settings))
+      add(draftAt(drafts, address, port.number), l4Chains(view, port, [address], scope))
       continue
     }
     // A range has a chain of its own, so a route for a part of it cannot be told apart: the one for everything counts.
-    const chains = l4Chains(view, port, [], scope.settings).filter(({ serverNames }) => serverNames.length === 0)
+    const chains = l4Chains(view, port, [], scope).filter(({ serverNames }) => serverNames.length === 0)
     if (parseCidr(address) !== undefined)
       add(
         wildcard(),
@@ -63,7 +63,7 @@ function addConnections(drafts: Map<string, DraftListener>, view: ServiceView, p
       )
   }
   if (service.addresses.length > 0) return
-  const chains = l4Chains(view, port, undefined, scope.settings)
+  const chains = l4Chains(view, port, undefined, scope)
   const named = port.protocol === 'tls' && isServerName(service.hostname)
   add(
     wildcard(),

@@ -4,11 +4,12 @@ import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { RouteConfiguration, VirtualHost } from '../../envoy/generated/messages.gen.ts'
 import { HTTP_PROXY_ROUTES, PASSTHROUGH_CLUSTER, routeConfigName, virtualHostResourceName } from '../../envoy/names.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
+import { objectKey } from '../view/object-key.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
 import { DomainBook, domainsOf, withPort } from './domains.ts'
 import type { Resource } from './resources.ts'
-import { foreignVirtualHost, serviceVirtualHost, type TableContext } from './virtual-hosts.ts'
+import { foreignVirtualHost, serviceVirtualHost } from './virtual-hosts.ts'
 
 /** Hosts that are no service are routed on this port only (Istio's rule for sidecars). */
 const FOREIGN_PORT = 80
@@ -101,20 +102,24 @@ const hosts = createWeakMemo<Map<string, VirtualHost>>()
 /** The same object for every table in which it has the same names, so that it is encoded once. */
 function hostOf(view: ServiceView, port: ServicePort, domains: readonly string[], scope: ScopeView): VirtualHost {
   const known = hosts([view.service, view.route ?? NONE, port, scope.settings], () => new Map())
-  const key = `${scope.isStock} ${domains.join(' ')}`
-  const made = known.get(key) ?? serviceVirtualHost(view, port, domains, contextOf(scope))
+  const key = `${scope.isStock} ${domains.join(' ')}${policiesKey(view, scope)}`
+  const made = known.get(key) ?? serviceVirtualHost(view, port, domains, scope)
   known.set(key, made)
   return made
 }
 
-function contextOf({ isStock, settings }: ScopeView): TableContext {
-  return { isStock, defaultRetries: settings.defaultRetries }
+/** Of the DestinationRules of all that the routes lead to. */
+function policiesKey({ service, route }: ServiceView, { isStock, routedPolicies }: ScopeView): string {
+  if (!isStock || routedPolicies.size === 0) return ''
+  const destinations = (route?.http ?? []).flatMap(({ action }) => (action.kind === 'forward' ? action.destinations : []))
+  const found = [service.hostname, ...destinations.map(({ host }) => host)].flatMap((host) => routedPolicies.get(host) ?? [])
+  return [...new Set(found)].map((policy) => ` ${objectKey(policy)}`).join('')
 }
 
 function foreignHosts(scope: ScopeView, book: DomainBook, domains: (host: string) => readonly string[]): readonly VirtualHost[] {
   return scope.foreignRoutes
     .filter(({ http }) => http.length > 0)
-    .map((route) => foreignVirtualHost(route, FOREIGN_PORT, book.take(route.host === '*' ? ['*'] : domains(route.host)), contextOf(scope)))
+    .map((route) => foreignVirtualHost(route, FOREIGN_PORT, book.take(route.host === '*' ? ['*'] : domains(route.host)), scope))
 }
 
 /** A virtual host all of whose names another has already could never be reached, and Envoy refuses one without names. */

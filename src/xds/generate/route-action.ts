@@ -12,20 +12,18 @@ import type {
   HttpAction,
   Mirror,
   Redirect,
-  Retries,
   WeightedDestination,
 } from '../../model/http-action.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import { type Hashing, hashPolicies } from './hash-policy.ts'
 import { type HeaderFields, headerFields } from './header-options.ts'
 import { retryPolicy } from './retry-policy.ts'
 import { stringMatcher } from './route-match.ts'
 
-export interface CalledAs {
-  /** The port that the client called. */
-  readonly port: number
+export interface CalledAs extends Hashing {
   readonly scheme: 'http' | 'https'
-  readonly isStock: boolean
-  /** Of routes that say nothing of retries. */
-  readonly defaultRetries: Retries
+  /** What holds for routes that do not say it. */
+  readonly settings: Pick<MeshSettings, 'defaultRetries'>
 }
 
 export type RoutePart = Pick<Route, 'route' | 'redirect' | 'directResponse' | 'typedPerFilterConfig'>
@@ -58,9 +56,10 @@ export function loneDestination(action: HttpAction): WeightedDestination | undef
 }
 
 function forward(action: Forward, called: CalledAs): RouteAction {
-  const retries = retryPolicy(action.retries ?? called.defaultRetries, called.isStock)
+  const retries = retryPolicy(action.retries ?? called.settings.defaultRetries, called.isStock)
   const lone = loneDestination(action)
   const authority = action.authority ?? lone?.authority
+  const hashPolicy = hashPolicies(action.destinations, called)
   return {
     ...(lone === undefined
       ? { weightedClusters: { clusters: action.destinations.map((each) => weighted(each, called)) } }
@@ -68,6 +67,7 @@ function forward(action: Forward, called: CalledAs): RouteAction {
     ...(action.timeoutMs === undefined ? NO_LIMIT : limit(action.timeoutMs, called)),
     ...(retries === undefined ? {} : { retryPolicy: retries }),
     ...pathRewrite(action),
+    ...(hashPolicy.length === 0 ? {} : { hashPolicy }),
     ...(authority === undefined ? {} : { hostRewriteLiteral: authority }),
     ...(called.isStock && action.mirrors.length > 0 ? { requestMirrorPolicies: action.mirrors.map((each) => mirror(each, called)) } : {}),
   }

@@ -3,6 +3,7 @@ import { any } from '../../envoy/any.ts'
 import type { Filter, HttpConnectionManager, HttpFilter, TcpProxy } from '../../envoy/generated/messages.gen.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { accessLogs } from './access-log.ts'
+import type { TcpOptions } from './tcp-options.ts'
 
 const ROUTER: HttpFilter = { name: 'envoy.filters.http.router', typedConfig: any('envoy.extensions.filters.http.router.v3.Router', {}) }
 
@@ -56,30 +57,25 @@ export function httpManager({ filters = [], acceptsConnect = false, isStock, ...
   }
 }
 
-export function tcpProxy(cluster: string, settings: MeshSettings, idleTimeoutMs?: number): Filter {
-  return tcpFilter({ statPrefix: cluster, cluster }, settings, idleTimeoutMs)
+export function tcpProxy(cluster: string, settings: MeshSettings, options: TcpOptions = {}): Filter {
+  return tcpFilter({ statPrefix: cluster, cluster, ...options }, settings)
 }
 
 export function weightedTcpProxy(
   statPrefix: string,
   clusters: readonly { readonly name: string; readonly weight: number }[],
   settings: MeshSettings,
-  idleTimeoutMs?: number,
+  options: TcpOptions = {},
 ): Filter {
-  return tcpFilter({ statPrefix, weightedClusters: { clusters } }, settings, idleTimeoutMs)
+  return tcpFilter({ statPrefix, weightedClusters: { clusters }, ...options }, settings)
 }
 
-function tcpFilter(
-  parts: Pick<TcpProxy, 'statPrefix' | 'cluster' | 'weightedClusters'>,
-  settings: MeshSettings,
-  idleTimeoutMs: number | undefined,
-): Filter {
+function tcpFilter(parts: TcpProxy, settings: MeshSettings): Filter {
   const logs = accessLogs(settings)
   return {
     name: 'envoy.filters.network.tcp_proxy',
     typedConfig: any('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
       ...parts,
-      ...(idleTimeoutMs === undefined ? {} : { idleTimeout: idleTimeoutMs }),
       ...(logs.length === 0 ? {} : { accessLog: logs }),
     }),
   }

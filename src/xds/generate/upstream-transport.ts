@@ -7,6 +7,7 @@ import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
 import type { ClientTls } from '../../model/traffic-policy.ts'
 import type { ServiceView } from '../view/proxy-view.ts'
+import { secretName } from './gateway-tls.ts'
 import { clientTransport, RAW_TRANSPORT, tlsParameters } from './tls.ts'
 
 export interface TransportContext {
@@ -18,9 +19,38 @@ export interface TransportContext {
   readonly settings: MeshSettings
   readonly isStock: boolean
   readonly isPassthrough: boolean
+  /** The client is a gateway, or the rule selects it. */
+  readonly mayTakeSecrets: boolean
+  readonly proxyProtocol: 'v1' | 'v2' | undefined
 }
 
 export function transportFields(context: TransportContext): Cluster {
+  const fields = plainFields(context)
+  const { proxyProtocol, isStock } = context
+  return proxyProtocol === undefined || !isStock ? fields : withProxyProtocol(fields, proxyProtocol)
+}
+
+/** The header goes out before anything else, so it is around whatever protects the connection. */
+function withProxyProtocol(fields: Cluster, version: 'v1' | 'v2'): Cluster {
+  const around = (transportSocket: TransportSocket): TransportSocket => ({
+    name: 'envoy.transport_sockets.upstream_proxy_protocol',
+    typedConfig: any('envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport', {
+      config: { version: version === 'v2' ? 'V2' : 'V1' },
+      transportSocket,
+    }),
+  })
+  const { transportSocketMatches } = fields
+  if (transportSocketMatches === undefined) return { ...fields, transportSocket: around(fields.transportSocket ?? RAW_TRANSPORT) }
+  return {
+    ...fields,
+    transportSocketMatches: transportSocketMatches.map((match) => ({
+      ...match,
+      transportSocket: around(match.transportSocket ?? RAW_TRANSPORT),
+    })),
+  }
+}
+
+function plainFields(context: TransportContext): Cluster {
   const { tls, view, settings, isPassthrough } = context
   if (tls !== undefined) return ruledTransport(tls, context)
   if (view.service.isExternal || !settings.automaticMutualTls) return {}
@@ -49,21 +79,19 @@ function meshTransport({ view, port, subset, tls, settings }: TransportContext):
 /** Where Debian and its descendants, Alpine among them, keep the authorities that the system trusts. */
 const SYSTEM_AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt'
 
-/** TLS of the outside world, with files of the proxy. */
-function ownTransport(tls: ClientTls, { view, port, settings }: TransportContext): TransportSocket {
+/** TLS of the outside world, with files of the proxy or a secret that it is given. */
+function ownTransport(tls: ClientTls, context: TransportContext): TransportSocket {
+  const { view, port, settings } = context
   const { hostname, subjectAltNames } = view.service
   // The name that the client called; a wildcard is no name.
   const serverName = tls.serverName ?? (hostname.includes('*') ? undefined : hostname)
   const said = tls.subjectAltNames.length > 0 ? tls.subjectAltNames : subjectAltNames
   const names = said.length === 0 && serverName !== undefined ? [serverName] : said
-  const { certificatePath, keyPath } = tls
   const commonTlsContext: CommonTlsContext = {
     tlsParams: tlsParameters(settings.otherTls),
     ...(isHttp(port.protocol) ? { alpnProtocols: [port.protocol === 'http2' ? 'h2' : 'http/1.1'] } : {}),
-    ...(certificatePath === undefined || keyPath === undefined
-      ? {}
-      : { tlsCertificates: [{ certificateChain: { filename: certificatePath }, privateKey: { filename: keyPath } }] }),
-    ...(tls.acceptsAnyServer ? {} : { validationContext: validation(tls.authoritiesPath, names) }),
+    ...certificateFields(tls, context),
+    ...(tls.acceptsAnyServer ? {} : authorityFields(tls, names, context)),
   }
   return {
     name: 'envoy.transport_sockets.tls',
@@ -74,16 +102,44 @@ function ownTransport(tls: ClientTls, { view, port, settings }: TransportContext
   }
 }
 
-function validation(authoritiesPath: string | undefined, names: readonly string[]): CertificateValidationContext {
+/** By name or as files; the key never passes through here. */
+function certificateFields(tls: ClientTls, context: TransportContext): CommonTlsContext {
+  const { certificatePath, keyPath, secret, mode } = tls
+  if (secret !== undefined)
+    return mode === 'mutual' && takesSecrets(context) ? { tlsCertificateSdsSecretConfigs: [{ name: secretName(secret) }] } : {}
+  if (certificatePath === undefined || keyPath === undefined) return {}
+  return { tlsCertificates: [{ certificateChain: { filename: certificatePath }, privateKey: { filename: keyPath } }] }
+}
+
+function authorityFields(tls: ClientTls, names: readonly string[], context: TransportContext): CommonTlsContext {
+  const { secret, authoritiesPath, revocationsPath } = tls
+  const { isStock, settings } = context
+  if (secret !== undefined && takesSecrets(context)) {
+    const validationContextSdsSecretConfig = { name: secretName(`${secret}-cacert`) }
+    return { combinedValidationContext: { defaultValidationContext: matchingNames(names), validationContextSdsSecretConfig } }
+  }
+  // Who cannot be told whom to trust, or who is revoked, trusts nobody: a service account has a name.
+  const isBlind = secret !== undefined || (revocationsPath !== undefined && !isStock)
   return {
-    trustedCa: { filename: authoritiesPath ?? SYSTEM_AUTHORITIES },
-    ...(names.length === 0
-      ? {}
-      : {
-          matchTypedSubjectAltNames: names.map((name) => ({
-            sanType: name.includes('://') ? ('URI' as const) : ('DNS' as const),
-            matcher: { exact: name },
-          })),
-        }),
+    validationContext: {
+      trustedCa: { filename: authoritiesPath ?? SYSTEM_AUTHORITIES },
+      ...(revocationsPath === undefined || !isStock ? {} : { crl: { filename: revocationsPath } }),
+      ...matchingNames(isBlind ? [`spiffe://${settings.trustDomain}/ns//sa/`] : names),
+    },
+  }
+}
+
+/** Gateways, and those that a rule selects; others would wait for a secret that they may not read (Istio). */
+function takesSecrets({ isStock, mayTakeSecrets }: TransportContext): boolean {
+  return isStock && mayTakeSecrets
+}
+
+function matchingNames(names: readonly string[]): CertificateValidationContext {
+  if (names.length === 0) return {}
+  return {
+    matchTypedSubjectAltNames: names.map((name) => ({
+      sanType: name.includes('://') ? ('URI' as const) : ('DNS' as const),
+      matcher: { exact: name },
+    })),
   }
 }

@@ -5,42 +5,47 @@ import type { Route, VirtualHost } from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName, virtualHostName } from '../../envoy/names.ts'
 import type { ServicePort } from '../../model/service.ts'
 import type { HttpRoute, TrafficRoute } from '../../model/traffic-route.ts'
-import type { ServiceView } from '../view/proxy-view.ts'
+import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
+import { hashPolicies } from './hash-policy.ts'
 import { headerFields } from './header-options.ts'
 import { metadataOf } from './metadata.ts'
 import { retryPolicy } from './retry-policy.ts'
 import { type CalledAs, loneDestination, NO_LIMIT, routeAction } from './route-action.ts'
 import { routeMatch } from './route-match.ts'
 
-/** What a table is made for, whatever its port. */
-export type TableContext = Pick<CalledAs, 'isStock' | 'defaultRetries'>
+type Scope = Pick<ScopeView, 'isStock' | 'routedPolicies' | 'settings'>
 
-export function serviceVirtualHost(view: ServiceView, port: ServicePort, domains: readonly string[], called: TableContext): VirtualHost {
+export function serviceVirtualHost(view: ServiceView, port: ServicePort, domains: readonly string[], scope: Scope): VirtualHost {
   const { service, route } = view
   const hasRoutes = route !== undefined && route.http.length > 0
   const origin = hasRoutes ? route.origin : service.origin
   return {
     name: virtualHostName(service.hostname, port.number),
     domains,
-    routes: hasRoutes ? userRoutes(route.http, { ...called, port: port.number, scheme: 'http' }) : [defaultRoute(view, port, called)],
+    routes: hasRoutes ? userRoutes(route.http, calledAs(port.number, scope)) : [defaultRoute(view, port, scope)],
     includeRequestAttemptCount: true,
     metadata: metadataOf({ origin, services: [service] }),
   }
 }
 
-export function foreignVirtualHost(route: TrafficRoute, port: number, domains: readonly string[], called: TableContext): VirtualHost {
+function calledAs(port: number, { isStock, routedPolicies, settings }: Scope): CalledAs {
+  return { port, scheme: 'http', isStock, routedPolicies, settings }
+}
+
+export function foreignVirtualHost(route: TrafficRoute, port: number, domains: readonly string[], scope: Scope): VirtualHost {
   return {
     name: virtualHostName(route.host, port),
     domains,
-    routes: userRoutes(route.http, { ...called, port, scheme: 'http' }),
+    routes: userRoutes(route.http, calledAs(port, scope)),
     includeRequestAttemptCount: true,
     metadata: metadataOf({ origin: route.origin }),
   }
 }
 
-function defaultRoute({ service }: ServiceView, port: ServicePort, { defaultRetries, isStock }: TableContext): Route {
-  const retries = retryPolicy(defaultRetries, isStock)
+function defaultRoute({ service }: ServiceView, port: ServicePort, scope: Scope): Route {
+  const retries = retryPolicy(scope.settings.defaultRetries, scope.isStock)
   const field = `spec.ports[${service.ports.indexOf(port)}]`
+  const hashPolicy = hashPolicies([{ host: service.hostname, port: port.number, subset: undefined }], calledAs(port.number, scope))
   return {
     name: 'default',
     match: { prefix: '/' },
@@ -48,6 +53,7 @@ function defaultRoute({ service }: ServiceView, port: ServicePort, { defaultRetr
       cluster: outboundClusterName(port.number, '', service.hostname),
       ...NO_LIMIT,
       ...(retries === undefined ? {} : { retryPolicy: retries }),
+      ...(hashPolicy.length === 0 ? {} : { hashPolicy }),
     },
     metadata: metadataOf({ origin: service.origin, field }),
   }

@@ -8,6 +8,7 @@ import type { MeshService, ServiceEndpoints } from '../../model/service.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
 import type { Workload } from '../../model/workload.ts'
 import type { ScopeKind } from './client.ts'
+import type { ClientPlace } from './client-place.ts'
 import type { GatewayView } from './gateway-view.ts'
 
 export interface ProxyView {
@@ -31,6 +32,10 @@ export interface ScopeView {
   readonly settings: MeshSettings
   /** The mesh's, or what a Sidecar says. */
   readonly outboundTraffic: MeshSettings['outboundTraffic']
+  /** Undefined: no rule asks where a client is. */
+  readonly place: ClientPlace | undefined
+  /** Policies that routes and connections must say something of, by the host that they are for. */
+  readonly routedPolicies: ReadonlyMap<string, DestinationPolicy>
   /** By hostname, sorted. */
   readonly services: readonly ServiceView[]
   /** Routes for hosts that are no service of the scope, sorted by host. */

@@ -7,8 +7,10 @@ import { choosePolicy, selectingPolicies } from './choose-policy.ts'
 import { chooseRoute, foreignRoutes, selectingRoutes } from './choose-route.ts'
 import { chooseServices, chooseSidecar } from './choose-services.ts'
 import type { Client } from './client.ts'
+import { asksForPlace, type ClientPlace, placeFor } from './client-place.ts'
 import { joinedKey, objectKey } from './object-key.ts'
 import type { ScopeKeys, ScopeView, ServiceView } from './proxy-view.ts'
+import { routedPolicies } from './routed-policies.ts'
 
 const scopes = new WeakMap<MeshSnapshot, Map<string, ScopeView>>()
 
@@ -17,18 +19,25 @@ export function scopeFor(snapshot: MeshSnapshot, client: Client): ScopeView {
   scopes.set(snapshot, known)
   const sidecar = chooseSidecar(snapshot, client)
   const { capture, isStock, discoversVirtualHosts, namespace } = client
+  const place = placeFor(snapshot, client)
   const name = [
     `${capture} ${isStock} ${discoversVirtualHosts} ${namespace}`,
     sidecar === undefined ? '' : `${sidecar.origin.namespace}/${sidecar.origin.name}`,
     selectingPolicies(snapshot, client),
     selectingRoutes(snapshot, client),
+    place?.key,
   ].join('\n')
-  const scope = known.get(name) ?? buildScope(snapshot, client, sidecar)
+  const scope = known.get(name) ?? buildScope(snapshot, client, place, sidecar)
   known.set(name, scope)
   return scope
 }
 
-function buildScope(snapshot: MeshSnapshot, client: Client, sidecar: ReturnType<typeof chooseSidecar>): ScopeView {
+function buildScope(
+  snapshot: MeshSnapshot,
+  client: Client,
+  place: ClientPlace | undefined,
+  sidecar: ReturnType<typeof chooseSidecar>,
+): ScopeView {
   const services = chooseServices(snapshot, client, sidecar).map(({ key, service }): ServiceView => {
     const endpoints = snapshot.endpoints.get(key) ?? nobody(service.hostname)
     const policy = choosePolicy(snapshot, client, service)
@@ -44,6 +53,8 @@ function buildScope(snapshot: MeshSnapshot, client: Client, sidecar: ReturnType<
     discoversVirtualHosts,
     settings,
     outboundTraffic: sidecar?.outboundTraffic ?? settings.outboundTraffic,
+    place,
+    routedPolicies: routedPolicies(services, isStock),
     services,
     foreignRoutes: foreignRoutes(snapshot, client, sidecar),
   }
@@ -60,7 +71,8 @@ function nobody(hostname: string): ServiceEndpoints {
 function keysOf(scope: Omit<ScopeView, 'keys'>): ScopeKeys {
   const { namespace, capture, isStock, discoversVirtualHosts, settings, outboundTraffic, services, foreignRoutes } = scope
   const common = `${capture} ${isStock} ${objectKey(settings)}`
-  const parts = services.map(keyPartsOf)
+  const at = scope.place?.key ?? ''
+  const parts = services.map((view) => keyPartsOf(view, at))
   return {
     clusters: joinedKey([common, ...parts.map(({ clusters }) => clusters)]),
     endpoints: joinedKey([common, ...parts.map(({ endpoints }) => endpoints)]),
@@ -83,20 +95,28 @@ interface KeyParts {
 
 const keyParts = new WeakMap<ServiceView, KeyParts>()
 
-function keyPartsOf(view: ServiceView): KeyParts {
-  const known = keyParts.get(view)
-  if (known !== undefined) return known
+function keyPartsOf(view: ServiceView, place: string): KeyParts {
+  const known = keyParts.get(view) ?? partsAnywhere(view)
+  keyParts.set(view, known)
+  if (place === '' || !asksForPlace(view.policy)) return known
+  const { clusters, endpoints, routes } = known
+  return {
+    clusters: isResolvedByDns(view.service.resolution) ? `${clusters} ${place}` : clusters,
+    endpoints: `${endpoints} ${place}`,
+    routes,
+  }
+}
+
+function partsAnywhere(view: ServiceView): KeyParts {
   const { service, endpoints, policy, route } = view
   const common = `${objectKey(service)} ${keyOf(policy)}`
   // A cluster that resolves names carries its endpoints itself.
   const own = isResolvedByDns(service.resolution) ? objectKey(endpoints) : `${endpoints.allTakeMutualTls} ${endpoints.identities.join(' ')}`
-  const made = {
+  return {
     clusters: `${common} ${own}`,
     endpoints: `${common} ${objectKey(endpoints)}`,
     routes: `${common} ${keyOf(route)}`,
   }
-  keyParts.set(view, made)
-  return made
 }
 
 function isResolvedByDns(resolution: ServiceView['service']['resolution']): boolean {

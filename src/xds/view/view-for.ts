@@ -15,11 +15,11 @@ export function viewFor(
   const workload = snapshot.workloads.get(workloadKey({ namespace: node.namespace, name: node.workload }))
   if (workload === undefined) return undefined
   const { settings } = snapshot
-  const { namespace, labels, capture } = workload
+  const { namespace, labels, capture, locality } = workload
   const isStock = node.isStock === true
   if (node.type === 'router') return gatewayView(snapshot, workload, isStock)
   const discoversVirtualHosts = node.discoversVirtualHosts === true
-  const scope = scopeFor(snapshot, { namespace, labels, capture: capture.kind, isStock, discoversVirtualHosts })
+  const scope = scopeFor(snapshot, { namespace, labels, capture: capture.kind, locality, isStock, discoversVirtualHosts })
   // Bound listeners say which services they are for.
   const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
   const key = joinedKey([String(isStock), ofScope, objectKey(settings), objectKey(workload)])
@@ -31,10 +31,11 @@ const NO_CAPTURE: Capture = { kind: 'bind', inbound: [], outbound: [], httpProxy
 /** A gateway has no application behind it and catches nobody's connections. */
 function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolean): ProxyView {
   const { settings } = snapshot
-  const { namespace, labels } = workload
-  const scope = scopeFor(snapshot, { namespace, labels, capture: 'gateway', isStock, discoversVirtualHosts: false })
+  const { namespace, labels, locality } = workload
+  const scope = scopeFor(snapshot, { namespace, labels, capture: 'gateway', locality, isStock, discoversVirtualHosts: false })
   const gateway = gatewayViewFor(snapshot, workload)
   const own: Workload = { ...workload, ports: [], capture: NO_CAPTURE }
-  const key = joinedKey(['gateway', String(isStock), objectKey(settings), objectKey(own), objectKey(gateway)])
+  const routed = [...scope.routedPolicies.values()].map(objectKey)
+  const key = joinedKey(['gateway', String(isStock), objectKey(settings), objectKey(own), objectKey(gateway), ...routed])
   return { scope, instance: { key, workload: own, settings, isStock }, gateway }
 }
