@@ -25,13 +25,11 @@ export function decodeBootstrap(
   dropped: readonly Problem[] = [],
 ): Result<StaticConfiguration> {
   const secrets = new Map((bootstrap.staticResources?.secrets ?? []).map((secret) => [secret.name ?? '', secret]))
-  const services = bootstrap.dynamicResources?.adsConfig?.grpcServices ?? []
-  const grpcClusters = new Set(services.map(({ envoyGrpc }) => envoyGrpc?.clusterName ?? ''))
-  const full: DecodeSettings = { ...settings, secrets, grpcClusters }
+  const full: DecodeSettings = { ...settings, secrets }
   const listeners = received(bootstrap.staticResources?.listeners, 'static_resources.listeners', dropped)
   const clusters = received(bootstrap.staticResources?.clusters, 'static_resources.clusters', dropped)
   const resources: Resources = { listeners: listeners.byName, clusters: clusters.byName, routes: new Map(), endpoints: new Map() }
-  const { config, rejected, warnings } = new Assembler({ ...full, refusesHttp2: true }).assemble(resources)
+  const { config, rejected, warnings } = new Assembler(full).assemble(resources)
   const outside = new DecodeContext(
     full,
     dropped.filter(({ path }) => !/^static_resources\.(?:listeners|clusters)\[/.test(path)),

@@ -2,7 +2,8 @@
 import { unpack } from '../../envoy/any.ts'
 import type * as envoy from '../../envoy/generated/messages.gen.ts'
 import type { DecodeContext } from './decode-context.ts'
-import type { Cluster } from './proxy-config.ts'
+import { decodeHttp2 } from './decode-http2.ts'
+import type { Cluster, Http2Options } from './proxy-config.ts'
 
 interface Balancer {
   readonly kind: Cluster['balancer']
@@ -48,11 +49,13 @@ function fromPolicy(policy: envoy.LoadBalancingPolicy, at: string, context: Deco
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
-export function decodeUpstreamProtocol(
-  message: envoy.Cluster,
-  at: string,
-  context: DecodeContext,
-): { readonly protocol: Cluster['upstreamProtocol']; readonly common: envoy.CoreHttpProtocolOptions | undefined } {
+export interface UpstreamProtocol {
+  readonly protocol: Cluster['upstreamProtocol']
+  readonly common: envoy.CoreHttpProtocolOptions | undefined
+  readonly http2: Http2Options | undefined
+}
+
+export function decodeUpstreamProtocol(message: envoy.Cluster, at: string, context: DecodeContext): UpstreamProtocol {
   for (const [name, config] of Object.entries(message.typedExtensionProtocolOptions ?? {})) {
     const options = unpack(config, HTTP_OPTIONS)
     if (options === undefined) {
@@ -60,13 +63,15 @@ export function decodeUpstreamProtocol(
       continue
     }
     const common = options.commonHttpProtocolOptions
-    if (options.useDownstreamProtocolConfig !== undefined) return { protocol: 'downstream', common }
-    if (options.explicitHttpConfig?.http2ProtocolOptions !== undefined) return { protocol: 'http2', common }
-    // auto_config picks by ALPN; without a way to offer both, HTTP/1.1 is what every server of such a cluster speaks.
-    return { protocol: 'http1', common }
+    const { useDownstreamProtocolConfig: downstream, explicitHttpConfig: explicit, autoConfig: auto } = options
+    if (downstream !== undefined) return { protocol: 'downstream', common, http2: decodeHttp2(downstream.http2ProtocolOptions) }
+    if (auto !== undefined) return { protocol: 'auto', common, http2: decodeHttp2(auto.http2ProtocolOptions) }
+    const http2 = explicit?.http2ProtocolOptions
+    return { protocol: http2 === undefined ? 'http1' : 'http2', common, http2: decodeHttp2(http2) }
   }
   return {
     protocol: message.http2ProtocolOptions === undefined ? 'http1' : 'http2',
     common: message.commonHttpProtocolOptions,
+    http2: decodeHttp2(message.http2ProtocolOptions),
   }
 }

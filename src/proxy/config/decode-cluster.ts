@@ -23,14 +23,7 @@ const DISCOVERY = {
   ORIGINAL_DST: 'original-destination',
 } as const
 
-const HTTP2_NOT_SPOKEN = 'asks for HTTP/2, and requests are sent to it with HTTP/1.1: a server that speaks only HTTP/2 will not answer'
-
 const HOUR_MS = 3_600_000
-
-function reportHttp2(context: DecodeContext, path: string, message: string): void {
-  if (context.settings.refusesHttp2 === true) context.unsupported(path, message)
-  else context.warnings.push({ path, message })
-}
 
 export function decodeCluster(message: envoy.Cluster, at: string, context: DecodeContext): DecodedCluster | undefined {
   const name = message.name ?? ''
@@ -41,9 +34,7 @@ export function decodeCluster(message: envoy.Cluster, at: string, context: Decod
     localityWeighted: message.commonLbConfig?.localityWeightedLbConfig !== undefined,
   }
   const balancer = decodeBalancer(message, discovery, at, context)
-  const { protocol, common } = decodeUpstreamProtocol(message, at, context)
-  if (protocol === 'http2' && context.settings.grpcClusters?.has(name) !== true)
-    reportHttp2(context, `${at}http2_protocol_options`, `cluster '${name}' ${HTTP2_NOT_SPOKEN}`)
+  const { protocol, common, http2 } = decodeUpstreamProtocol(message, at, context)
   const transport = decodeUpstreamTransport(message.transportSocket, `${at}transport_socket`, context)
   const transportMatches = decodeTransportMatches(message, at, context)
   const endpoints = discovery === 'eds' ? [] : decodeEndpoints(message.loadAssignment, endpointRules, `${at}load_assignment.`, context)
@@ -60,6 +51,7 @@ export function decodeCluster(message: envoy.Cluster, at: string, context: Decod
     choiceCount: balancer.choiceCount,
     circuitBreaker: decodeCircuitBreaker(message.circuitBreakers),
     upstreamProtocol: protocol,
+    http2,
     maxRequestsPerConnection: positive(common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection),
     idleTimeoutMs: common?.idleTimeout ?? HOUR_MS,
     tls: transport.tls,

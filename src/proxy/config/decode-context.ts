@@ -20,10 +20,6 @@ export interface DecodeSettings {
   readonly allowUnsupported: boolean
   /** Secrets of a bootstrap, by name: a reference to one is replaced by its content. */
   readonly secrets?: ReadonlyMap<string, Secret> | undefined
-  /** Clusters of the control plane: spoken to by the proxy's own HTTP/2 codec. */
-  readonly grpcClusters?: ReadonlySet<string> | undefined
-  /** A file is refused for what it asks in vain; a control plane is only told, because a rejected cluster would cut off a destination. */
-  readonly refusesHttp2?: boolean | undefined
 }
 
 export class DecodeContext {

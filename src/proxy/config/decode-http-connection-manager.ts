@@ -5,6 +5,7 @@ import type * as envoy from '../../envoy/generated/messages.gen.ts'
 import type { AuthorizationRules } from '../decide/authorize.ts'
 import { decodeAccessLogs } from './decode-access-log.ts'
 import type { DecodeContext } from './decode-context.ts'
+import { decodeHttp2 } from './decode-http2.ts'
 import { decodeRules, invalid } from './decode-rbac.ts'
 import { decodeRouteTable } from './decode-route.ts'
 import type { HttpConnectionManager, RouteTable } from './proxy-config.ts'
@@ -62,10 +63,14 @@ export function decodeHttpConnectionManager(
       httpRules,
       acceptHttp10: message.httpProtocolOptions?.acceptHttp10 === true,
       via: message.via === '' ? undefined : message.via,
+      codec: CODECS[message.codecType ?? 'AUTO'],
+      http2: decodeHttp2(message.http2ProtocolOptions),
+      maxConnectionDurationMs: noneIfZero(common?.maxConnectionDuration),
     },
   }
 }
 
+const CODECS = { AUTO: 'auto', HTTP1: 'http1', HTTP2: 'http2', HTTP3: 'auto' } as const
 const SERVER_HEADER = { OVERWRITE: 'overwrite', APPEND_IF_ABSENT: 'append-if-absent', PASS_THROUGH: 'pass-through' } as const
 
 /** Envoy's own default is to keep them. */

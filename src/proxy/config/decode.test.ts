@@ -103,20 +103,18 @@ test('a balancer that is not in force is refused', () => {
   assert.match(problemsOf(bootstrap([listener()], [cluster({ lb_policy: 'RING_HASH' })])).join(), /lb_policy: RING_HASH/)
 })
 
-test('a cluster for HTTP/2 is refused by name in a file, unless it is the control plane, whose language is spoken', () => {
-  const http2 = cluster({ http2_protocol_options: {} })
-  assert.match(
-    problemsOf(bootstrap([listener()], [http2])).join(),
-    /clusters\[0\]\.http2_protocol_options: cluster 'reviews' asks for HTTP\/2/,
-  )
-  const warned = decode(bootstrap([listener()], [http2]), true).warnings
-  assert.deepEqual(
-    warned.map(({ path }) => path.replace(/^.*\./, '')),
-    ['http2_protocol_options'],
-  )
-  assert.match(warned[0]?.message ?? '', /^cluster 'reviews' asks for HTTP\/2/)
-  const ads = { api_type: 'DELTA_GRPC', grpc_services: [{ envoy_grpc: { cluster_name: 'reviews' } }] }
-  assert.deepEqual(decode({ ...bootstrap([listener()], [http2]), dynamic_resources: { ads_config: ads } }).warnings, [])
+test('a cluster says which HTTP it speaks, in the old way or the new one', () => {
+  const name = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+  const typed = (options: object): object => ({
+    typed_extension_protocol_options: { [name]: { '@type': `type.googleapis.com/${name}`, ...options } },
+  })
+  const protocolOf = (fields: object): string | undefined =>
+    decode(bootstrap([listener()], [cluster(fields)])).config.clusters.get('reviews')?.upstreamProtocol
+  assert.equal(protocolOf({}), 'http1')
+  assert.equal(protocolOf({ http2_protocol_options: {} }), 'http2')
+  assert.equal(protocolOf(typed({ explicit_http_config: { http2_protocol_options: {} } })), 'http2')
+  assert.equal(protocolOf(typed({ auto_config: {} })), 'auto')
+  assert.equal(protocolOf(typed({ use_downstream_protocol_config: {} })), 'downstream')
 })
 
 test('virtual hosts are sorted into exact, suffix, prefix and default', () => {

@@ -110,6 +110,30 @@ export interface HttpConnectionManager {
   /** False refuses HTTP/1.0 with 426 (Envoy: http_protocol_options.accept_http_10). */
   readonly acceptHttp10: boolean
   readonly via: string | undefined
+  /** Envoy: codec_type; undefined: 'auto', by ALPN or by what the client begins with. */
+  readonly codec?: 'auto' | 'http1' | 'http2'
+  /** Beyond it a connection is drained (Envoy: max_connection_duration); undefined: none. */
+  readonly maxConnectionDurationMs?: number | undefined
+  readonly http2?: Http2Options | undefined
+}
+
+/** What is undefined has our own default (http2/defaults.ts). */
+export interface Http2Options {
+  readonly maxConcurrentStreams: number | undefined
+  readonly streamWindow: number | undefined
+  readonly connectionWindow: number | undefined
+  /** PING after so long, and how long its answer may take. */
+  readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
+  readonly limits?: Http2Limits | undefined
+}
+
+/** Against peers that make work without asking for anything (Envoy's names: max_outbound_frames and following). */
+export interface Http2Limits {
+  readonly outboundFrames: number | undefined
+  readonly outboundControlFrames: number | undefined
+  readonly emptyFrames: number | undefined
+  readonly priorityFramesPerStream: number | undefined
+  readonly windowUpdatesPerDataFrame: number | undefined
 }
 
 /** x-forwarded-client-cert (Envoy: forward_client_cert_details and set_current_client_cert_details). */
@@ -286,7 +310,9 @@ export interface Cluster {
   /** Power of N choices for least request. */
   readonly choiceCount: number
   readonly circuitBreaker: CircuitBreaker
-  readonly upstreamProtocol: 'http1' | 'http2' | 'downstream'
+  /** 'auto': what the endpoint chooses by ALPN. 'downstream': what the client speaks. */
+  readonly upstreamProtocol: 'http1' | 'http2' | 'auto' | 'downstream'
+  readonly http2?: Http2Options | undefined
   readonly maxRequestsPerConnection: number | undefined
   readonly idleTimeoutMs: number
   readonly tls: UpstreamTls | undefined

@@ -15,6 +15,7 @@ import type { MessageBody } from '../http1/message-body.ts'
 import { parseRequestHead } from '../http1/parse-head.ts'
 import { writeMessage } from '../http1/write-message.ts'
 import { withoutContent, writeChunked } from '../http1/write-open-body.ts'
+import { CLIENT_PREFACE } from '../http2/frames.ts'
 import type { FailureKind } from '../rescue.ts'
 import { joinSockets, type Tunnel, type TunnelResult } from '../sockets/tunnel.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
@@ -44,13 +45,23 @@ export class DownstreamConnection implements ExchangeHost {
   readonly destination: DownstreamPeer['destination']
   readonly canTunnel = true
   mustClose = false
+  /** Takes the connection over when its first octets are HTTP/2's preface; undefined once they are not. */
+  handOver: ((first: Buffer) => void) | undefined
 
   readonly #socket: Socket
   #binding: HttpBinding
   readonly #peer: DownstreamPeer
   readonly #head = new MessageHead()
   readonly #reader: HeadReader
-  readonly #onClosed: (connection: DownstreamConnection) => void
+  readonly #onClosed: () => void
+  readonly #listeners = {
+    data: (chunk: Buffer): void => this.#onData(chunk),
+    end: (): void => this.#onEnd(),
+    drain: (): void => this.#onDrain(),
+    error: noteNothing,
+    close: (): void => this.#onClose(),
+  }
+  #prefacePart: Buffer | undefined
   #exchange: Exchange | undefined
   #held: Buffer | undefined
   #tunnel: Tunnel | undefined
@@ -69,13 +80,7 @@ export class DownstreamConnection implements ExchangeHost {
   #idleDeadline: Deadline | undefined
   #requestDeadline: Deadline | undefined
 
-  constructor(
-    socket: Socket,
-    services: HttpServices,
-    binding: HttpBinding,
-    peer: DownstreamPeer,
-    onClosed: (connection: DownstreamConnection) => void,
-  ) {
+  constructor(socket: Socket, services: HttpServices, binding: HttpBinding, peer: DownstreamPeer, onClosed: () => void) {
     this.#socket = socket
     this.services = services
     this.#binding = binding
@@ -86,16 +91,22 @@ export class DownstreamConnection implements ExchangeHost {
     this.#reader = new HeadReader(binding.manager.maxRequestHeadersBytes)
     this.#onClosed = onClosed
     this.#lastMoveMs = services.clock.monotonicMs()
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('end', () => this.#onEnd())
-    socket.on('drain', () => this.#onDrain())
-    socket.on('error', noteNothing)
-    socket.on('close', () => this.#onClose())
+    socket.on('data', this.#listeners.data)
+    socket.on('end', this.#listeners.end)
+    socket.on('drain', this.#listeners.drain)
+    socket.on('error', this.#listeners.error)
+    socket.on('close', this.#listeners.close)
     this.#watchIdle()
   }
 
   get isIdle(): boolean {
-    return this.#exchange === undefined && this.#tunnel === undefined && !this.#reader.started && this.#held === undefined
+    return (
+      this.#exchange === undefined &&
+      this.#tunnel === undefined &&
+      !this.#reader.started &&
+      this.#held === undefined &&
+      this.#prefacePart === undefined
+    )
   }
 
   /** Nothing is under way, nor has anything been since `quietSinceMs`: the connection ends. */
@@ -224,7 +235,24 @@ export class DownstreamConnection implements ExchangeHost {
       this.#held = Buffer.concat([this.#held, chunk])
       return
     }
-    this.#consume(chunk)
+    if (this.handOver === undefined) this.#consume(chunk)
+    else this.#recognize(chunk, this.handOver)
+  }
+
+  /** The first octets: the preface, a beginning of it (of which the rest is awaited), or HTTP/1.1. */
+  #recognize(chunk: Buffer, handOver: (first: Buffer) => void): void {
+    const bytes = this.#prefacePart === undefined ? chunk : Buffer.concat([this.#prefacePart, chunk])
+    const length = Math.min(bytes.length, CLIENT_PREFACE.length)
+    const matches = CLIENT_PREFACE.compare(bytes, 0, length, 0, length) === 0
+    if (matches && length < CLIENT_PREFACE.length) {
+      this.#prefacePart = bytes
+      return
+    }
+    this.handOver = this.#prefacePart = undefined
+    if (!matches) return this.#consume(bytes)
+    this.#clearDeadlines()
+    for (const event of ['data', 'end', 'drain', 'error', 'close'] as const) this.#socket.removeListener(event, this.#listeners[event])
+    handOver(bytes)
   }
 
   #consume(chunk: Buffer): void {
@@ -348,7 +376,7 @@ export class DownstreamConnection implements ExchangeHost {
     this.#clearDeadlines()
     // A tunnel counts and ends its exchange itself, when both sides are done.
     if (this.#tunnel === undefined) this.#exchange?.onClientGone('downstream-closed')
-    this.#onClosed(this)
+    this.#onClosed()
   }
 
   #endGracefully(): void {

@@ -8,6 +8,7 @@ import type { BodyOutput } from '../http1/body-reader.ts'
 import type { FailureKind } from '../rescue.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
 import type { ClusterRuntime, EndpointRuntime } from '../upstream/cluster-runtime.ts'
+import type { ConnectionPool } from '../upstream/connection-pool.ts'
 import type { UpstreamStream, UpstreamUser } from '../upstream/upstream-stream.ts'
 import { AttemptLoad } from './attempt-load.ts'
 import { ExchangeDeadlines } from './exchange-deadlines.ts'
@@ -57,7 +58,7 @@ export class Forwarding implements UpstreamUser {
   readonly #deadlines: ExchangeDeadlines
   #tried: Set<EndpointRuntime> | undefined
   #upstream: UpstreamStream | undefined
-  #waiting = false
+  #waitsIn: ConnectionPool | undefined
   #sentMs = 0
   #responseHead = ''
 
@@ -101,7 +102,7 @@ export class Forwarding implements UpstreamUser {
   /** Gives the upstream up in the middle of its work. */
   letGo(): void {
     const upstream = this.#upstream
-    if (this.#waiting) this.#load.endpoint?.pool.cancel(this)
+    this.#waitsIn?.cancel(this)
     this.#endAttempt()
     upstream?.abandon()
   }
@@ -122,11 +123,12 @@ export class Forwarding implements UpstreamUser {
     const endpoint = this.#pick(cluster)
     if (endpoint === undefined) return this.#exchange.fail('no-healthy-upstream')
     outcome.endpoint = endpoint.config
-    const acquired = endpoint.pool.acquire(this)
+    const pool = this.#host.protocol === 'HTTP/2' ? endpoint.http2Pool : endpoint.pool
+    const acquired = pool.acquire(this)
     if (acquired === 'overflow') return this.#exchange.fail('overflow')
     this.#load.carry(endpoint)
     if (acquired === 'waiting') {
-      this.#waiting = true
+      this.#waitsIn = pool
       if (!this.#host.body.done) this.#host.pauseReading()
       return
     }
@@ -142,7 +144,7 @@ export class Forwarding implements UpstreamUser {
   }
 
   onConnection(stream: UpstreamStream): void {
-    this.#waiting = false
+    this.#waitsIn = undefined
     this.#sendRequest(stream, undefined)
   }
 
@@ -260,7 +262,7 @@ export class Forwarding implements UpstreamUser {
   #endAttempt(): void {
     this.#deadlines.endAttempt()
     this.#upstream = undefined
-    this.#waiting = false
+    this.#waitsIn = undefined
     this.#load.end()
   }
 

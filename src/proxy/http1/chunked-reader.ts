@@ -213,7 +213,7 @@ export class ChunkedReader {
 }
 
 /** RFC 9110 6.5.1: nothing that frames, routes, authenticates or modifies the request. The fields that we know are refused by kind. */
-const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
+export const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   'authorization',
   'cache-control',
   'content-encoding',

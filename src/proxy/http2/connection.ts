@@ -30,8 +30,8 @@ export interface ConnectionEvents {
   headers(streamId: number, fields: FieldList, kind: 'head' | 'interim' | 'trailers', endStream: boolean): void
   /** The bytes are a view: copy what outlives the call. Call `consumed` when done with them. */
   data(streamId: number, bytes: Buffer, endStream: boolean): void
-  /** The stream ended early, by the peer's RST_STREAM or by its violation. */
-  reset(streamId: number, code: number, reason: string): void
+  /** The stream ended early, by the peer's RST_STREAM or by its violation, or with the whole connection. */
+  reset(streamId: number, code: number, reason: string, by: 'peer' | 'violation' | 'connection'): void
   /** All that was queued on the stream has been given to the output. */
   drained(streamId: number): void
   /** The peer will process nothing above `lastStreamId`; those streams were provably not processed and have been reset as REFUSED_STREAM. */
@@ -65,6 +65,8 @@ export class Http2Connection {
   #highestPeerStream = 0
   #nextLocalStream: number
   #goawayLast = MAX_STREAM_ID
+  /** Of the peer's streams, by our own GOAWAY. */
+  #lastAccepted = MAX_STREAM_ID
   #unsentReplies = 0
   #emptyData = 0
   #failed = false
@@ -80,6 +82,7 @@ export class Http2Connection {
       output: () => events.output(),
       drained: (streamId) => events.drained(streamId),
       closed: (stream) => this.#forget(stream, 'ended'),
+      sent: (stream) => this.reset(stream.id, ErrorCode.NO_ERROR),
     })
     this.#send.preface(options)
   }
@@ -92,6 +95,16 @@ export class Http2Connection {
     return this.#failed
   }
 
+  /** A part of a frame or of a header block waits for the rest: what was given to `receive` last is still needed. */
+  get holdsInput(): boolean {
+    return this.#reader.holds || this.#block !== undefined
+  }
+
+  /** Something of the stream waits for the peer's windows. */
+  hasQueued(streamId: number): boolean {
+    return this.#streams.get(streamId)?.hasQueued === true
+  }
+
   /** Whether another stream may be opened now (client): the peer's limit, no GOAWAY, ids left. */
   get canOpen(): boolean {
     const room = this.#streams.size < this.#peerSettings.maxConcurrentStreams && this.#nextLocalStream < MAX_STREAM_ID
@@ -102,6 +115,11 @@ export class Http2Connection {
   takeOutput(): Buffer | undefined {
     this.#unsentReplies = 0
     return this.#send.take()
+  }
+
+  /** What `takeOutput` returned is written through: its memory may be used again. */
+  giveBack(taken: Buffer): void {
+    this.#send.giveBack(taken)
   }
 
   // ------------------------------------------------------------------------------------------------------------------ sending
@@ -144,6 +162,14 @@ export class Http2Connection {
     this.#send.reset(streamId, code)
   }
 
+  /** All of the answer has been queued and no more of the request is wanted: the stream ends once the answer is out (RFC 9113 8.1). */
+  finish(streamId: number): void {
+    const stream = this.#streams.get(streamId)
+    if (stream === undefined) return
+    if (stream.canSend) stream.resetsWhenSent = true
+    else this.reset(streamId, ErrorCode.NO_ERROR)
+  }
+
   /** The receiver is done with `bytes` of a stream: the peer may send as many more. */
   consumed(streamId: number, bytes: number): void {
     const stream = this.#streams.get(streamId)
@@ -156,8 +182,14 @@ export class Http2Connection {
     this.#send.ping(payload, false)
   }
 
+  /** First of two (RFC 9113 6.8): tells the client to open no more, while those that are on their way are still taken. */
+  announceShutdown(): void {
+    this.#send.goaway(MAX_STREAM_ID, ErrorCode.NO_ERROR, '')
+  }
+
   /** Announces the end: no new streams; those under way go on. */
   shutdown(code: number = ErrorCode.NO_ERROR, debug = ''): void {
+    this.#lastAccepted = this.#highestPeerStream
     this.#send.goaway(this.#highestPeerStream, code, debug)
   }
 
@@ -319,6 +351,8 @@ export class Http2Connection {
     if (!this.#isIdle(streamId)) return this.#lateFrame(streamId)
     if (this.#options.role === 'client' || streamId % 2 === 0) return onIdle('HEADERS')
     this.#highestPeerStream = streamId
+    // RFC 9113 6.8: what was sent before our GOAWAY arrived is ignored; the client knows that it was not processed.
+    if (streamId > this.#lastAccepted) return undefined
     if (this.#streams.size >= this.#options.maxConcurrentStreams)
       return streamViolation(ErrorCode.REFUSED_STREAM, 'more streams than SETTINGS_MAX_CONCURRENT_STREAMS allows (5.1.2)')
     return this.#newStream(streamId)
@@ -333,7 +367,7 @@ export class Http2Connection {
     if (stream === undefined) return undefined
     const code = frame.payload.readUInt32BE(0)
     this.#forget(stream, 'reset')
-    this.#events.reset(stream.id, code, `the peer reset the stream: ${errorName(code)}`)
+    this.#events.reset(stream.id, code, `the peer reset the stream: ${errorName(code)}`, 'peer')
     return undefined
   }
 
@@ -375,7 +409,7 @@ export class Http2Connection {
     for (const stream of [...this.#streams.values()]) {
       if (stream.id <= last || !this.#isLocal(stream.id)) continue
       this.#forget(stream, 'reset')
-      this.#events.reset(stream.id, ErrorCode.REFUSED_STREAM, 'the peer went away before processing it')
+      this.#events.reset(stream.id, ErrorCode.REFUSED_STREAM, 'the peer went away before processing it', 'peer')
     }
     this.#events.goaway(last, code, debug)
     return undefined
@@ -447,7 +481,7 @@ export class Http2Connection {
     const stream = this.#streams.get(streamId)
     if (stream !== undefined) this.#forget(stream, 'reset')
     this.#send.reset(streamId, violation.code)
-    if (stream !== undefined) this.#events.reset(streamId, violation.code, violation.reason)
+    if (stream !== undefined) this.#events.reset(streamId, violation.code, violation.reason, 'violation')
     const flood = this.#countReply()
     if (flood !== undefined) this.#fail(flood.code, flood.reason)
   }
@@ -458,7 +492,7 @@ export class Http2Connection {
     this.#send.goaway(this.#highestPeerStream, code, reason)
     const open = [...this.#streams.values()]
     this.#streams.clear()
-    for (const stream of open) this.#events.reset(stream.id, code, reason)
+    for (const stream of open) this.#events.reset(stream.id, code, reason, 'connection')
     this.#events.failed(code, reason)
   }
 }

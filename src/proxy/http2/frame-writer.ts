@@ -1,44 +1,47 @@
 // Collects what a connection has to say until the shell takes it, so that one loop turn is one write whatever number of frames it made.
-// Called by connection.ts. Invariant: bytes come out in the order in which frames were written.
+// Called by send-side.ts. Everything is copied into one buffer: a frame costs no object, and nobody's read buffer is held on to.
+// Invariant: bytes come out in the order in which frames were written.
 import { ErrorCode } from './error-codes.ts'
 import { Flag, FRAME_HEADER_BYTES, FrameType } from './frames.ts'
 
+const FIRST_SIZE = 4 * 1024
+/** A buffer that grew beyond this is not used again: one large answer must not cost an idle connection its size for ever. */
+const KEPT_SIZE = 16 * 1024
+const EMPTY: Buffer = Buffer.alloc(0)
+
 export class FrameWriter {
-  #chunks: Uint8Array[] = []
-  #bytes = 0
+  #buffer = EMPTY
+  #at = 0
 
   /** Bytes waiting to be taken. */
   get pendingBytes(): number {
-    return this.#bytes
+    return this.#at
   }
 
   /** All of it as one buffer, or undefined when there is nothing. */
   take(): Buffer | undefined {
-    if (this.#bytes === 0) return undefined
-    const [first] = this.#chunks
-    const whole =
-      this.#chunks.length === 1 && first !== undefined
-        ? Buffer.from(first.buffer, first.byteOffset, first.length)
-        : Buffer.concat(this.#chunks, this.#bytes)
-    this.#chunks = []
-    this.#bytes = 0
+    if (this.#at === 0) return undefined
+    const whole = this.#buffer.subarray(0, this.#at)
+    this.#buffer = EMPTY
+    this.#at = 0
     return whole
   }
 
+  /** What `take` returned has been written and may be overwritten. */
+  giveBack(taken: Buffer): void {
+    if (this.#buffer !== EMPTY || taken.buffer.byteLength > KEPT_SIZE) return
+    this.#buffer = Buffer.from(taken.buffer, 0, taken.buffer.byteLength)
+  }
+
   raw(bytes: Uint8Array): void {
-    this.#chunks.push(bytes)
-    this.#bytes += bytes.length
+    this.#reserve(bytes.length)
+    this.#buffer.set(bytes, this.#at)
+    this.#at += bytes.length
   }
 
   frame(type: number, flags: number, streamId: number, payload: Uint8Array | undefined): void {
-    const length = payload?.length ?? 0
-    const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES)
-    header.writeUIntBE(length, 0, 3)
-    header.writeUInt8(type, 3)
-    header.writeUInt8(flags, 4)
-    header.writeUInt32BE(streamId, 5)
-    this.raw(header)
-    if (payload !== undefined && length > 0) this.raw(payload)
+    this.#header(payload?.length ?? 0, type, flags, streamId)
+    if (payload !== undefined) this.raw(payload)
   }
 
   /** HEADERS, and CONTINUATION for what does not fit in the peer's frame size (RFC 9113 6.10: nothing may come between). */
@@ -53,32 +56,58 @@ export class FrameWriter {
   }
 
   resetStream(streamId: number, code: number): void {
-    this.frame(FrameType.RST_STREAM, 0, streamId, uint32(code))
+    this.#header(4, FrameType.RST_STREAM, 0, streamId)
+    this.#uint32(code)
   }
 
   windowUpdate(streamId: number, increment: number): void {
-    this.frame(FrameType.WINDOW_UPDATE, 0, streamId, uint32(increment))
+    this.#header(4, FrameType.WINDOW_UPDATE, 0, streamId)
+    this.#uint32(increment)
   }
 
   settingsAck(): void {
-    this.frame(FrameType.SETTINGS, Flag.ACK, 0, undefined)
+    this.#header(0, FrameType.SETTINGS, Flag.ACK, 0)
   }
 
   ping(payload: Uint8Array, ack: boolean): void {
-    this.frame(FrameType.PING, ack ? Flag.ACK : 0, 0, Buffer.from(payload))
+    this.frame(FrameType.PING, ack ? Flag.ACK : 0, 0, payload)
   }
 
   goaway(lastStreamId: number, code: number, debug = ''): void {
-    const payload = Buffer.allocUnsafe(8 + (code === ErrorCode.NO_ERROR ? 0 : Buffer.byteLength(debug)))
-    payload.writeUInt32BE(lastStreamId, 0)
-    payload.writeUInt32BE(code, 4)
-    if (payload.length > 8) payload.write(debug, 8)
-    this.frame(FrameType.GOAWAY, 0, 0, payload)
+    const text = code === ErrorCode.NO_ERROR ? EMPTY : Buffer.from(debug)
+    this.#header(8 + text.length, FrameType.GOAWAY, 0, 0)
+    this.#uint32(lastStreamId)
+    this.#uint32(code)
+    this.raw(text)
   }
-}
 
-function uint32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4)
-  bytes.writeUInt32BE(value >>> 0, 0)
-  return bytes
+  /** RFC 9113 4.1. Reserves room for the payload too. */
+  #header(length: number, type: number, flags: number, streamId: number): void {
+    this.#reserve(FRAME_HEADER_BYTES + length)
+    const buffer = this.#buffer
+    let at = this.#at
+    buffer[at++] = length >>> 16
+    buffer[at++] = length >>> 8
+    buffer[at++] = length
+    buffer[at++] = type
+    buffer[at++] = flags
+    this.#at = at
+    this.#uint32(streamId)
+  }
+
+  #uint32(value: number): void {
+    const buffer = this.#buffer
+    buffer[this.#at++] = value >>> 24
+    buffer[this.#at++] = value >>> 16
+    buffer[this.#at++] = value >>> 8
+    buffer[this.#at++] = value
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#at + bytes
+    if (needed <= this.#buffer.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_SIZE, needed, 2 * this.#buffer.length))
+    this.#buffer.copy(grown, 0, 0, this.#at)
+    this.#buffer = grown
+  }
 }

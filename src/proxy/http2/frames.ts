@@ -43,6 +43,11 @@ export class FrameReader {
     this.#maxFrameSize = maxFrameSize
   }
 
+  /** Bytes of an incomplete frame are kept, as a view of what was pushed. */
+  get holds(): boolean {
+    return this.#offset < this.#bytes.length
+  }
+
   push(bytes: Buffer): void {
     const rest = this.#bytes.length - this.#offset
     this.#bytes = rest === 0 ? bytes : Buffer.concat([this.#bytes.subarray(this.#offset), bytes])

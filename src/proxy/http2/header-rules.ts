@@ -27,7 +27,19 @@ export function malformed(fields: FieldList, kind: SectionKind): string | undefi
     if (!validValue(value)) return `the value of ${name} has a forbidden character (8.2.1)`
   }
   if (kind === 'trailers') return pseudo.size > 0 ? 'trailers carry a pseudo-field (8.1)' : undefined
+  if (kind === 'request' && contradictingHost(fields, pseudo.get(':authority'))) return 'host says otherwise than :authority (8.3.1)'
   return kind === 'response' ? badResponse(pseudo) : badRequest(pseudo)
+}
+
+/** Two names for one request would be two readings of it: :authority is routed, an application may look at Host. */
+function contradictingHost(fields: FieldList, authority: string | undefined): boolean {
+  let said = authority
+  for (let at = 0; at < fields.length; at += 2) {
+    if (fields[at] !== 'host') continue
+    if (said !== undefined && fields[at + 1]?.toLowerCase() !== said.toLowerCase()) return true
+    said = fields[at + 1]
+  }
+  return false
 }
 
 function badField(name: string, value: string): string | undefined {

@@ -13,6 +13,8 @@ export interface SendEvents {
   output(): void
   drained(streamId: number): void
   closed(stream: Stream): void
+  /** Everything of a stream that was to end with its answer is out. */
+  sent(stream: Stream): void
 }
 
 export class SendSide {
@@ -32,6 +34,10 @@ export class SendSide {
   take(): Buffer | undefined {
     this.#announced = false
     return this.#writer.take()
+  }
+
+  giveBack(taken: Buffer): void {
+    this.#writer.giveBack(taken)
   }
 
   preface(options: ConnectionOptions): void {
@@ -55,6 +61,10 @@ export class SendSide {
     if (bytes.length > 0) stream.queue.push(bytes)
     stream.endQueued = endStream
     this.#pump(stream)
+    // What has to wait is a view of a buffer that its owner will fill again.
+    const last = stream.queue.length - 1
+    const waiting = stream.queue[last]
+    if (waiting !== undefined) stream.queue[last] = Buffer.from(waiting)
     return !stream.hasQueued
   }
 
@@ -163,6 +173,7 @@ export class SendSide {
   #ended(stream: Stream): void {
     stream.state = afterLocalEnd(stream.state)
     if (stream.state === 'closed') this.#events.closed(stream)
+    else if (stream.resetsWhenSent) this.#events.sent(stream)
   }
 
   #announce(): void {

@@ -29,6 +29,8 @@ export class Stream {
   readonly queue: Uint8Array[] = []
   trailers: readonly string[] | undefined
   endQueued = false
+  /** Reset once all that is queued is out: the peer may stop sending. */
+  resetsWhenSent = false
 
   constructor(id: number, sendWindow: number, receiveWindow: number) {
     this.id = id

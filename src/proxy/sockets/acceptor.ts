@@ -7,9 +7,9 @@ import type { SecretStore } from '../certs/secret-store.ts'
 import type { DownstreamTls, FilterChain, HttpConnectionManager, TcpProxy } from '../config/proxy-config.ts'
 import { authorize } from '../decide/authorize.ts'
 import { type ConnectionView, chooseFilterChain, type RangeTest } from '../decide/filter-chain.ts'
-import { DownstreamConnection } from '../http/downstream-connection.ts'
 import { DownstreamPeer } from '../http/downstream-peer.ts'
 import { newOutcome } from '../http/new-outcome.ts'
+import { serveHttp } from '../http/serve-http.ts'
 import type { HttpServices } from '../http/services.ts'
 import { FAILURES, type FailureKind } from '../rescue.ts'
 import { proxyTcp } from '../tcp/tcp-proxy.ts'
@@ -147,15 +147,15 @@ export class Acceptor {
       socket.destroy()
       return
     }
-    if (chain.terminal.kind === 'http') this.#serveHttp(chosen, chain.terminal, peer)
+    if (chain.terminal.kind === 'http') this.#serveHttp(chosen, chain.terminal, peer, secure?.alpn ?? '')
     else this.#serveTcp(chosen, chain.terminal, peer)
   }
 
-  #serveHttp(chosen: Chosen, manager: HttpConnectionManager, peer: DownstreamPeer): void {
+  #serveHttp(chosen: Chosen, manager: HttpConnectionManager, peer: DownstreamPeer, alpn: string): void {
     const { socket, listener, chain } = chosen
     const { services } = this.#options
     const binding = listener.bindingOf(chain) ?? { manager }
-    const connection = new DownstreamConnection(socket, services, binding, peer, () => this.open.delete(handle))
+    const connection = serveHttp(socket, services, binding, peer, alpn, () => this.open.delete(handle))
     const leave = (): void => {
       connection.leave()
       if (!listener.removed) connection.closeIfIdle(Number.POSITIVE_INFINITY)

@@ -50,8 +50,7 @@ export class DownstreamTlsServer {
   constructor(tls: DownstreamTls, secrets: SecretStore, clock: Clock) {
     this.#tls = tls
     this.#clock = clock
-    // HTTP/2 is not spoken to clients yet, so it is not agreed to.
-    this.#alpn = tls.alpn.filter((protocol) => protocol !== 'h2' && protocol !== 'istio-h2')
+    this.#alpn = [...tls.alpn]
     this.#keyPair = secrets.keyPair(tls.certificate)
     this.#roots = tls.validation.trust === undefined ? undefined : secrets.roots(tls.validation.trust)
     this.#stops.push(this.#keyPair.watch(() => this.#renew()))

@@ -9,7 +9,8 @@ import { type BalancerState, createBalancerState, type HostPlan, NO_HOST, type P
 import { ClusterLoad } from './circuit-breaker.ts'
 import { type ConnectServices, type ConnectTarget, createTicketBox } from './connect.ts'
 import { ConnectionPool, type PoolLimits } from './connection-pool.ts'
-import { TlsTransport, tlsFor, transportKey } from './transport.ts'
+import { sessionOptions } from './http2-session.ts'
+import { offeredAlpn, type PoolProtocol, TlsTransport, tlsFor, transportKey } from './transport.ts'
 
 export interface ClusterServices extends ConnectServices {
   readonly random: Random
@@ -22,13 +23,17 @@ export class EndpointRuntime {
   activeRequests = 0
   totalRequests = 0
   /** Pool of the transport in force, and those of former transports that still have connections. */
-  readonly pools = new Map<string, ConnectionPool>()
+  readonly pools: Map<string, ConnectionPool>
+  /** For requests that came as HTTP/1.1, and for octets. */
   pool: ConnectionPool
+  /** For requests that came as HTTP/2; the same one, unless the cluster goes by what its clients speak. */
+  http2Pool: ConnectionPool
 
-  constructor(config: Endpoint, key: string, pool: ConnectionPool) {
+  constructor(config: Endpoint, pools: Map<string, ConnectionPool>, pool: ConnectionPool, http2Pool: ConnectionPool) {
     this.config = config
+    this.pools = pools
     this.pool = pool
-    this.pools.set(key, pool)
+    this.http2Pool = http2Pool
   }
 }
 
@@ -48,7 +53,7 @@ export class ClusterRuntime {
     this.config = config
     this.#services = services
     this.load = services.clusterLoad?.(config.name, config.circuitBreaker) ?? new ClusterLoad(config.circuitBreaker)
-    this.#poolLimits = { idleTimeoutMs: config.idleTimeoutMs, maxRequestsPerConnection: config.maxRequestsPerConnection }
+    this.#poolLimits = limitsOf(config)
     this.#plan = planHosts([])
     this.#state = createBalancerState()
     this.#inputs = {
@@ -63,8 +68,7 @@ export class ClusterRuntime {
     this.config = config
     this.load.limits = config.circuitBreaker
     this.#inputs.choiceCount = Math.max(1, config.choiceCount)
-    this.#poolLimits.idleTimeoutMs = config.idleTimeoutMs
-    this.#poolLimits.maxRequestsPerConnection = config.maxRequestsPerConnection
+    Object.assign(this.#poolLimits, limitsOf(config))
     if (config.discovery === 'original-destination') return
     const kept = new Set<string>()
     this.#list = config.endpoints.map((endpoint) => {
@@ -138,33 +142,43 @@ export class ClusterRuntime {
   }
 
   #ensure(key: string, endpoint: Endpoint): EndpointRuntime {
-    const tls = tlsFor(this.config, endpoint)
-    const transport = `${transportKey(tls)}|${this.config.bindAddress ?? ''}|${this.config.connectTimeoutMs}`
     const known = this.#endpoints.get(key)
+    const { upstreamProtocol } = this.config
+    const pools = known?.pools ?? new Map()
+    const pool = this.#ensurePool(pools, endpoint, upstreamProtocol === 'downstream' ? 'http1' : upstreamProtocol)
+    const http2Pool = upstreamProtocol === 'downstream' ? this.#ensurePool(pools, endpoint, 'http2') : pool
     if (known === undefined) {
-      const created = new EndpointRuntime(endpoint, transport, this.#createPool(endpoint, transportKey(tls), tls))
+      const created = new EndpointRuntime(endpoint, pools, pool, http2Pool)
       this.#endpoints.set(key, created)
       return created
     }
     known.config = endpoint
-    const pool = known.pools.get(transport) ?? this.#createPool(endpoint, transportKey(tls), tls)
-    known.pools.set(transport, pool)
-    if (pool !== known.pool) known.pool.retire()
-    pool.revive()
+    for (const former of [known.pool, known.http2Pool]) if (former !== pool && former !== http2Pool) former.retire()
     known.pool = pool
+    known.http2Pool = http2Pool
     return known
   }
 
-  #createPool(endpoint: Endpoint, key: string, tls: UpstreamTls | undefined): ConnectionPool {
+  #ensurePool(pools: Map<string, ConnectionPool>, endpoint: Endpoint, protocol: PoolProtocol): ConnectionPool {
+    const tls = tlsFor(this.config, endpoint)
+    const key = `${protocol}|${transportKey(tls)}|${this.config.bindAddress ?? ''}|${this.config.connectTimeoutMs}`
+    const pool = pools.get(key) ?? this.#createPool(endpoint, transportKey(tls), tls, protocol)
+    pools.set(key, pool)
+    pool.revive()
+    return pool
+  }
+
+  #createPool(endpoint: Endpoint, key: string, tls: UpstreamTls | undefined, protocol: PoolProtocol): ConnectionPool {
     const target: ConnectTarget = {
       host: endpoint.address.host,
       port: endpoint.address.port,
       connectTimeoutMs: this.config.connectTimeoutMs,
       bindAddress: this.config.bindAddress,
       transport: tls === undefined ? undefined : this.#transport(key, tls),
+      alpn: tls === undefined ? [] : offeredAlpn(tls, protocol),
       tickets: createTicketBox(),
     }
-    return new ConnectionPool(target, this.load, this.#services, this.#poolLimits)
+    return new ConnectionPool(target, this.load, this.#services, this.#poolLimits, protocol)
   }
 
   #transport(key: string, tls: UpstreamTls): TlsTransport {
@@ -183,4 +197,9 @@ export class ClusterRuntime {
 
 function addressKey(endpoint: Endpoint): string {
   return `${endpoint.address.host}:${endpoint.address.port}`
+}
+
+/** HTTP/2's concern new connections: a change cuts nothing. */
+function limitsOf({ idleTimeoutMs, maxRequestsPerConnection, http2 }: Cluster): PoolLimits {
+  return { idleTimeoutMs, maxRequestsPerConnection, http2: sessionOptions(http2) }
 }

@@ -16,6 +16,8 @@ export interface ConnectTarget {
   readonly connectTimeoutMs: number
   readonly bindAddress: string | undefined
   readonly transport: TlsTransport | undefined
+  /** What is offered, where `transport` is TLS. */
+  readonly alpn?: readonly string[]
   readonly tickets: TicketBox
 }
 
@@ -73,7 +75,7 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
           ...address,
           secureContext: context,
           servername: transport.tls.sni ?? '',
-          ALPNProtocols: [...transport.alpn],
+          ALPNProtocols: [...(target.alpn ?? transport.tls.alpn)],
           rejectUnauthorized: transport.verifies,
           // Names are judged below by Envoy's rules, not by the host name.
           checkServerIdentity: () => undefined,

@@ -1,21 +1,25 @@
-// The connections to one endpoint over one transport. Idle ones are lent newest first, so that the rest grow old and are closed.
-// Requests wait here while a connection is being opened or a circuit breaker holds the number of connections.
+// The connections to one endpoint over one transport and protocol. Idle HTTP/1.1 ones are lent newest first, so that the rest grow old
+// and are closed; an HTTP/2 one is shared by as many as it takes (http2-sessions.ts). Requests wait here while a connection is being
+// opened or a circuit breaker holds the number of connections.
 // Invariant: a connection is idle, lent, or gone; a waiting user is told exactly once.
 import type { FailureKind } from '../rescue.ts'
 import type { ClusterLoad } from './circuit-breaker.ts'
-import { type ConnectHandler, type ConnectServices, type ConnectTarget, openConnection } from './connect.ts'
+import { type ConnectHandler, type ConnectServices, type ConnectTarget, type Opened, openConnection } from './connect.ts'
+import { Http2Session, type SessionOptions, type SessionOwner, sessionOptions } from './http2-session.ts'
 import { ReadBuffer } from './read-buffer.ts'
+import type { PoolProtocol } from './transport.ts'
 import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.ts'
 import type { UpstreamStream, UpstreamUser } from './upstream-stream.ts'
 
 export interface PoolLimits {
   idleTimeoutMs: number
   maxRequestsPerConnection: number | undefined
+  http2?: SessionOptions
 }
 
 export type Acquired = UpstreamStream | 'waiting' | 'overflow'
 
-export class ConnectionPool implements ConnectionOwner {
+export class ConnectionPool implements ConnectionOwner, SessionOwner {
   /** Connections that exist or are being opened. */
   size = 0
   totalConnections = 0
@@ -25,15 +29,22 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #load: ClusterLoad
   readonly #services: ConnectServices
   readonly #limits: PoolLimits
+  readonly #protocol: PoolProtocol
   readonly #idle: UpstreamConnection[] = []
+  /** HTTP/2 connections that take streams, the oldest first. */
+  readonly #sessions: Http2Session[] = []
+  /** How many requests a connection that is being opened will take, as far as is known. */
+  #streamsPerConnection: number
   readonly #waiting: UpstreamUser[] = []
   #connecting = 0
   #retired = false
   #sweeping = false
   readonly #abandonConnects = new Set<() => void>()
 
-  constructor(target: ConnectTarget, load: ClusterLoad, services: ConnectServices, limits: PoolLimits) {
+  constructor(target: ConnectTarget, load: ClusterLoad, services: ConnectServices, limits: PoolLimits, protocol: PoolProtocol = 'http1') {
     this.target = target
+    this.#protocol = protocol
+    this.#streamsPerConnection = protocol === 'http2' ? ASSUMED_STREAMS : 1
     this.#load = load
     this.#services = services
     this.#limits = limits
@@ -47,6 +58,7 @@ export class ConnectionPool implements ConnectionOwner {
       connection.lend(user)
       return connection
     }
+    for (const session of this.#sessions) if (session.hasRoom) return this.#lendStream(session, user)
     if (!this.#load.canQueue) return 'overflow'
     this.#waiting.push(user)
     this.#load.pendingRequests++
@@ -66,6 +78,8 @@ export class ConnectionPool implements ConnectionOwner {
   retire(): void {
     this.#retired = true
     for (const connection of this.#idle.splice(0)) connection.close()
+    // Who waits has chosen this endpoint already: the next session serves them and is retired then.
+    for (const session of this.#sessions.splice(0)) session.retire()
   }
 
   /** The endpoint is back. */
@@ -76,6 +90,7 @@ export class ConnectionPool implements ConnectionOwner {
   close(): void {
     this.#retired = true
     for (const connection of this.#idle.splice(0)) connection.close()
+    for (const session of this.#sessions.splice(0)) session.close()
     for (const abandon of this.#abandonConnects) abandon()
     this.size -= this.#connecting
     this.#load.connections -= this.#connecting
@@ -103,6 +118,39 @@ export class ConnectionPool implements ConnectionOwner {
     if (this.#waiting.length > 0) this.#openForWaiting()
   }
 
+  sessionReady(session: Http2Session): void {
+    while (this.#waiting.length > 0 && session.hasRoom) {
+      const user = this.#waiting.shift()
+      if (user === undefined) break
+      this.#load.pendingRequests--
+      user.onConnection(this.#lendStream(session, user))
+    }
+    // The peer takes fewer than was assumed.
+    if (this.#waiting.length > 0) this.#openForWaiting()
+    if (this.#retired && this.#waiting.length === 0) session.retire()
+    else if (session.activeStreams === 0 && !this.#sweeping) this.#scheduleSweep()
+  }
+
+  sessionRetired(session: Http2Session): void {
+    const index = this.#sessions.indexOf(session)
+    if (index !== -1) this.#sessions.splice(index, 1)
+    if (this.#waiting.length > 0) this.#openForWaiting()
+  }
+
+  sessionClosed(session: Http2Session): void {
+    this.size--
+    this.#load.connections--
+    this.sessionRetired(session)
+  }
+
+  #lendStream(session: Http2Session, user: UpstreamUser): UpstreamStream {
+    const stream = session.lend(user)
+    const limit = this.#limits.maxRequestsPerConnection
+    // Envoy: the connection takes no more and ends with this request.
+    if (limit !== undefined && limit > 0 && session.served >= limit) queueMicrotask(() => session.retire())
+    return stream
+  }
+
   #takeIdle(): UpstreamConnection | undefined {
     for (;;) {
       const connection = this.#idle.pop()
@@ -119,7 +167,7 @@ export class ConnectionPool implements ConnectionOwner {
 
   #openForWaiting(): void {
     // Envoy: an endpoint without any connection may have one even when the cluster's limit is reached, so that nothing starves.
-    while (this.#connecting < this.#waiting.length && (this.#load.canConnect || this.size === 0)) this.#open()
+    while (this.#connecting * this.#streamsPerConnection < this.#waiting.length && (this.#load.canConnect || this.size === 0)) this.#open()
   }
 
   #open(): void {
@@ -131,7 +179,7 @@ export class ConnectionPool implements ConnectionOwner {
       opened: (opened) => {
         this.#connecting--
         this.#abandonConnects.delete(abandon)
-        this.connectionFreed(new UpstreamConnection(opened, this))
+        this.#serveWith(opened)
       },
       failed: (failure, reason) => {
         this.#connecting--
@@ -144,6 +192,16 @@ export class ConnectionPool implements ConnectionOwner {
     }
     const abandon = openConnection(this.target, this.#services, handler, new ReadBuffer())
     this.#abandonConnects.add(abandon)
+  }
+
+  #serveWith(opened: Opened): void {
+    const speaksHttp2 = this.#protocol === 'http2' || (this.#protocol === 'auto' && HTTP2_ALPN.has(opened.alpn))
+    if (this.#protocol === 'auto') this.#streamsPerConnection = speaksHttp2 ? ASSUMED_STREAMS : 1
+    if (!speaksHttp2) return this.connectionFreed(new UpstreamConnection(opened, this))
+    const session = new Http2Session(opened, this, this.#services, this.#limits.http2 ?? sessionOptions(undefined))
+    session.idleSinceMs = this.#services.clock.monotonicMs()
+    this.#sessions.push(session)
+    this.sessionReady(session)
   }
 
   /** Envoy: a failed connect fails all that wait on this endpoint; each decides whether to try another. */
@@ -165,6 +223,11 @@ export class ConnectionPool implements ConnectionOwner {
     this.#sweeping = false
     const before = this.#services.clock.monotonicMs() - this.#limits.idleTimeoutMs
     while (this.#idle.length > 0 && (this.#idle[0]?.idleSinceMs ?? 0) <= before) this.#idle.shift()?.close()
-    if (this.#idle.length > 0) this.#scheduleSweep()
+    for (const session of [...this.#sessions]) if (session.activeStreams === 0 && session.idleSinceMs <= before) session.retire()
+    if (this.#idle.length > 0 || this.#sessions.some((session) => session.activeStreams === 0)) this.#scheduleSweep()
   }
 }
+
+/** RFC 9113 6.5.2: no server should allow fewer; corrected by the first one that does. */
+const ASSUMED_STREAMS = 100
+const HTTP2_ALPN: ReadonlySet<string> = new Set(['h2', 'istio-h2'])

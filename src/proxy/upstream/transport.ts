@@ -29,10 +29,19 @@ export function tlsFor(cluster: Cluster, endpoint: Endpoint): UpstreamTls | unde
   return cluster.tls
 }
 
+/** What a pool's connections speak; 'auto': what TLS agrees on. */
+export type PoolProtocol = 'http1' | 'http2' | 'auto'
+
+/** What to offer where requests leave as `protocol`: a server that chose HTTP/2 and got HTTP/1.1 would answer nothing. */
+export function offeredAlpn(tls: UpstreamTls, protocol: PoolProtocol): readonly string[] {
+  if (protocol === 'http1') return tls.alpn.filter((name) => name !== 'h2' && name !== 'istio-h2')
+  if (tls.alpn.length > 0) return tls.alpn
+  return protocol === 'http2' ? ['h2'] : ['h2', 'http/1.1']
+}
+
 /** TLS towards one kind of peer. One per (cluster, transport key); endpoints keep their own tickets. */
 export class TlsTransport {
   readonly tls: UpstreamTls
-  readonly alpn: readonly string[]
   /** Rises with every renewal: a ticket of an older generation is not offered, it belongs to the old identity. */
   generation = 0
   readonly #keyPair: ReadonlyWatchable<KeyPair | undefined> | undefined
@@ -42,8 +51,6 @@ export class TlsTransport {
 
   constructor(tls: UpstreamTls, secrets: SecretStore) {
     this.tls = tls
-    // HTTP/2 is not spoken to upstreams yet, so it is not offered.
-    this.alpn = tls.alpn.filter((protocol) => protocol !== 'h2' && protocol !== 'istio-h2')
     this.#keyPair = tls.certificate === undefined ? undefined : secrets.keyPair(tls.certificate)
     this.#roots = tls.validation.trust === undefined ? undefined : secrets.roots(tls.validation.trust)
     const renew = (): void => {

@@ -1,0 +1,216 @@
+// One request of an HTTP/2 connection, as the client's side of an exchange. Made by downstream-session.ts for each HEADERS that opens a
+// stream. Back-pressure is flow control: while the upstream is slow, what came is not credited, so the client may send no more.
+// Invariant: its exchange ends once, and afterwards everything that still comes on the stream is only credited to the connection.
+import type { Deadline } from '../../base/timer-wheel.ts'
+import type { AuthorizationFacts } from '../decide/authorize.ts'
+import type { BodyKind } from '../http1/body-reader.ts'
+import { FIELD } from '../http1/fields.ts'
+import { MessageHead } from '../http1/head.ts'
+import type { MessageBody } from '../http1/message-body.ts'
+import { parseRequestHead } from '../http1/parse-head.ts'
+import type { Http2Connection } from '../http2/connection.ts'
+import { ErrorCode } from '../http2/error-codes.ts'
+import type { FieldList } from '../http2/hpack-decoder.ts'
+import { endsWithHead, sendBody } from '../http2/send-body.ts'
+import { StreamBody } from '../http2/stream-body.ts'
+import { requestText, responseFields, trailerText } from '../http2/translate-head.ts'
+import type { DownstreamPeer } from './downstream-peer.ts'
+import { Exchange } from './exchange.ts'
+import type { ExchangeHost } from './exchange-host.ts'
+import { httpAuthorizationFacts } from './http-authorization-facts.ts'
+import { IncomingRequest } from './incoming-request.ts'
+import { headFailure, readRequest } from './read-request.ts'
+import type { ResponseFraming } from './response-head.ts'
+import type { HttpBinding, HttpServices } from './services.ts'
+
+/** The connection that carries it. */
+export interface StreamCarrier {
+  readonly services: HttpServices
+  readonly binding: HttpBinding
+  readonly peer: DownstreamPeer
+  readonly codec: Http2Connection
+  /** The socket takes no more; the stream will hear onClientDrain. */
+  waitsForSocket(streamId: number): boolean
+  streamDone(streamId: number): void
+}
+
+const AS_PAYLOAD: ResponseFraming = { framing: 'drop-chunked', output: 'payload', closes: false }
+const AS_IT_COMES: ResponseFraming = { framing: 'none', output: 'payload', closes: false }
+const NOTHING = Buffer.alloc(0)
+
+export class DownstreamStream implements ExchangeHost {
+  readonly services: HttpServices
+  readonly facts: DownstreamPeer['facts']
+  readonly destination: DownstreamPeer['destination']
+  readonly request = new IncomingRequest(new MessageHead())
+  readonly body = new StreamBody()
+  readonly protocol = 'HTTP/2'
+  readonly canTunnel = false
+  /** A stream has no connection to close. */
+  readonly closesAfter = false
+  mustClose = false
+  lastMoveMs: number
+  /** The route's own limit; undefined: the connection manager's. */
+  idleLimitMs: number | undefined
+
+  readonly #carrier: StreamCarrier
+  readonly #id: number
+  readonly #manager: HttpBinding['manager']
+  #exchange: Exchange | undefined
+  #paused = false
+  #uncredited = 0
+  #requestDeadline: Deadline | undefined
+
+  constructor(carrier: StreamCarrier, streamId: number, nowMs: number) {
+    this.#carrier = carrier
+    this.#id = streamId
+    this.services = carrier.services
+    this.facts = carrier.peer.facts
+    this.destination = carrier.peer.destination
+    this.#manager = carrier.binding.manager
+    this.lastMoveMs = nowMs
+    this.idleLimitMs = this.#manager.streamIdleTimeoutMs
+  }
+
+  // ------------------------------------------------------------------------------------------------------ what the client sends
+
+  begin(fields: FieldList, end: boolean): void {
+    const { head } = this.request
+    const manager = this.#manager
+    const problem = parseRequestHead(head, requestText(fields, end), manager.maxRequestHeaders)
+    if (problem !== undefined) {
+      head.reset('')
+      head.fieldsStart = head.fieldsEnd = 0
+    }
+    this.body.begin(head.contentLength >= 0, end)
+    const failure =
+      problem === undefined ? readRequest(this.request, manager, this.#carrier.peer, this.services, end) : headFailure(problem)
+    const exchange = new Exchange(this, manager)
+    this.#exchange = exchange
+    if (failure !== undefined) return exchange.fail(failure, problem ?? '')
+    const timeoutMs = manager.requestTimeoutMs
+    if (!end && timeoutMs !== undefined && timeoutMs > 0) {
+      this.#requestDeadline = this.services.wheel.after(timeoutMs, () => this.#exchange?.onRequestTimeout())
+    }
+    exchange.start(NOTHING)
+  }
+
+  onData(bytes: Buffer, end: boolean, nowMs: number): void {
+    this.lastMoveMs = nowMs
+    this.body.receive(bytes, end)
+    if (end) this.#cancelDeadline()
+    this.#exchange?.onRequestBody(bytes)
+    if (this.#paused) this.#uncredited += bytes.length
+    else this.#carrier.codec.consumed(this.#id, bytes.length)
+  }
+
+  onTrailers(fields: FieldList): void {
+    this.body.end(trailerText(fields))
+    this.#cancelDeadline()
+    this.#exchange?.onRequestBody(NOTHING)
+  }
+
+  /** The stream is gone. */
+  onReset(by: 'peer' | 'violation' | 'connection'): void {
+    this.#exchange?.onClientGone(by === 'peer' ? 'downstream-reset' : by === 'violation' ? 'downstream-broken' : 'downstream-closed')
+  }
+
+  onClientDrain(): void {
+    this.#exchange?.onClientDrain()
+  }
+
+  onIdle(): void {
+    this.#exchange?.onIdle()
+  }
+
+  // ------------------------------------------------------------------------------------------------------ what the exchange asks
+
+  get clientCertLine(): string {
+    return this.#carrier.peer.clientCertLine(this.#manager, this.request.head.value(FIELD.clientCert))
+  }
+
+  get keepsClientCert(): boolean {
+    return this.#carrier.peer.keepsClientCert(this.#manager)
+  }
+
+  authorizationFacts(): AuthorizationFacts {
+    return httpAuthorizationFacts(this.request, this.#carrier.peer, this.#manager)
+  }
+
+  framingOf(kind: BodyKind): ResponseFraming {
+    return kind === 'chunked' ? AS_PAYLOAD : AS_IT_COMES
+  }
+
+  write(head: string, chunk: Buffer, body: MessageBody): boolean {
+    const { codec } = this.#carrier
+    this.lastMoveMs = this.services.clock.monotonicMs()
+    if (head !== '') {
+      const end = endsWithHead(body)
+      codec.respond(this.#id, responseFields(head), end)
+      if (end) return true
+    }
+    // While the socket is full too: what was produced is bounded by what one read of the upstream brings.
+    const flowing = sendBody(codec, this.#id, chunk, body)
+    return !this.#carrier.waitsForSocket(this.#id) && flowing
+  }
+
+  inform(head: string): void {
+    this.#carrier.codec.respond(this.#id, responseFields(head), false)
+  }
+
+  answer(head: string, content: string): void {
+    const { codec } = this.#carrier
+    const fields = responseFields(head)
+    if (content !== '' || this.request.method === 'HEAD') {
+      codec.respond(this.#id, fields, content === '')
+      if (content !== '') codec.data(this.#id, Buffer.from(content, 'latin1'), true)
+      return
+    }
+    // END_STREAM says it (Envoy: an answer of its own without content has no length).
+    const length = fields.indexOf('content-length')
+    if (length !== -1) fields.splice(length, 2)
+    codec.respond(this.#id, fields, true)
+  }
+
+  limitIdle(idleTimeoutMs: number): void {
+    this.idleLimitMs = idleTimeoutMs
+  }
+
+  pauseReading(): void {
+    this.#paused = true
+  }
+
+  resumeReading(): void {
+    this.#paused = false
+    const bytes = this.#uncredited
+    if (bytes === 0) return
+    this.#uncredited = 0
+    this.#carrier.codec.consumed(this.#id, bytes)
+  }
+
+  /** Never asked for: canTunnel. */
+  startTunnel(): void {
+    this.#exchange?.fail('upgrade-refused')
+  }
+
+  openTunnelHere(): void {
+    this.#exchange?.fail('upgrade-refused')
+  }
+
+  exchangeDone(whole: boolean): void {
+    const { codec } = this.#carrier
+    this.#exchange = undefined
+    this.#cancelDeadline()
+    // What the upstream did not take is no longer waited for; the connection's window is for the others.
+    this.resumeReading()
+    if (!whole) codec.reset(this.#id, ErrorCode.INTERNAL_ERROR)
+    else if (!this.body.done) codec.finish(this.#id)
+    this.#carrier.streamDone(this.#id)
+  }
+
+  #cancelDeadline(): void {
+    if (this.#requestDeadline === undefined) return
+    this.services.wheel.cancel(this.#requestDeadline)
+    this.#requestDeadline = undefined
+  }
+}
