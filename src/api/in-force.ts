@@ -81,7 +81,20 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     'subjectAltNames',
   ],
   WorkloadEntry: workloadEntry,
-  Sidecar: ['workloadSelector', 'egress[].hosts', 'egress[].port.number', 'outboundTrafficPolicy.mode'],
+  Sidecar: [
+    ...['workloadSelector', 'egress[].hosts', 'egress[].port.number', 'outboundTrafficPolicy.mode', 'outboundTrafficPolicy.egressProxy'],
+    ...['port.number', 'port.protocol', 'bind', 'captureMode', 'defaultEndpoint'].map((field) => `ingress[].${field}`),
+    ...['mode', 'serverCertificate', 'privateKey', 'caCertificates', 'minProtocolVersion', 'maxProtocolVersion'].map(
+      (field) => `ingress[].tls.${field}`,
+    ),
+    ...['ingress[].tls.cipherSuites', 'ingress[].tls.ecdhCurves'],
+    ...['ingress[].connectionPool', 'inboundConnectionPool'].flatMap((pool) => [
+      ...['tcp.maxConnections', 'tcp.connectTimeout', 'tcp.idleTimeout'].map((field) => `${pool}.${field}`),
+      ...['http1MaxPendingRequests', 'http2MaxRequests', 'maxRequestsPerConnection', 'maxRetries', 'idleTimeout'].map(
+        (field) => `${pool}.http.${field}`,
+      ),
+    ]),
+  ],
   PeerAuthentication: ['selector', 'mtls', 'portLevelMtls'],
   Service: [
     'type',
@@ -133,7 +146,7 @@ const INEFFECTIVE: { readonly [Kind in KindName]?: Readonly<Record<string, strin
 const SILENT: { readonly [Kind in KindName]?: readonly string[] } = {
   Service: ['ports[].nodePort'],
   // A port of a service says these itself; a Sidecar only says which one it means.
-  Sidecar: ['egress[].port.name', 'egress[].port.protocol'],
+  Sidecar: ['egress[].port.name', 'egress[].port.protocol', 'ingress[].port.name'],
 }
 
 export function reportNotInForce(object: AnyApiObject, info: KindInfo, schema: SchemaNode, report: Report): void {

@@ -23,15 +23,19 @@ const OUTLIERS = ['consecutiveGatewayErrors', 'consecutive5xxErrors', 'splitExte
 const EJECTION = ['interval', 'baseEjectionTime', 'maxEjectionPercent', 'minHealthPercent']
 const UTILIZATION = ['errorUtilizationPenaltyPercent', 'weightExpirationPeriod', 'weightStabilizationPeriod', 'weightUpdatePeriod']
 
+/** Of limits towards a destination, or towards the application. */
+const connectionPool: StockFields = {
+  ...unsetAt('tcp.tcpKeepalive', 'tcp.maxConnectionDuration'),
+  ...unsetAt('http.h2UpgradePolicy', 'http.useClientProtocol', 'http.maxConcurrentStreams', 'http.http2KeepAlive'),
+}
+
 /** Of every trafficPolicy, of its ports too. */
 const policyBlocks: StockFields = {
   'loadBalancer.consistentHash': LEAST_REQUEST,
   ...Object.fromEntries(UTILIZATION.map((field) => [`loadBalancer.backendUtilization.${field}`, LEAST_REQUEST])),
   'loadBalancer.zoneAwareLbSetting': "they prefer the client's region, whatever the zone",
   ...unsetAt('loadBalancer.warmup', 'loadBalancer.warmupDurationSecs'),
-  ...unsetAt('connectionPool.tcp.tcpKeepalive', 'connectionPool.tcp.maxConnectionDuration'),
-  ...unsetAt('connectionPool.http.h2UpgradePolicy', 'connectionPool.http.useClientProtocol'),
-  ...unsetAt('connectionPool.http.maxConcurrentStreams', 'connectionPool.http.http2KeepAlive'),
+  ...at('connectionPool.', connectionPool),
   ...Object.fromEntries([...OUTLIERS, ...EJECTION].map((field) => [`outlierDetection.${field}`, 'they eject no endpoint'])),
   'tls.caCrl': 'they accept no server, since it might be one that is revoked',
   'tls.credentialName': 'they accept no server, since nobody tells them whom to trust',
@@ -51,6 +55,16 @@ export const stockFields: { readonly [Kind in KindName]?: StockFields } = {
     ...unsetAt('http[].fault', 'http[].corsPolicy'),
   },
   DestinationRule: { ...at('trafficPolicy.', trafficPolicy), ...at('subsets[].trafficPolicy.', trafficPolicy) },
+  Sidecar: {
+    ...Object.fromEntries(
+      ['caCrl', 'verifyCertificateSpki', 'verifyCertificateHash'].map((field) => [
+        `ingress[].tls.${field}`,
+        "they let in nobody on this port but clients with the mesh's own certificates",
+      ]),
+    ),
+    ...at('ingress[].connectionPool.', connectionPool),
+    ...at('inboundConnectionPool.', connectionPool),
+  },
   MeshConfig: {
     ...unsetAt('h2UpgradePolicy', 'tcpKeepalive', 'defaultHttpRetryPolicy.retryRemoteLocalities'),
   },

@@ -40,23 +40,37 @@ export type GatewayTls =
   | { readonly mode: 'passthrough' | 'auto-passthrough' }
   /** The mesh's own certificates, and only clients of the mesh. */
   | { readonly mode: 'istio-mutual'; readonly versions: TlsVersions }
-  | {
-      readonly mode: 'simple' | 'mutual' | 'optional-mutual'
-      readonly certificates: readonly CertificateRef[]
-      /** Who signs clients; undefined: nobody is asked. */
-      readonly authorities:
-        | { readonly kind: 'secret'; readonly name: string }
-        | { readonly kind: 'file'; readonly path: string }
-        | undefined
-      /** Names that clients may have; none: any. */
-      readonly subjectAltNames: readonly string[]
-      readonly versions: TlsVersions
-    }
+  | TerminatedTls
+
+/** Ended here, with certificates that are not the mesh's. */
+export interface TerminatedTls {
+  readonly mode: 'simple' | 'mutual' | 'optional-mutual'
+  readonly certificates: readonly CertificateRef[]
+  /** Who signs clients; undefined: nobody is asked. */
+  readonly authorities: { readonly kind: 'secret'; readonly name: string } | { readonly kind: 'file'; readonly path: string } | undefined
+  /** Names that clients may have; none: any. */
+  readonly subjectAltNames: readonly string[]
+  readonly versions: TlsVersions
+  /** What only a stock Envoy checks of clients; undefined: nothing of it. */
+  readonly pinned: PinnedClients | undefined
+}
+
+/** Any of the keys or certificates will do; none: any that the authorities signed. */
+export interface PinnedClients {
+  /** SHA-256 of public keys, in base64. */
+  readonly keyHashes: readonly string[]
+  /** SHA-256 of certificates, in hexadecimal digits. */
+  readonly certificateHashes: readonly string[]
+  /** A file that lists what was revoked. */
+  readonly revocationPath: string | undefined
+}
 
 export interface TlsVersions {
-  readonly min: '1.2' | '1.3'
+  /** Undefined: the mesh's. */
+  readonly min: '1.2' | '1.3' | undefined
   readonly max: '1.2' | '1.3'
   readonly cipherSuites: readonly string[]
+  readonly curves: readonly string[]
 }
 
 export type CertificateRef =

@@ -3,6 +3,8 @@
 import type { HostPort } from './address-plan.ts'
 import type { FieldOrigin, Origin } from './origin.ts'
 import type { Locality, Protocol, ServiceName } from './service.ts'
+import type { IngressListener } from './sidecar-scope.ts'
+import type { ConnectionPool } from './traffic-policy.ts'
 
 export interface Workload {
   readonly namespace: string
@@ -17,6 +19,8 @@ export interface Workload {
   readonly capture: Capture
   /** What ports that are not listed above accept. */
   readonly otherPortsTls: ServerTls
+  /** Those of them that accept something else, by number. */
+  readonly otherPortLevels?: Readonly<Record<string, ServerTls>>
   readonly denials: readonly Denial[]
   readonly origin: Origin
 }
@@ -29,6 +33,10 @@ export interface WorkloadPort {
   readonly tls: ServerTls
   /** The services whose requests arrive here, sorted by hostname. */
   readonly services: readonly ServiceName[]
+  /** What a Sidecar says of it. */
+  readonly ingress?: IngressListener
+  /** Limits towards the application. */
+  readonly pool?: ConnectionPool
 }
 
 export interface ServerTls {
@@ -66,6 +74,10 @@ export interface BoundServicePort {
   readonly hostname: string
   readonly port: number
   readonly listen: HostPort
+}
+
+export function tlsOfPort({ ports, otherPortLevels, otherPortsTls }: Workload, number: number): ServerTls {
+  return ports.find((port) => port.number === number)?.tls ?? otherPortLevels?.[String(number)] ?? otherPortsTls
 }
 
 export const ISTIO_REDIRECT: RedirectCapture = { kind: 'redirect', outboundPort: 15001, inboundPort: 15006 }

@@ -14,7 +14,7 @@ export function staticBootstrap(
   resources: Record<string, Json[]>,
   identity: BootstrapIdentity = { ca: new TestCa(), uri: 'spiffe://cluster.local/ns/default/sa/golden' },
 ): Json {
-  const { listeners = [], routes = [], clusters = [], endpoints = [] } = resources
+  const { listeners = [], routes = [], clusters = [], endpoints = [] } = inlined(resources, identity)
   const tables = new Map(routes.map((table) => [String(table.name), table]))
   const assignments = new Map(endpoints.map((assignment) => [String(assignment.cluster_name), assignment]))
   return {
@@ -25,6 +25,20 @@ export function staticBootstrap(
       secrets: secrets(identity, namedSecrets([...listeners, ...clusters])),
     },
   }
+}
+
+/** Files of a proxy that goldens name, `/golden/chain.pem`, `key.pem` and `roots.pem`, become what they would hold. */
+function inlined(resources: Record<string, Json[]>, { ca, uri }: BootstrapIdentity): Record<string, Json[]> {
+  const text = JSON.stringify(resources)
+  if (!text.includes('/golden/')) return resources
+  const { chainPem, keyPem } = ca.issue(uri)
+  const contents: Readonly<Record<string, string>> = { chain: chainPem, key: keyPem, roots: ca.rootPem }
+  return JSON.parse(
+    text.replaceAll(
+      /"filename":"\/golden\/(\w+)\.pem"/g,
+      (_all, name: string) => `"inline_string":${JSON.stringify(contents[name] ?? '')}`,
+    ),
+  ) as Record<string, Json[]>
 }
 
 /** Deep: every connection manager with `rds` gets the table itself. */

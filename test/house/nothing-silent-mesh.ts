@@ -228,8 +228,21 @@ kind: Sidecar
 metadata: {name: client, namespace: default}
 spec:
   workloadSelector: {labels: {app: client}}
+  ingress: [{port: {number: 80, protocol: HTTP, name: web}}]
   egress: [{port: {number: 80}, hosts: ["./*"]}, {hosts: ["shop/*"]}]
-  outboundTrafficPolicy: {mode: ALLOW_ANY}
+  outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: reviews.default.svc.cluster.local, port: {number: 80}}}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: reviews, namespace: default}
+spec:
+  workloadSelector: {labels: {app: reviews}}
+  ingress:
+    - {port: {number: 8443, protocol: HTTPS, name: own}, captureMode: NONE, tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /a}}
+    - {port: {number: 9080, protocol: HTTP, name: web}, captureMode: NONE, connectionPool: {tcp: {maxConnections: 9}}}
+    - {port: {number: 5432, protocol: GRPC, name: grpc}}
+    - {port: {number: 5433, protocol: TCP, name: tcp}}
+  inboundConnectionPool: {tcp: {maxConnections: 7}}
 ---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication

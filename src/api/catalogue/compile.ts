@@ -182,4 +182,13 @@ export const compileCatalogue = {
     example:
       'apiVersion: lateen.dev/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh, namespace: istio-system}\nspec: {trustDomain: other.example.com}',
   },
+  LTN0234: {
+    severity: 'warning',
+    title: 'A Sidecar opens a port that its workload does not have',
+    what: 'port {port} is not among the ports of {workload}, and nothing is captured in this mesh: it stays closed there',
+    why: 'Where connections are not captured, a sidecar listens on the ports that its workload declares.',
+    fix: 'Add the port to the workload, or remove the listener.',
+    example:
+      'apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: default}\nspec: {ingress: [{port: {number: 4711, protocol: HTTP, name: http}}]}',
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>

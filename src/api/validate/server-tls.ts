@@ -21,7 +21,28 @@ export function checkServerTls(tls: ServerTLSSettings | undefined, protocol: str
     report('LTN0147', [...at, 'httpsRedirect'], { field: 'httpsRedirect', reason: `the server speaks ${protocol}, not HTTP` }, 'key')
   }
   checkTlsParameters(tls, at, report)
+  checkPins(tls, at, report)
   if (isTlsProtocol(protocol)) checkCertificates(tls, at, report)
+}
+
+/** SHA-256 as Envoy reads it: of a certificate in hexadecimal digits, with or without colons; of a key in base64. */
+export const CERTIFICATE_HASH = /^(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){31})$/
+export const KEY_HASH = /^[A-Za-z0-9+/]{43}=$/
+
+/** One that is none keeps the server closed: without it, more clients would be let in than was meant. */
+export function checkPins(
+  { verifyCertificateHash = [], verifyCertificateSpki = [] }: ServerTLSSettings,
+  path: FieldPath,
+  report: Report,
+): void {
+  for (const [field, hashes, form, pattern] of [
+    ['verifyCertificateHash', verifyCertificateHash, CERTIFICATE_HASH, '64 hexadecimal digits'],
+    ['verifyCertificateSpki', verifyCertificateSpki, KEY_HASH, '32 bytes in base64'],
+  ] as const) {
+    hashes.forEach((value, index) => {
+      if (!form.test(value)) report('LTN0118', [...path, field, index], { value, pattern })
+    })
+  }
 }
 
 const SOURCES = ['credentialName', 'credentialNames', 'tlsCertificates', 'serverCertificate'] as const

@@ -1,7 +1,7 @@
 // What the schema cannot say of a Sidecar.
 import { isIP } from 'node:net'
 import type { FieldPath } from '../field-path.ts'
-import type { IstioEgressListener, IstioIngressListener, Sidecar } from '../generated/sidecar.gen.ts'
+import type { Destination, IstioEgressListener, IstioIngressListener, Sidecar } from '../generated/sidecar.gen.ts'
 import { isDnsLabel } from '../metadata.ts'
 import type { Report } from '../report.ts'
 import { checkTlsParameters } from './cipher-suites.ts'
@@ -9,6 +9,7 @@ import { checkConnectionPool } from './connection-pool.ts'
 import { fqdnProblem, wildcardDomainProblem } from './hosts.ts'
 import { checkLabels } from './matches.ts'
 import { checkProtocol, isTlsProtocol } from './ports.ts'
+import { checkPins } from './server-tls.ts'
 
 export function checkSidecar({ spec }: Sidecar, report: Report): void {
   const path: FieldPath = ['spec']
@@ -25,13 +26,22 @@ export function checkSidecar({ spec }: Sidecar, report: Report): void {
     }
     checkEgress(listener, at, report)
   })
+  const { egressProxy, mode } = outboundTrafficPolicy ?? {}
+  if (egressProxy !== undefined) checkEgressProxy(egressProxy, mode, [...path, 'outboundTrafficPolicy', 'egressProxy'], report)
   if (inboundConnectionPool !== undefined) checkConnectionPool(inboundConnectionPool, [...path, 'inboundConnectionPool'], report)
+}
+
+function checkEgressProxy({ host, port }: Destination, mode: string | undefined, path: FieldPath, report: Report): void {
+  if (mode !== 'ALLOW_ANY') report('LTN0135', path, { first: 'egressProxy', second: 'any mode but ALLOW_ANY' }, 'key')
+  if (port?.number === undefined) report('LTN0136', path, { what: 'egressProxy', needed: 'port.number' }, 'key')
+  const problem = host.includes('.') ? fqdnProblem(host) : 'an egress proxy needs a full name, not a short one'
+  if (problem !== undefined) report('LTN0130', [...path, 'host'], { value: host, problem })
 }
 
 const DEFAULT_ENDPOINT = /^(?:(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\[::\])?:\d{1,5}|unix:\/\/\/.+)$/
 
 function checkIngress(listener: IstioIngressListener, path: FieldPath, report: Report): void {
-  const { port, bind, defaultEndpoint, connectionPool, tls } = listener
+  const { port, bind, captureMode, defaultEndpoint, connectionPool, tls } = listener
   if (tls !== undefined) checkIngressTls(tls, port.protocol ?? '', [...path, 'tls'], report)
   checkListenerPort(port, [...path, 'port'], report)
   if (bind !== undefined && bind !== '' && isIP(bind) === 0) report('LTN0139', [...path, 'bind'], { value: bind, expected: 'an address' })
@@ -40,6 +50,18 @@ function checkIngress(listener: IstioIngressListener, path: FieldPath, report: R
       value: defaultEndpoint,
       expected: "'127.0.0.1:port', '0.0.0.0:port' or 'unix:///path'",
     })
+  }
+  if (defaultEndpoint?.startsWith('unix://') === true) {
+    const meanwhile = 'they answer 503, and close connections that are not HTTP'
+    report('LTN0121', [...path, 'defaultEndpoint'], { field: 'a unix socket', meanwhile })
+  }
+  if (bind !== undefined && isIP(bind) !== 0 && captureMode !== 'NONE') {
+    report(
+      'LTN0147',
+      [...path, 'bind'],
+      { field: 'bind', reason: 'connections are captured whatever their address; set captureMode NONE' },
+      'key',
+    )
   }
   if (connectionPool !== undefined) checkConnectionPool(connectionPool, [...path, 'connectionPool'], report)
 }
@@ -59,6 +81,7 @@ function checkIngressTls(tls: NonNullable<IstioIngressListener['tls']>, protocol
     }
   }
   checkTlsParameters(tls, path, report)
+  checkPins(tls, path, report)
 }
 
 function checkEgress({ port, hosts, bind }: IstioEgressListener, path: FieldPath, report: Report): void {

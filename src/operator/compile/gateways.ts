@@ -3,7 +3,18 @@
 import { type Finding, finding } from '../../api/finding.ts'
 import type { Gateway, Server, ServerTLSSettings } from '../../api/generated/gateway.gen.ts'
 import { keyOf } from '../../api/object-meta.ts'
-import type { CertificateRef, GatewayHost, GatewayServer, GatewayTls, MeshGateway, TlsVersions } from '../../model/gateway.ts'
+import { knownCipherSuites, knownCurves } from '../../api/validate/cipher-suites.ts'
+import { CERTIFICATE_HASH, KEY_HASH } from '../../api/validate/server-tls.ts'
+import type {
+  CertificateRef,
+  GatewayHost,
+  GatewayServer,
+  GatewayTls,
+  MeshGateway,
+  PinnedClients,
+  TerminatedTls,
+  TlsVersions,
+} from '../../model/gateway.ts'
 import { isRoutableHost } from './hosts.ts'
 import { byAge, originOf, type Pass } from './mesh-draft.ts'
 import { Remembered } from './remembered.ts'
@@ -54,7 +65,7 @@ function serverOf({ metadata }: Gateway, server: Server, field: string): readonl
   // Unix sockets are for neighbours on the same machine; nothing here listens on one.
   if (protocol === undefined || number < 1 || number > 65_535 || server.bind?.startsWith('unix:') === true) return undefined
   const isTls = protocol === 'https' || protocol === 'tls'
-  const tls = isTls ? tlsOf(server.tls) : undefined
+  const tls = isTls ? serverTlsOf(server.tls) : undefined
   if (isTls && tls === undefined) return undefined
   return [
     {
@@ -78,7 +89,8 @@ function hostOf(written: string, own: string): readonly GatewayHost[] | undefine
   return isRoutableHost(host) ? [{ namespace: where === '.' ? own : where, host }] : undefined
 }
 
-function tlsOf(tls: ServerTLSSettings | undefined): GatewayTls | undefined {
+/** Undefined: it cannot be ended, so the server must stay closed. */
+export function serverTlsOf(tls: ServerTLSSettings | undefined): GatewayTls | undefined {
   if (tls === undefined) return undefined
   const versions = versionsOf(tls)
   const mode = tls.mode ?? 'PASSTHROUGH'
@@ -89,13 +101,28 @@ function tlsOf(tls: ServerTLSSettings | undefined): GatewayTls | undefined {
   const authorities = authoritiesOf(tls)
   const asksClients = mode !== 'SIMPLE'
   // Without its certificate, or without knowing who signs clients, a server must stay closed.
-  if (certificates.length === 0 || (asksClients && authorities === undefined)) return undefined
+  if (certificates.length === 0 || (asksClients && (authorities === undefined || !pinsAreUsable(tls)))) return undefined
   return {
     mode: mode === 'SIMPLE' ? 'simple' : mode === 'MUTUAL' ? 'mutual' : 'optional-mutual',
     certificates,
     authorities: asksClients ? authorities : undefined,
     subjectAltNames: asksClients ? (tls.subjectAltNames ?? []) : [],
     versions,
+    pinned: asksClients ? pinnedOf(tls) : undefined,
+  }
+}
+
+function pinsAreUsable({ verifyCertificateSpki = [], verifyCertificateHash = [] }: ServerTLSSettings): boolean {
+  return verifyCertificateSpki.every((hash) => KEY_HASH.test(hash)) && verifyCertificateHash.every((hash) => CERTIFICATE_HASH.test(hash))
+}
+
+function pinnedOf({ caCrl = '', verifyCertificateSpki = [], verifyCertificateHash = [] }: ServerTLSSettings): PinnedClients | undefined {
+  if (caCrl === '' && verifyCertificateSpki.length + verifyCertificateHash.length === 0) return undefined
+  return {
+    keyHashes: verifyCertificateSpki,
+    // With colons between the digits too.
+    certificateHashes: verifyCertificateHash.map((hash) => hash.replaceAll(':', '').toLowerCase()),
+    revocationPath: caCrl === '' ? undefined : caCrl,
   }
 }
 
@@ -109,9 +136,7 @@ function certificatesOf(tls: ServerTLSSettings): readonly CertificateRef[] {
 }
 
 /** A secret beside the certificate's, named after it, when no other is named (Istio). */
-function authoritiesOf(
-  tls: ServerTLSSettings,
-): Extract<GatewayTls, { readonly mode: 'simple' | 'mutual' | 'optional-mutual' }>['authorities'] {
+function authoritiesOf(tls: ServerTLSSettings): TerminatedTls['authorities'] {
   if (tls.caCertCredentialName !== undefined && tls.caCertCredentialName !== '') return { kind: 'secret', name: tls.caCertCredentialName }
   const credential = tls.credentialName ?? tls.credentialNames?.[0] ?? ''
   if (credential !== '') return { kind: 'secret', name: `${credential}-cacert` }
@@ -122,8 +147,15 @@ function authoritiesOf(
 function versionsOf(tls: ServerTLSSettings): TlsVersions {
   const max = tls.maxProtocolVersion === 'TLSV1_2' ? '1.2' : '1.3'
   return {
-    min: tls.minProtocolVersion === 'TLSV1_3' && max === '1.3' ? '1.3' : '1.2',
+    min: minimumOf(tls.minProtocolVersion, max),
     max,
-    cipherSuites: [...new Set(tls.cipherSuites ?? [])],
+    cipherSuites: knownCipherSuites(tls.cipherSuites),
+    curves: knownCurves(tls.ecdhCurves),
   }
+}
+
+/** Undefined: not said. Older versions than 1.2 are not offered. */
+function minimumOf(version: string | undefined, max: TlsVersions['max']): TlsVersions['min'] {
+  if (version === undefined || version === 'TLS_AUTO') return undefined
+  return version === 'TLSV1_3' && max === '1.3' ? '1.3' : '1.2'
 }

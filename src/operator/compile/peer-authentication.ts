@@ -81,7 +81,13 @@ function withTls(
     const level = own?.spec.portLevelMtls?.[String(port.number)]
     return { ...port, tls: tlsOf(own, level, `spec.portLevelMtls.${port.number}.mode`) ?? general }
   })
-  return { ...workload, ports, otherPortsTls: general }
+  const levels = Object.entries(own?.spec.portLevelMtls ?? {}).flatMap(([number, level]) => {
+    const tls = workload.ports.some((port) => String(port.number) === number)
+      ? undefined
+      : tlsOf(own, level, `spec.portLevelMtls.${number}.mode`)
+    return tls === undefined ? [] : [[number, tls] as const]
+  })
+  return { ...workload, ports, otherPortsTls: general, ...(levels.length === 0 ? {} : { otherPortLevels: Object.fromEntries(levels) }) }
 }
 
 function namespaceTls(policy: PeerAuthentication | undefined): ServerTls | undefined {

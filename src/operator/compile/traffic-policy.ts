@@ -62,7 +62,7 @@ function blocksOf(
   }
 }
 
-function poolOf({ tcp = {}, http = {} }: ConnectionPoolSettings): ConnectionPool {
+export function poolOf({ tcp = {}, http = {} }: ConnectionPoolSettings): ConnectionPool {
   const { probes, time, interval } = tcp.tcpKeepalive ?? {}
   return defined({
     maxConnections: positive(tcp.maxConnections),

@@ -27,7 +27,7 @@ function inboundListeners(view: InstanceView, capture: BindCapture): readonly Re
     return [
       resource(listen, {
         trafficDirection: 'INBOUND',
-        ...(needsInspection(port.tls.mode) ? { listenerFilters: [TLS_INSPECTOR], ...detectionTimeout(view.settings) } : {}),
+        ...(needsInspection(port) ? { listenerFilters: [TLS_INSPECTOR], ...detectionTimeout(view.settings) } : {}),
         filterChains: inboundChains(view, port),
         metadata: metadataOf({ origin: view.workload.origin, services: port.services }),
       }),

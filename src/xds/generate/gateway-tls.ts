@@ -1,27 +1,29 @@
 // TLS that a gateway ends for its clients. Certificates are named (`kubernetes://name`) or are files of the gateway; the private key never
 // passes through here. Invariant: a server that asks clients for certificates names who signs them.
 import { any } from '../../envoy/any.ts'
-import type { CertificateValidationContext, CommonTlsContext, TransportSocket } from '../../envoy/generated/messages.gen.ts'
-import type { GatewayServer, GatewayTls } from '../../model/gateway.ts'
-import type { MeshSettings } from '../../model/mesh-settings.ts'
-import { serverTransport } from './tls.ts'
-
-const VERSIONS = { '1.2': 'TLSv1_2', '1.3': 'TLSv1_3' } as const
+import type { CertificateValidationContext, CommonTlsContext, TlsParameters, TransportSocket } from '../../envoy/generated/messages.gen.ts'
+import type { GatewayServer, PinnedClients, TerminatedTls, TlsVersions } from '../../model/gateway.ts'
+import type { MeshSettings, TlsDefaults } from '../../model/mesh-settings.ts'
+import { serverTransport, tlsParameters } from './tls.ts'
 
 /** Undefined: TLS is not ended here. */
 export function gatewayTransport(server: GatewayServer, settings: MeshSettings, isStock: boolean): TransportSocket | undefined {
   const { tls } = server
   if (tls?.mode === 'istio-mutual') return serverTransport(server.protocol === 'https' ? 'http' : 'tcp', settings)
   if (tls === undefined || !('certificates' in tls)) return undefined
+  return terminatingTransport(tls, { readsHttp: server.protocol === 'https', settings, isStock })
+}
+
+/** Also of a sidecar's own TLS. Undefined: this proxy cannot check what is asked of clients, so nobody is let in. */
+export function terminatingTransport(
+  tls: TerminatedTls,
+  { readsHttp, settings, isStock }: { readonly readsHttp: boolean; readonly settings: MeshSettings; readonly isStock: boolean },
+): TransportSocket | undefined {
+  if (tls.pinned !== undefined && !isStock) return undefined
   // Our own proxy does not speak HTTP/2 to clients at the edge yet.
-  const alpn = server.protocol === 'https' ? (isStock ? ['h2', 'http/1.1'] : ['http/1.1']) : []
-  const { min, max, cipherSuites } = tls.versions
+  const alpn = readsHttp ? (isStock ? ['h2', 'http/1.1'] : ['http/1.1']) : []
   const commonTlsContext: CommonTlsContext = {
-    tlsParams: {
-      tlsMinimumProtocolVersion: VERSIONS[min],
-      tlsMaximumProtocolVersion: VERSIONS[max],
-      ...(cipherSuites.length === 0 ? {} : { cipherSuites }),
-    },
+    tlsParams: parametersOf(tls.versions, settings.otherTls),
     ...(alpn.length === 0 ? {} : { alpnProtocols: alpn }),
     ...certificates(tls),
     ...validation(tls),
@@ -35,9 +37,14 @@ export function gatewayTransport(server: GatewayServer, settings: MeshSettings, 
   }
 }
 
-type Terminating = Extract<GatewayTls, { readonly mode: 'simple' | 'mutual' | 'optional-mutual' }>
+/** The server's own, else the mesh's. */
+function parametersOf({ min, max, cipherSuites, curves }: TlsVersions, defaults: TlsDefaults): TlsParameters {
+  const own = { min: min ?? defaults.min, cipherSuites: cipherSuites.length > 0 ? cipherSuites : defaults.cipherSuites }
+  const parameters = tlsParameters({ ...own, curves: curves.length > 0 ? curves : defaults.curves })
+  return max === '1.2' ? { ...parameters, tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_2' } : parameters
+}
 
-function certificates({ certificates: all }: Terminating): Partial<CommonTlsContext> {
+function certificates({ certificates: all }: TerminatedTls): Partial<CommonTlsContext> {
   const secrets = all.flatMap((each) => (each.kind === 'secret' ? [{ name: secretName(each.name) }] : []))
   const files = all.flatMap((each) =>
     each.kind === 'files' ? [{ certificateChain: { filename: each.chain }, privateKey: { filename: each.key } }] : [],
@@ -45,16 +52,27 @@ function certificates({ certificates: all }: Terminating): Partial<CommonTlsCont
   return secrets.length > 0 ? { tlsCertificateSdsSecretConfigs: secrets } : { tlsCertificates: files }
 }
 
-function validation({ authorities, subjectAltNames }: Terminating): Partial<CommonTlsContext> {
+function validation({ authorities, subjectAltNames, pinned }: TerminatedTls): Partial<CommonTlsContext> {
   if (authorities === undefined) return {}
   const names = subjectAltNames.flatMap((exact) => [
     { sanType: 'URI' as const, matcher: { exact } },
     { sanType: 'DNS' as const, matcher: { exact } },
   ])
-  const own: CertificateValidationContext = names.length === 0 ? {} : { matchTypedSubjectAltNames: names }
+  const own: CertificateValidationContext = { ...(names.length === 0 ? {} : { matchTypedSubjectAltNames: names }), ...pins(pinned) }
   if (authorities.kind === 'file') return { validationContext: { ...own, trustedCa: { filename: authorities.path } } }
   return {
     combinedValidationContext: { defaultValidationContext: own, validationContextSdsSecretConfig: { name: secretName(authorities.name) } },
+  }
+}
+
+/** Only the last certificate is looked up in the list: an authority without a list of its own is no reason to refuse everybody (Istio). */
+function pins(pinned: PinnedClients | undefined): CertificateValidationContext {
+  if (pinned === undefined) return {}
+  const { keyHashes, certificateHashes, revocationPath } = pinned
+  return {
+    ...(keyHashes.length === 0 ? {} : { verifyCertificateSpki: keyHashes }),
+    ...(certificateHashes.length === 0 ? {} : { verifyCertificateHash: certificateHashes }),
+    ...(revocationPath === undefined ? {} : { crl: { filename: revocationPath }, onlyVerifyLeafCertCrl: true }),
   }
 }
 

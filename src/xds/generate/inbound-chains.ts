@@ -2,13 +2,21 @@
 // Invariants: STRICT has no plaintext chain at all; a denied workload's chains all begin with the denial.
 
 import { any } from '../../envoy/any.ts'
-import type { FilterChain, FilterChainMatch, ListenerFilter, RouteConfiguration } from '../../envoy/generated/messages.gen.ts'
-import { inboundClusterName, inboundRouteConfigName } from '../../envoy/names.ts'
+import type {
+  FilterChain,
+  FilterChainMatch,
+  ListenerFilter,
+  RouteConfiguration,
+  TransportSocket,
+} from '../../envoy/generated/messages.gen.ts'
+import { BLACK_HOLE_CLUSTER, inboundClusterName, inboundRouteConfigName } from '../../envoy/names.ts'
 import { isHttp, type Protocol } from '../../model/service.ts'
 import type { ServerTls, WorkloadPort } from '../../model/workload.ts'
 import type { InstanceView } from '../view/proxy-view.ts'
 import { httpDenials, networkDenials } from './denials.ts'
+import { terminatingTransport } from './gateway-tls.ts'
 import { metadataOf } from './metadata.ts'
+import type { TcpOptions } from './tcp-options.ts'
 import { httpManager, tcpProxy } from './terminal-filters.ts'
 import { MESH_ALPN, serverTransport } from './tls.ts'
 
@@ -20,7 +28,8 @@ export const TLS_INSPECTOR: ListenerFilter = {
 interface Transport {
   readonly suffix: string
   readonly match: FilterChainMatch
-  readonly terminatesTls: boolean
+  /** 'own': with certificates that are not the mesh's. */
+  readonly terminatesTls: boolean | 'own'
 }
 
 const MESH_TLS: Transport = {
@@ -40,8 +49,16 @@ function transportsOf(mode: ServerTls['mode'], protocol: Protocol): readonly Tra
   return isHttp(protocol) ? [MESH_TLS, PLAINTEXT] : [MESH_TLS, FOREIGN_TLS, PLAINTEXT]
 }
 
-export function needsInspection(mode: ServerTls['mode']): boolean {
-  return mode !== 'disable'
+/** Of the application's own certificates, as its Sidecar has them: beside the mesh's, and never beside plaintext. */
+const OWN_TLS: Transport = { suffix: 'tls', match: { transportProtocol: 'tls' }, terminatesTls: 'own' }
+
+function ownTransports(mode: ServerTls['mode']): readonly Transport[] {
+  if (mode === 'strict') return [ANY_TLS]
+  return mode === 'disable' ? [OWN_TLS] : [MESH_TLS, OWN_TLS]
+}
+
+export function needsInspection({ tls, ingress }: WorkloadPort): boolean {
+  return tls.mode !== 'disable' || ingress?.tls !== undefined
 }
 
 /** @param where narrows every chain further (a redirected proxy's chains share one listener). */
@@ -62,18 +79,46 @@ function chainsFor(
   cluster: string,
   port: WorkloadPort | undefined,
 ): readonly FilterChain[] {
-  return transportsOf(tls.mode, protocol).map(({ suffix, match, terminatesTls }): FilterChain => {
+  const transports = port?.ingress?.tls === undefined ? transportsOf(tls.mode, protocol) : ownTransports(tls.mode)
+  const made = transports.flatMap(({ suffix, match, terminatesTls }): readonly FilterChain[] => {
+    const socket = terminatesTls === 'own' ? ownSocket(view, port) : terminatesTls ? serverTransport(protocol, view.settings) : undefined
+    if (terminatesTls !== false && socket === undefined) return []
     const readsHttp = port !== undefined && isHttp(protocol)
-    const filters = readsHttp ? [inboundManager(view, port)] : [...networkDenials(view.workload), tcpProxy(cluster, view.settings)]
+    const filters = readsHttp
+      ? [inboundManager(view, port)]
+      : [...networkDenials(view.workload), tcpProxy(cluster, view.settings, tcpLimits(view, port))]
     const isUnconditional = Object.keys(match).length + Object.keys(where).length === 0
-    return {
+    const chain: FilterChain = {
       name: `${port === undefined ? 'inbound-catchall' : `inbound-${port.number}`}-${suffix}`,
       ...(isUnconditional ? {} : { filterChainMatch: { ...where, ...match } }),
-      ...(terminatesTls ? { transportSocket: serverTransport(protocol, view.settings) } : {}),
+      ...(socket === undefined ? {} : { transportSocket: socket }),
       filters,
       ...(tls.because === undefined ? {} : { metadata: metadataOf({ origin: tls.because.object, field: tls.because.field }) }),
     }
+    return [chain]
   })
+  return made.length > 0 ? made : [closed(view, where)]
+}
+
+/** How long connections may be silent, and how long they may last. */
+function tcpLimits({ isStock }: InstanceView, port: WorkloadPort | undefined): TcpOptions {
+  const { tcpIdleTimeoutMs, maxConnectionDurationMs } = port?.pool ?? {}
+  return {
+    ...(tcpIdleTimeoutMs === undefined ? {} : { idleTimeout: tcpIdleTimeoutMs }),
+    ...(maxConnectionDurationMs === undefined || !isStock ? {} : { maxDownstreamConnectionDuration: maxConnectionDurationMs }),
+  }
+}
+
+function ownSocket({ settings, isStock }: InstanceView, port: WorkloadPort | undefined): TransportSocket | undefined {
+  const tls = port?.ingress?.tls
+  if (port === undefined || tls === undefined || tls === 'unusable') return undefined
+  return terminatingTransport(tls, { readsHttp: isHttp(port.protocol), settings, isStock })
+}
+
+/** Without a chain of its own, a captured port's connections would be taken for those of an unknown port, and let through. */
+function closed({ settings }: InstanceView, where: FilterChainMatch): FilterChain {
+  const match = Object.keys(where).length === 0 ? {} : { filterChainMatch: where }
+  return { name: 'inbound-closed', ...match, filters: [tcpProxy(BLACK_HOLE_CLUSTER, settings)] }
 }
 
 function inboundManager(

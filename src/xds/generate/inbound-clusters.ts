@@ -1,10 +1,11 @@
 // From the sidecar to its own application: one cluster per workload port.
-import type { Cluster } from '../../envoy/generated/messages.gen.ts'
+import type { Address, Cluster } from '../../envoy/generated/messages.gen.ts'
 import { INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName } from '../../envoy/names.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { WorkloadPort } from '../../model/workload.ts'
 import type { ProxyView } from '../view/proxy-view.ts'
 import { common, protocolOptions } from './cluster-parts.ts'
+import { policyFields } from './cluster-policy.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
@@ -13,10 +14,11 @@ import { statName } from './stat-name.ts'
 /** Connections from here are not redirected back into the proxy (Istio's iptables rules exempt it). */
 const INBOUND_SOURCE = '127.0.0.6'
 const LOOPBACK = '127.0.0.1'
+const FROM_PROXY = { sourceAddress: { address: INBOUND_SOURCE, portValue: 0 } }
 const ORIGINAL_DESTINATION: Cluster = {
   type: 'ORIGINAL_DST',
   lbPolicy: 'CLUSTER_PROVIDED',
-  upstreamBindConfig: { sourceAddress: { address: INBOUND_SOURCE, portValue: 0 } },
+  upstreamBindConfig: FROM_PROXY,
 }
 
 export function inboundClusters(view: ProxyView): readonly Resource[] {
@@ -29,7 +31,9 @@ export function inboundClusters(view: ProxyView): readonly Resource[] {
     // The services name the destination in metrics of requests that arrive here.
     const metadata = metadataOf({ origin, field: 'spec.ports', services: port.services })
     const alias = inboundStatName(port, settings)
-    return [resource(name, { name, ...alias, ...destination, ...common(settings), ...protocolOptions(port.protocol), metadata })]
+    const context = { settings, isStock: view.instance.isStock, protocol: port.protocol, isPassthrough: true }
+    const limits = port.pool === undefined ? protocolOptions(port.protocol) : policyFields({ pool: port.pool }, context)
+    return [resource(name, { name, ...alias, ...common(settings), ...destination, ...limits, metadata })]
   })
   if (capture.kind !== 'redirect') return clusters
   return [
@@ -47,16 +51,35 @@ function inboundStatName({ services, number, name }: WorkloadPort, { statNames }
 }
 
 function destinationOf(view: ProxyView, port: WorkloadPort, clusterName: string): Cluster | undefined {
+  const address = applicationOf(view, port)
+  if (address === 'as-called') return ORIGINAL_DESTINATION
+  if (address === undefined) return undefined
   const { capture } = view.instance.workload
-  const { inboundTraffic } = view.instance.settings
-  if (capture.kind === 'redirect' && inboundTraffic === 'passthrough') return ORIGINAL_DESTINATION
-  const application =
-    capture.kind === 'redirect'
-      ? { host: LOOPBACK, port: port.number }
-      : capture.inbound.find((each) => each.port === port.number)?.application
-  if (application === undefined) return undefined
-  const endpoint = { endpoint: { address: socketAddress(application) } }
-  return { type: 'STATIC', loadAssignment: { clusterName, endpoints: [{ lbEndpoints: [endpoint] }] } }
+  const callsOwnAddress = capture.kind === 'redirect' && port.ingress?.application?.kind === 'instance'
+  return {
+    ...(callsOwnAddress ? { upstreamBindConfig: FROM_PROXY } : {}),
+    type: 'STATIC',
+    loadAssignment: { clusterName, endpoints: [{ lbEndpoints: [{ endpoint: { address } }] }] },
+  }
+}
+
+/** Where the application of a port is; undefined: nowhere that this proxy could reach. */
+function applicationOf({ instance }: ProxyView, { ingress, number }: WorkloadPort): Address | undefined | 'as-called' {
+  const { workload, settings, isStock } = instance
+  const { capture } = workload
+  const said = ingress?.application
+  if (said?.kind === 'socket') return isStock ? { pipe: { path: said.path } } : undefined
+  if (said?.kind === 'loopback') return socketAddress(said)
+  if (capture.kind === 'bind') {
+    // The workload's own address is the sidecar's here.
+    if (said !== undefined) return socketAddress({ host: LOOPBACK, port: said.port })
+    const application = capture.inbound.find((each) => each.port === number)?.application
+    return application === undefined ? undefined : socketAddress(application)
+  }
+  if (said !== undefined) return socketAddress({ host: workload.address, port: said.port })
+  // Who binds a port by itself knows of no address that was called.
+  if (settings.inboundTraffic === 'localhost' || ingress?.bind !== undefined) return socketAddress({ host: LOOPBACK, port: number })
+  return 'as-called'
 }
 
 function resource(name: string, message: Cluster): Resource {

@@ -4,7 +4,7 @@
 
 import { parseCidr } from '../../base/cidr.ts'
 import type { FilterChain, Listener } from '../../envoy/generated/messages.gen.ts'
-import { BLACK_HOLE_CLUSTER, listenerName, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
+import { BLACK_HOLE_CLUSTER, listenerName, outboundClusterName, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
@@ -101,6 +101,7 @@ function finish({ address, port, chains, rest }: DraftListener, scope: ScopeView
   return { type: 'envoy.config.listener.v3.Listener', name, message }
 }
 
-export function unknownCluster({ outboundTraffic }: Pick<ScopeView, 'outboundTraffic'>): string {
-  return outboundTraffic === 'allow-any' ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
+export function unknownCluster({ outboundTraffic, egressProxy }: Pick<ScopeView, 'outboundTraffic' | 'egressProxy'>): string {
+  if (outboundTraffic !== 'allow-any') return BLACK_HOLE_CLUSTER
+  return egressProxy === undefined ? PASSTHROUGH_CLUSTER : outboundClusterName(egressProxy.port, egressProxy.subset ?? '', egressProxy.host)
 }

@@ -2,12 +2,13 @@
 // apart by Host; bound ones have one table per service port, whose listener says what is meant, and one of everything for HTTP_PROXY.
 import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { RouteConfiguration, VirtualHost } from '../../envoy/generated/messages.gen.ts'
-import { HTTP_PROXY_ROUTES, PASSTHROUGH_CLUSTER, routeConfigName, virtualHostResourceName } from '../../envoy/names.ts'
+import { HTTP_PROXY_ROUTES, routeConfigName, virtualHostResourceName } from '../../envoy/names.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
 import { objectKey } from '../view/object-key.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
 import { DomainBook, domainsOf, withPort } from './domains.ts'
+import { unknownCluster } from './outbound-listeners.ts'
 import type { Resource } from './resources.ts'
 import { foreignVirtualHost, serviceVirtualHost } from './virtual-hosts.ts'
 
@@ -131,8 +132,8 @@ function named(virtualHosts: readonly VirtualHost[]): readonly VirtualHost[] {
 function catchAll(scope: ScopeView, book: DomainBook): readonly VirtualHost[] {
   const domains = book.take(['*'])
   if (domains.length === 0) return []
-  if (scope.outboundTraffic === 'allow-any' && scope.capture === 'redirect') {
-    const route = { name: 'allow_any', match: { prefix: '/' }, route: { cluster: PASSTHROUGH_CLUSTER, timeout: 0 } }
+  if (scope.outboundTraffic === 'allow-any' && (scope.capture === 'redirect' || scope.egressProxy !== undefined)) {
+    const route = { name: 'allow_any', match: { prefix: '/' }, route: { cluster: unknownCluster(scope), timeout: 0 } }
     return [{ name: 'allow_any', domains, routes: [route], includeRequestAttemptCount: true }]
   }
   const body = { inlineString: 'no service of the mesh has this host and port\n' }

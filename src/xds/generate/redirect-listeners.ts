@@ -2,11 +2,11 @@
 // hand connections over to by their original address is outbound-listeners.ts's.
 import { any } from '../../envoy/any.ts'
 import type { FilterChain, Listener, ListenerFilter } from '../../envoy/generated/messages.gen.ts'
-import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../../envoy/names.ts'
+import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, listenerName, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../../envoy/names.ts'
 import type { RedirectCapture } from '../../model/workload.ts'
 import type { InstanceView, ProxyView } from '../view/proxy-view.ts'
 import { detectionTimeout } from './detection-timeout.ts'
-import { inboundChains, passthroughChains, TLS_INSPECTOR } from './inbound-chains.ts'
+import { inboundChains, needsInspection, passthroughChains, TLS_INSPECTOR } from './inbound-chains.ts'
 import { unknownCluster, WILDCARD } from './outbound-listeners.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
@@ -20,7 +20,7 @@ const ORIGINAL_DESTINATION: ListenerFilter = {
 export function redirectListeners(view: ProxyView): readonly Resource[] {
   const { capture } = view.instance.workload
   if (capture.kind !== 'redirect') return []
-  return [virtualOutbound(view, capture), virtualInbound(view.instance, capture)]
+  return [virtualOutbound(view, capture), virtualInbound(view.instance, capture), ...ownListeners(view.instance)]
 }
 
 function virtualOutbound({ instance, scope }: ProxyView, capture: RedirectCapture): Resource {
@@ -36,7 +36,8 @@ function virtualOutbound({ instance, scope }: ProxyView, capture: RedirectCaptur
 }
 
 function virtualInbound(view: InstanceView, capture: RedirectCapture): Resource {
-  const ports = view.workload.ports.flatMap((port) => inboundChains(view, port, { destinationPort: port.number }))
+  const captured = view.workload.ports.filter(({ ingress }) => ingress?.bind === undefined)
+  const ports = captured.flatMap((port) => inboundChains(view, port, { destinationPort: port.number }))
   return resource(VIRTUAL_INBOUND, capture.inboundPort, {
     trafficDirection: 'INBOUND',
     listenerFilters: [ORIGINAL_DESTINATION, TLS_INSPECTOR],
@@ -46,6 +47,23 @@ function virtualInbound(view: InstanceView, capture: RedirectCapture): Resource 
       ...ports,
       ...passthroughChains(view, INBOUND_PASSTHROUGH_CLUSTER),
     ],
+  })
+}
+
+/** Ports that a Sidecar takes out of the capture: the proxy binds them itself. */
+function ownListeners(view: InstanceView): readonly Resource[] {
+  return view.workload.ports.flatMap((port) => {
+    const host = port.ingress?.bind
+    if (host === undefined) return []
+    const name = listenerName(host, port.number)
+    const message: Listener = {
+      name,
+      address: socketAddress({ host, port: port.number }),
+      trafficDirection: 'INBOUND',
+      ...(needsInspection(port) ? { listenerFilters: [TLS_INSPECTOR], ...detectionTimeout(view.settings) } : {}),
+      filterChains: inboundChains(view, port),
+    }
+    return [{ type: 'envoy.config.listener.v3.Listener', name, message }]
   })
 }
 

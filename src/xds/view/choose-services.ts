@@ -8,7 +8,10 @@ import { isVisibleTo } from '../../model/visibility.ts'
 import type { Client } from './client.ts'
 
 /** The one that selects the workload, else its namespace's, else the mesh's; the oldest of each (they are in this order). */
-export function chooseSidecar({ sidecars, settings }: MeshSnapshot, client: Client): SidecarScope | undefined {
+export function chooseSidecar(
+  { sidecars, settings }: MeshSnapshot,
+  client: Pick<Client, 'capture' | 'labels' | 'namespace'>,
+): SidecarScope | undefined {
   if (sidecars.size === 0 || client.capture === 'gateway') return undefined
   const all = [...sidecars.values()]
   const own = all.filter(({ namespace }) => namespace === client.namespace)

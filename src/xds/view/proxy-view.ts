@@ -5,6 +5,7 @@
 import type { DestinationPolicy } from '../../model/destination-policy.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { MeshService, ServiceEndpoints } from '../../model/service.ts'
+import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
 import type { Workload } from '../../model/workload.ts'
 import type { ScopeKind } from './client.ts'
@@ -36,6 +37,8 @@ export interface ScopeView {
   readonly place: ClientPlace | undefined
   /** Policies that routes and connections must say something of, by the host that they are for. */
   readonly routedPolicies: ReadonlyMap<string, DestinationPolicy>
+  /** What unknown destinations are reached through, where they may be. */
+  readonly egressProxy: SidecarScope['egressProxy']
   /** By hostname, sorted. */
   readonly services: readonly ServiceView[]
   /** Routes for hosts that are no service of the scope, sorted by host. */

@@ -55,6 +55,7 @@ function buildScope(
     outboundTraffic: sidecar?.outboundTraffic ?? settings.outboundTraffic,
     place,
     routedPolicies: routedPolicies(services, isStock),
+    egressProxy: sidecar?.egressProxy,
     services,
     foreignRoutes: foreignRoutes(snapshot, client, sidecar),
   }
@@ -70,7 +71,7 @@ function nobody(hostname: string): ServiceEndpoints {
 
 function keysOf(scope: Omit<ScopeView, 'keys'>): ScopeKeys {
   const { namespace, capture, isStock, discoversVirtualHosts, settings, outboundTraffic, services, foreignRoutes } = scope
-  const common = `${capture} ${isStock} ${objectKey(settings)}`
+  const common = `${capture} ${isStock} ${objectKey(settings)} ${keyOf(scope.egressProxy)}`
   const at = scope.place?.key ?? ''
   const parts = services.map((view) => keyPartsOf(view, at))
   return {

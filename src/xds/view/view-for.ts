@@ -1,7 +1,9 @@
 // Snapshot and proxy in, what that proxy may know out. Called by the control plane for each connected proxy after every compile.
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { type Capture, type Workload, workloadKey } from '../../model/workload.ts'
+import { chooseSidecar } from './choose-services.ts'
 import { gatewayViewFor } from './gateway-view.ts'
+import { withInboundPorts } from './inbound-ports.ts'
 import { joinedKey, objectKey } from './object-key.ts'
 import type { ProxyNode } from './proxy-node.ts'
 import type { ProxyView } from './proxy-view.ts'
@@ -22,8 +24,9 @@ export function viewFor(
   const scope = scopeFor(snapshot, { namespace, labels, capture: capture.kind, locality, isStock, discoversVirtualHosts })
   // Bound listeners say which services they are for.
   const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
-  const key = joinedKey([String(isStock), ofScope, objectKey(settings), objectKey(workload)])
-  return { scope, instance: { key, workload, settings, isStock } }
+  const own = withInboundPorts(workload, chooseSidecar(snapshot, { namespace, labels, capture: capture.kind }))
+  const key = joinedKey([String(isStock), ofScope, objectKey(settings), objectKey(own)])
+  return { scope, instance: { key, workload: own, settings, isStock } }
 }
 
 const NO_CAPTURE: Capture = { kind: 'bind', inbound: [], outbound: [], httpProxy: undefined }
