@@ -5,7 +5,6 @@
 
 import type { Finding } from '../../api/finding.ts'
 import type { AnyApiObject } from '../../api/kinds.ts'
-import { keyOf } from '../../api/object-meta.ts'
 import { unsuppressed } from '../../api/suppression.ts'
 import type { Clock } from '../../base/clock.ts'
 import { errorMessage } from '../../base/errors.ts'
@@ -14,7 +13,7 @@ import type { AddressPlan } from '../../model/address-plan.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { analyzeSteps } from '../../operator/analyze/analyze-mesh.ts'
 import { createMeshCompiler } from '../../operator/compile/compile-mesh.ts'
-import { emptyKubeState, type KubeState, nextKubeState } from '../../operator/ingest/kube-state.ts'
+import { changedKubeState, emptyKubeState, type KubeState, nextKubeState } from '../../operator/ingest/kube-state.ts'
 import type { ResourceMap, ServedResources } from '../../xds/generate/resources.ts'
 import {
   type CompileThreadData,
@@ -43,7 +42,6 @@ export class CompileSide {
   readonly #announcer: Announcer
   readonly #resourcesOf = createResourceCache()
   readonly #compiler = createMeshCompiler()
-  readonly #objects = new Map<string, AnyApiObject>()
   readonly #wanted = new Map<string, WantedNode>()
   readonly #served = new Map<string, ServedResources>()
   /** Whose resources must be looked at, oldest first. */
@@ -57,8 +55,10 @@ export class CompileSide {
   #heard = 0
   #unsaid: readonly Finding[] | undefined
   readonly #freshIn = createFreshness()
-  /** Objects have come since the last compile. */
-  #isTouched = false
+  /** What has come since the last compile. */
+  #changed: AnyApiObject[] = []
+  /** All that there is has come, not only what changed. */
+  #isWhole = false
   #accounts = ''
   /** Since the last compile began, until all that it changed is made; newcomers do not count. */
   #busyMs: number | undefined
@@ -102,9 +102,9 @@ export class CompileSide {
   }
 
   #takeObjects({ whole, changed }: { readonly whole: boolean; readonly changed: readonly AnyApiObject[] }): void {
-    if (whole) this.#objects.clear()
-    for (const object of changed) this.#objects.set(`${object.kind} ${keyOf(object)}`, object)
-    this.#isTouched ||= whole || changed.length > 0
+    if (whole) this.#changed = []
+    this.#isWhole ||= whole
+    for (const object of changed) this.#changed.push(object)
   }
 
   /** Check by check, so that a change in between waits for one of them at most. */
@@ -150,10 +150,10 @@ export class CompileSide {
 
   #compiled({ whole, changed, removed, addresses, ready }: CompileOrder): MeshSnapshot {
     this.#takeObjects({ whole, changed })
-    for (const [kind, key] of removed) this.#objects.delete(`${kind} ${key}`)
-    const isTouched = this.#isTouched || removed.length > 0
-    this.#isTouched = false
-    if (isTouched) this.#state = nextKubeState(this.#state, this.#objects.values())
+    const isTouched = this.#isWhole || this.#changed.length + removed.length > 0
+    this.#state = this.#isWhole ? nextKubeState(this.#state, this.#changed) : changedKubeState(this.#state, this.#changed, removed)
+    this.#changed = []
+    this.#isWhole = false
     if (addresses !== undefined) this.#addresses = addresses
     if (ready !== undefined) this.#ready = new Set(ready)
     const input = {

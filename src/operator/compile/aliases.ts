@@ -2,29 +2,39 @@
 // After serviceEntries, before endpoints: by then every name of the mesh is known.
 import { type Finding, finding } from '../../api/finding.ts'
 import { type MeshService, NO_LOCALITY } from '../../model/service.ts'
-import type { FixedEndpoint, MeshDraft, Pass } from './mesh-draft.ts'
+import type { FixedEndpoint } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { Remembered } from './remembered.ts'
 
-export function aliases(): Pass {
-  const compiled = new Remembered(outsideName)
-  return (draft, { state, settings }) => {
-    const compile = compiled.round()
-    const findings: Finding[] = []
-    for (const [hostname, target] of draft.aliases) {
-      const service = draft.services.get(hostname)
-      if (service === undefined || isOfTheMesh(target, draft)) continue
-      draft.aliases.delete(hostname)
-      const object = state.objects.Service.get(`${service.namespace}/${service.name}`)
-      if (target.endsWith(`.svc.${settings.domainSuffix}`) && object !== undefined) {
-        findings.push(finding('LTN0231', object, 'spec.externalName', { host: target }))
+export const aliases = definePass({
+  kinds: ['Service'],
+  reads: ['services', 'aliases', 'fixedEndpoints'],
+  create: () => {
+    const compiled = new Remembered(outsideName)
+    return ({ objects, draft, settings }) => {
+      const compile = compiled.round()
+      const services = new Map(draft.services)
+      const inside = new Map(draft.aliases)
+      const fixedEndpoints = new Map(draft.fixedEndpoints)
+      const findings: Finding[] = []
+      for (const [hostname, target] of draft.aliases) {
+        const service = services.get(hostname)
+        // An alias of an alias is left to DNS: it could be a circle.
+        const isOfTheMesh = services.get(target)?.resolution === 'endpoints' && !inside.has(target)
+        if (service === undefined || isOfTheMesh) continue
+        inside.delete(hostname)
+        const object = objects.Service.get(`${service.namespace}/${service.name}`)
+        if (target.endsWith(`.svc.${settings.domainSuffix}`) && object !== undefined) {
+          findings.push(finding('LTN0231', object, 'spec.externalName', { host: target }))
+        }
+        const outside = compile(hostname, service, target)
+        services.set(hostname, outside.service)
+        fixedEndpoints.set(hostname, outside.endpoints)
       }
-      const outside = compile(hostname, service, target)
-      draft.services.set(hostname, outside.service)
-      draft.fixedEndpoints.set(hostname, outside.endpoints)
+      return { services, aliases: inside, fixedEndpoints, findings }
     }
-    return findings
-  }
-}
+  },
+})
 
 interface OutsideName {
   readonly service: MeshService
@@ -35,9 +45,4 @@ function outsideName(service: MeshService, target: string): OutsideName {
   const { name, namespace } = service
   const endpoint = { name, namespace, address: target, ports: {}, labels: {}, locality: NO_LOCALITY, weight: 1, serviceAccount: undefined }
   return { service: { ...service, resolution: 'dns', isExternal: true }, endpoints: target === '' ? [] : [endpoint] }
-}
-
-/** An alias of an alias is left to DNS: it could be a circle. */
-function isOfTheMesh(target: string, draft: MeshDraft): boolean {
-  return draft.services.get(target)?.resolution === 'endpoints' && !draft.aliases.has(target)
 }

@@ -4,13 +4,14 @@
 import type { Finding } from '../../api/finding.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { CompileInput } from './compile-input.ts'
-import { meshSettings } from './mesh-config.ts'
+import { type CompiledSettings, meshSettings } from './mesh-config.ts'
 import { emptyDraft } from './mesh-draft.ts'
-import { createPasses } from './passes.ts'
+import { type RunPass, runnerOf } from './pass.ts'
+import { passes } from './passes.ts'
 import { type Answering, withReadiness } from './readiness.ts'
 import { Remembered } from './remembered.ts'
 import { shareEqual } from './same.ts'
-import { snapshotOf } from './unchanged.ts'
+import { type Drafted, snapshotOf } from './unchanged.ts'
 
 export interface CompiledMesh {
   /** What did not change is the object of the snapshot before, so that whatever was derived from it stays valid. */
@@ -26,29 +27,41 @@ export interface MeshCompiler {
 /** For a mesh that is compiled again and again: a change costs the work for what it changed. */
 export function createMeshCompiler(): MeshCompiler {
   const settled = new Remembered(meshSettings)
-  const passes = createPasses()
-  let last: (Answering & { readonly input: CompileInput; readonly findings: readonly Finding[] }) | undefined
-
-  /** Everything but who answers. */
-  const run = (input: CompileInput): { readonly compiled: MeshSnapshot; readonly findings: readonly Finding[] } => {
-    if (last !== undefined && isReadinessAlone(last.input, input)) return last
-    const { settings, findings: ofSettings } = settled.round()('', input.state.objects.MeshConfig, input.settings)
-    const draft = emptyDraft()
-    const findings = [...ofSettings, ...passes.flatMap((pass) => pass(draft, { ...input, settings }))]
-    return {
-      compiled: snapshotOf(draft, settings, last?.compiled),
-      findings: last === undefined ? findings : shareEqual(last.findings, findings),
-    }
-  }
-
+  const runs = passes.map(runnerOf)
+  let last: Round | undefined
   return {
     compile(input) {
-      const { compiled, findings } = run(input)
+      const isReadinessAlone = last !== undefined && isSameButReadiness(last.input, input)
+      const { draft, compiled, findings } = isReadinessAlone && last !== undefined ? last : compileAll(input, settled, runs, last)
       const snapshot = withReadiness(compiled, input.ready, last)
-      last = { input, compiled, shown: snapshot, findings }
+      last = { input, draft, compiled, shown: snapshot, ready: input.ready, findings }
       return { snapshot, findings }
     },
   }
+}
+
+interface Round extends Drafted, Answering {
+  readonly input: CompileInput
+  readonly findings: readonly Finding[]
+}
+
+/** Everything but who answers. */
+function compileAll(
+  input: CompileInput,
+  settled: Remembered<Parameters<typeof meshSettings>, CompiledSettings>,
+  runs: readonly RunPass[],
+  last: Round | undefined,
+): Drafted & Pick<Round, 'findings'> {
+  const { settings, findings: ofSettings } = settled.round()('', input.state.objects.MeshConfig, input.settings)
+  const findings = [...ofSettings]
+  let draft = emptyDraft
+  for (const run of runs) {
+    const { findings: own, ...parts } = run(draft, { ...input, settings })
+    draft = { ...draft, ...parts }
+    findings.push(...own)
+  }
+  const compiled = snapshotOf(draft, settings, last)
+  return { draft, compiled, findings: last === undefined ? findings : shareEqual(last.findings, findings) }
 }
 
 /** For a mesh that is compiled once. */
@@ -56,7 +69,7 @@ export function compileMesh(input: CompileInput): CompiledMesh {
   return createMeshCompiler().compile(input)
 }
 
-function isReadinessAlone(before: CompileInput, now: CompileInput): boolean {
+function isSameButReadiness(before: CompileInput, now: CompileInput): boolean {
   return (
     before.state.objects === now.state.objects &&
     before.settings === now.settings &&

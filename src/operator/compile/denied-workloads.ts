@@ -8,32 +8,41 @@ import type { ApiObject } from '../../api/object-meta.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import { describeOrigin } from '../../model/origin.ts'
 import type { Denial, Workload } from '../../model/workload.ts'
-import type { KubeState } from '../ingest/kube-state.ts'
-import { originOf, type Pass } from './mesh-draft.ts'
+import type { ObjectMaps } from '../ingest/kube-state.ts'
+import { originOf } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { Remembered } from './remembered.ts'
 
-export function deniedWorkloads(): Pass {
-  const closed = new Remembered(withDenials)
-  return (draft, { state, settings }) => {
-    const unreadable = ofKinds(state, SECURITY_KINDS).filter(isUnreadable)
-    const unsupported = ofKinds(state, denyingKinds).filter((policy) => !isUnreadable(policy))
-    const policies = [...unsupported, ...unreadable]
-    const close = closed.round()
-    if (policies.length === 0) return []
-    const byNamespace = Map.groupBy(policies, ({ metadata }) => metadata.namespace)
-    const { rootNamespace } = settings
-    for (const [key, workload] of draft.workloads) {
-      const own = byNamespace.get(workload.namespace) ?? NONE
-      const ofMesh = workload.namespace === rootNamespace ? NONE : (byNamespace.get(rootNamespace) ?? NONE)
-      if (own.length + ofMesh.length > 0) draft.workloads.set(key, close(key, workload, own, ofMesh))
+const SECURITY_KINDS: readonly KindName[] = ['AuthorizationPolicy', 'PeerAuthentication', 'RequestAuthentication']
+
+const protectingKinds: readonly KindName[] = [...new Set([...SECURITY_KINDS, ...denyingKinds])]
+
+export const deniedWorkloads = definePass({
+  kinds: protectingKinds,
+  reads: ['workloads'],
+  create: () => {
+    const closed = new Remembered(withDenials)
+    return ({ objects, draft, settings }) => {
+      const unreadable = ofKinds(objects, SECURITY_KINDS).filter(isUnreadable)
+      const unsupported = ofKinds(objects, denyingKinds).filter((policy) => !isUnreadable(policy))
+      const byNamespace = Map.groupBy([...unsupported, ...unreadable], ({ metadata }) => metadata.namespace)
+      const { rootNamespace } = settings
+      const close = closed.round()
+      const workloads = new Map(draft.workloads)
+      for (const [key, workload] of draft.workloads) {
+        const own = byNamespace.get(workload.namespace) ?? NONE
+        const ofMesh = workload.namespace === rootNamespace ? NONE : (byNamespace.get(rootNamespace) ?? NONE)
+        if (own.length + ofMesh.length > 0) workloads.set(key, close(key, workload, own, ofMesh))
+      }
+      const findings = unreadable.map((policy) => finding('LTN0212', policy, '', { kind: policy.kind, name: policy.metadata.name }))
+      return { workloads, findings }
     }
-    return unreadable.map((policy) => finding('LTN0212', policy, '', { kind: policy.kind, name: policy.metadata.name }))
-  }
-}
+  },
+})
 
 const NONE: readonly ApiObject[] = []
 
-function ofKinds({ objects }: KubeState, kinds: readonly KindName[]): readonly ApiObject[] {
+function ofKinds(objects: ObjectMaps, kinds: readonly KindName[]): readonly ApiObject[] {
   return kinds.flatMap((kind): readonly ApiObject[] => [...objects[kind].values()])
 }
 
@@ -41,8 +50,6 @@ function withDenials(workload: Workload, own: readonly ApiObject[], ofMesh: read
   const denials = [...own, ...ofMesh].filter((policy) => protects(policy, workload)).map(denialOf)
   return denials.length === 0 ? workload : { ...workload, denials }
 }
-
-const SECURITY_KINDS: readonly KindName[] = ['AuthorizationPolicy', 'PeerAuthentication', 'RequestAuthentication']
 
 function isUnreadable(policy: ApiObject): boolean {
   return policy.unreadable === true

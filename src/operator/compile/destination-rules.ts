@@ -6,43 +6,76 @@ import { type Finding, finding } from '../../api/finding.ts'
 import type { DestinationRule } from '../../api/generated/destination-rule.gen.ts'
 import { keyOf } from '../../api/object-meta.ts'
 import { type DestinationPolicy, hasLabels, type Subset } from '../../model/destination-policy.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { describeOrigin } from '../../model/origin.ts'
+import type { MeshService, ServiceEndpoints } from '../../model/service.ts'
 import { NO_TRAFFIC_POLICY } from '../../model/traffic-policy.ts'
 import type { Visibility } from '../../model/visibility.ts'
+import type { CompileInput } from './compile-input.ts'
 import { didYouMean, resolveHost } from './hosts.ts'
-import { byAge, originOf, type Pass } from './mesh-draft.ts'
-import { Remembered, RememberedAnswers } from './remembered.ts'
-import { noting, type Surroundings, surroundingsIn } from './surroundings.ts'
+import { byAge, type MeshDraft, originOf } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
+import { type Note, Remembered, RememberedAnswers } from './remembered.ts'
 import { trafficPolicyOf } from './traffic-policy.ts'
 import { visibilityOf } from './visibility.ts'
 
-export function destinationRules(): Pass {
-  const compiled = new RememberedAnswers(compileRule, noting)
-  const merged = new Remembered(mergeRules)
-  return (draft, input) => {
-    const compile = compiled.round(surroundingsIn(draft, input))
-    const merge = merged.round()
-    const findings: Finding[] = []
-    const groups = new Map<string, UsableRule[]>()
-    for (const rule of [...input.state.objects.DestinationRule.values()].sort(byAge)) {
-      const made = compile(keyOf(rule), rule)
-      if (made.kind === 'useless') {
-        findings.push(...made.findings)
-        continue
+export const destinationRules = definePass({
+  kinds: ['DestinationRule'],
+  reads: ['services', 'endpoints'],
+  create: () => {
+    const compiled = new RememberedAnswers(compileRule, noting)
+    const merged = new Remembered(mergeRules)
+    return ({ objects, draft, settings, capture }) => {
+      const compile = compiled.round(surroundingsIn(draft, { settings, capture }))
+      const findings: Finding[] = []
+      const rules: UsableRule[] = []
+      for (const rule of [...objects.DestinationRule.values()].sort(byAge)) {
+        const made = compile(keyOf(rule), rule)
+        if (made.kind === 'usable') rules.push(made)
+        else findings.push(...made.findings)
       }
-      const { host, subsets } = made.policy
-      const names = draft.subsetNames.get(host) ?? new Set()
-      for (const { name } of subsets) names.add(name)
-      draft.subsetNames.set(host, names)
-      const key = keyFor(made.policy, groups)
-      groups.set(key, [...(groups.get(key) ?? []), made])
+      const policies = new Map<string, DestinationPolicy>()
+      const merge = merged.round()
+      for (const [key, ofPolicy] of groupByPolicy(rules)) {
+        const made = merge(key, ofPolicy)
+        if (made.policy !== undefined) policies.set(key, made.policy)
+        findings.push(...made.findings)
+      }
+      return { policies, subsetNames: subsetNames(rules), findings }
     }
-    for (const [key, rules] of groups) {
-      const made = merge(key, rules)
-      if (made.policy !== undefined) draft.policies.set(key, made.policy)
-      findings.push(...made.findings)
-    }
-    return findings
+  },
+})
+
+/** What compiling one rule may learn of the mesh around it (surroundings.ts says why through this only). */
+interface RuleSurroundings {
+  readonly settings: MeshSettings
+  readonly capture: CompileInput['capture']
+  service(hostname: string): MeshService | undefined
+  /** Of all services, for suggestions. */
+  hostnames(): readonly string[]
+  endpoints(hostname: string): ServiceEndpoints | undefined
+}
+
+function surroundingsIn(
+  draft: Pick<MeshDraft, 'services' | 'endpoints'>,
+  common: Pick<RuleSurroundings, 'settings' | 'capture'>,
+): RuleSurroundings {
+  const hostnames = [...draft.services.keys()]
+  return {
+    ...common,
+    service: (hostname) => draft.services.get(hostname),
+    hostnames: () => hostnames,
+    endpoints: (hostname) => draft.endpoints.get(hostname),
+  }
+}
+
+function noting(note: Note<RuleSurroundings>): RuleSurroundings {
+  return {
+    settings: note(({ settings }) => settings),
+    capture: note(({ capture }) => capture),
+    service: (hostname) => note((each) => each.service(hostname)),
+    hostnames: () => note((each) => each.hostnames()),
+    endpoints: (hostname) => note((each) => each.endpoints(hostname)),
   }
 }
 
@@ -56,7 +89,7 @@ interface UsableRule {
   readonly findings: readonly Finding[]
 }
 
-function compileRule(rule: DestinationRule, around: Surroundings): CompiledRule {
+function compileRule(rule: DestinationRule, around: RuleSurroundings): CompiledRule {
   const host = resolveHost(rule.spec.host, rule.metadata.namespace, around.settings)
   if (!host.startsWith('*') && around.service(host) === undefined) {
     const suggestion = didYouMean(rule.spec.host, host, around.hostnames())
@@ -92,7 +125,7 @@ interface MergedRules {
 }
 
 /** There is no original destination without a redirect. */
-function impossible(rule: DestinationRule, { capture }: Surroundings): readonly Finding[] {
+function impossible(rule: DestinationRule, { capture }: RuleSurroundings): readonly Finding[] {
   if (capture === 'redirect') return []
   const policies = [
     ['spec.trafficPolicy', rule.spec.trafficPolicy] as const,
@@ -110,16 +143,35 @@ function impossible(rule: DestinationRule, { capture }: Surroundings): readonly 
   )
 }
 
-/** Of the rules with which it is to be merged, else the next that is free: rules for other clients are other policies. */
-function keyFor({ namespace, host, clients }: DestinationPolicy, groups: ReadonlyMap<string, readonly UsableRule[]>): string {
-  for (let index = 0; ; index++) {
-    const key = index === 0 ? `${namespace}/${host}` : `${namespace}/${host}#${index}`
-    const [first] = groups.get(key) ?? []
-    if (first === undefined || isDeepStrictEqual(first.policy.clients, clients)) return key
+/** By key of the policy: rules of one namespace for one host are merged, rules for other clients are other policies. */
+function groupByPolicy(rules: readonly UsableRule[]): ReadonlyMap<string, readonly UsableRule[]> {
+  const groups = new Map<string, UsableRule[]>()
+  for (const rule of rules) {
+    const { namespace, host, clients } = rule.policy
+    for (let index = 0; ; index++) {
+      const key = index === 0 ? `${namespace}/${host}` : `${namespace}/${host}#${index}`
+      const group = groups.get(key)
+      if (group === undefined) groups.set(key, [rule])
+      else if (isDeepStrictEqual(group[0]?.policy.clients, clients)) group.push(rule)
+      else continue
+      break
+    }
   }
+  return groups
 }
 
-function policyOf(rule: DestinationRule, host: string, around: Surroundings): DestinationPolicy {
+/** Of all rules for a host, whoever sees them. */
+function subsetNames(rules: readonly UsableRule[]): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, Set<string>>()
+  for (const { policy } of rules) {
+    const known = names.get(policy.host) ?? new Set()
+    for (const { name } of policy.subsets) known.add(name)
+    names.set(policy.host, known)
+  }
+  return new Map([...names].map(([host, known]) => [host, [...known]]))
+}
+
+function policyOf(rule: DestinationRule, host: string, around: RuleSurroundings): DestinationPolicy {
   const { spec, metadata } = rule
   const clients = spec.workloadSelector?.matchLabels ?? {}
   const origin = originOf(rule)
@@ -164,7 +216,7 @@ function merge(
 }
 
 /** The first of a name wins; validation reports the second. */
-function subsetsOf(rule: DestinationRule, around: Surroundings): readonly Subset[] {
+function subsetsOf(rule: DestinationRule, around: RuleSurroundings): readonly Subset[] {
   const seen = new Set<string>()
   return (rule.spec.subsets ?? []).flatMap(({ name, labels = {}, trafficPolicy }, index) => {
     if (seen.has(name)) return []
@@ -175,7 +227,7 @@ function subsetsOf(rule: DestinationRule, around: Surroundings): readonly Subset
   })
 }
 
-function emptySubsets(rule: DestinationRule, { host, subsets }: DestinationPolicy, around: Surroundings): readonly Finding[] {
+function emptySubsets(rule: DestinationRule, { host, subsets }: DestinationPolicy, around: RuleSurroundings): readonly Finding[] {
   if (host.startsWith('*')) return []
   const ports = around.endpoints(host)?.ports ?? []
   return subsets

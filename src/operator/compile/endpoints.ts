@@ -7,32 +7,38 @@ import type { Endpoint, MeshService, ServiceEndpoints, ServicePort } from '../..
 import type { Workload, WorkloadPort } from '../../model/workload.ts'
 import { canonicalName, canonicalRevision } from './canonical-service.ts'
 import { fixedEndpoint } from './fixed-endpoints.ts'
-import { compareText, type FixedEndpoint, type Pass } from './mesh-draft.ts'
+import { compareText, type FixedEndpoint } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { Remembered } from './remembered.ts'
 import { targets } from './workloads.ts'
 
-export function endpoints(): Pass {
-  const compiled = new Remembered(compileEndpoints)
-  const shared = new Remembered(sharedEndpoints)
-  return (draft, { state, settings }) => {
-    const compile = compiled.round()
-    const share = shared.round()
-    const findings: Finding[] = []
-    for (const [key, service] of draft.services) {
-      const workloads = (draft.selected.get(key) ?? []).flatMap((instance) => draft.workloads.get(instance) ?? [])
-      const fixed = draft.fixedEndpoints.get(key) ?? NONE
-      const object = service.hasShortNames ? state.objects.Service.get(`${service.namespace}/${service.name}`) : undefined
-      const made = compile(key, service, object, workloads, fixed, settings.trustDomain)
-      draft.endpoints.set(key, made.endpoints)
-      findings.push(...made.findings)
+export const endpoints = definePass({
+  kinds: ['Service'],
+  reads: ['services', 'aliases', 'selected', 'workloads', 'fixedEndpoints'],
+  create: () => {
+    const compiled = new Remembered(compileEndpoints)
+    const shared = new Remembered(sharedEndpoints)
+    return ({ objects, draft, settings }) => {
+      const compile = compiled.round()
+      const share = shared.round()
+      const findings: Finding[] = []
+      const made = new Map<string, ServiceEndpoints>()
+      for (const [key, service] of draft.services) {
+        const workloads = (draft.selected.get(key) ?? []).flatMap((instance) => draft.workloads.get(instance) ?? [])
+        const fixed = draft.fixedEndpoints.get(key) ?? NONE
+        const object = service.hasShortNames ? objects.Service.get(`${service.namespace}/${service.name}`) : undefined
+        const own = compile(key, service, object, workloads, fixed, settings.trustDomain)
+        made.set(key, own.endpoints)
+        findings.push(...own.findings)
+      }
+      for (const [alias, target] of draft.aliases) {
+        const [service, found] = [draft.services.get(alias), made.get(target)]
+        if (service !== undefined && found !== undefined) made.set(alias, share(alias, service, found))
+      }
+      return { endpoints: made, findings }
     }
-    for (const [alias, target] of draft.aliases) {
-      const [service, found] = [draft.services.get(alias), draft.endpoints.get(target)]
-      if (service !== undefined && found !== undefined) draft.endpoints.set(alias, share(alias, service, found))
-    }
-    return findings
-  }
-}
+  },
+})
 
 const NONE: readonly FixedEndpoint[] = []
 

@@ -16,20 +16,25 @@ import type {
   TlsVersions,
 } from '../../model/gateway.ts'
 import { isRoutableHost } from './hosts.ts'
-import { byAge, originOf, type Pass } from './mesh-draft.ts'
+import { byAge, originOf } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { Remembered } from './remembered.ts'
 
-export function gateways(): Pass {
-  const compiled = new Remembered(compileGateway)
-  return (draft, { state }) => {
-    const compile = compiled.round()
-    return [...state.objects.Gateway.values()].sort(byAge).flatMap((object) => {
-      const { gateway, findings } = compile(keyOf(object), object)
-      draft.gateways.set(keyOf(object), gateway)
-      return findings
-    })
-  }
-}
+export const gateways = definePass({
+  kinds: ['Gateway'],
+  reads: [],
+  create: () => {
+    const compiled = new Remembered(compileGateway)
+    return ({ objects }) => {
+      const compile = compiled.round()
+      const made = [...objects.Gateway.values()].sort(byAge).map((object) => [keyOf(object), compile(keyOf(object), object)] as const)
+      return {
+        gateways: new Map(made.map(([key, { gateway }]) => [key, gateway])),
+        findings: made.flatMap(([, { findings }]) => findings),
+      }
+    }
+  },
+})
 
 function compileGateway(object: Gateway): { readonly gateway: MeshGateway; readonly findings: readonly Finding[] } {
   const findings: Finding[] = []

@@ -1,5 +1,4 @@
-// The snapshot while passes fill it in. Lives for one call of compileMesh.
-import type { Finding } from '../../api/finding.ts'
+// The snapshot while passes make it, part by part. Lives for one call of compileMesh; its parts outlive it where nothing changed.
 import type { ApiObject } from '../../api/object-meta.ts'
 import type { DestinationPolicy } from '../../model/destination-policy.ts'
 import type { GatewayRoute, MeshGateway } from '../../model/gateway.ts'
@@ -8,31 +7,30 @@ import type { Locality, MeshService, ServiceEndpoints } from '../../model/servic
 import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
 import type { Workload } from '../../model/workload.ts'
-import type { CompileInput } from './compile-input.ts'
 
 export interface MeshDraft {
-  readonly services: Map<string, MeshService>
+  readonly services: ReadonlyMap<string, MeshService>
   /** By hostname: what a workload must carry; undefined: the Service selects nothing by itself. */
-  readonly selectors: Map<string, Readonly<Record<string, string>>>
+  readonly selectors: ReadonlyMap<string, Readonly<Record<string, string>>>
   /** By hostname: endpoints that an object lists itself, or DNS names. */
-  readonly fixedEndpoints: Map<string, readonly FixedEndpoint[]>
+  readonly fixedEndpoints: ReadonlyMap<string, readonly FixedEndpoint[]>
   /** By hostname of an ExternalName Service: the name that it stands for. */
-  readonly aliases: Map<string, string>
+  readonly aliases: ReadonlyMap<string, string>
   /** By key of the service: keys of the workloads that it selects, sorted. */
-  readonly selected: Map<string, readonly string[]>
+  readonly selected: ReadonlyMap<string, readonly string[]>
   /** The same by key of the workload. */
-  readonly selectedBy: Map<string, string[]>
-  readonly workloads: Map<string, Workload>
-  readonly endpoints: Map<string, ServiceEndpoints>
+  readonly selectedBy: ReadonlyMap<string, readonly string[]>
+  readonly workloads: ReadonlyMap<string, Workload>
+  readonly endpoints: ReadonlyMap<string, ServiceEndpoints>
   /** As in the snapshot: by `<namespace>/<host>`. */
-  readonly policies: Map<string, DestinationPolicy>
+  readonly policies: ReadonlyMap<string, DestinationPolicy>
   /** By host, wildcards too: the subsets that any rule has. */
-  readonly subsetNames: Map<string, Set<string>>
-  readonly sidecars: Map<string, SidecarScope>
-  readonly routes: Map<string, readonly TrafficRoute[]>
+  readonly subsetNames: ReadonlyMap<string, readonly string[]>
+  readonly sidecars: ReadonlyMap<string, SidecarScope>
+  readonly routes: ReadonlyMap<string, readonly TrafficRoute[]>
   /** By full name of the gateway, oldest VirtualService first. */
-  readonly gatewayRoutes: Map<string, readonly GatewayRoute[]>
-  readonly gateways: Map<string, MeshGateway>
+  readonly gatewayRoutes: ReadonlyMap<string, readonly GatewayRoute[]>
+  readonly gateways: ReadonlyMap<string, MeshGateway>
 }
 
 /** A WorkloadEntry, or one that is written into a ServiceEntry. */
@@ -49,27 +47,21 @@ export interface FixedEndpoint {
   readonly serviceAccount: string | undefined
 }
 
-/** Reads the input and earlier passes' results, adds its own to the draft, reports what the user got wrong. Never throws for input. What it
- *  remembers of the round before (remembered.ts) makes it faster and changes nothing else. */
-export type Pass = (draft: MeshDraft, input: CompileInput) => readonly Finding[]
-
-export function emptyDraft(): MeshDraft {
-  return {
-    services: new Map(),
-    selectors: new Map(),
-    fixedEndpoints: new Map(),
-    aliases: new Map(),
-    selected: new Map(),
-    selectedBy: new Map(),
-    workloads: new Map(),
-    endpoints: new Map(),
-    policies: new Map(),
-    subsetNames: new Map(),
-    sidecars: new Map(),
-    routes: new Map(),
-    gatewayRoutes: new Map(),
-    gateways: new Map(),
-  }
+export const emptyDraft: MeshDraft = {
+  services: new Map(),
+  selectors: new Map(),
+  fixedEndpoints: new Map(),
+  aliases: new Map(),
+  selected: new Map(),
+  selectedBy: new Map(),
+  workloads: new Map(),
+  endpoints: new Map(),
+  policies: new Map(),
+  subsetNames: new Map(),
+  sidecars: new Map(),
+  routes: new Map(),
+  gatewayRoutes: new Map(),
+  gateways: new Map(),
 }
 
 export function originOf(object: ApiObject): Origin {

@@ -5,7 +5,8 @@ import { type Finding, finding } from '../../api/finding.ts'
 import type { MutualTLS, PeerAuthentication } from '../../api/generated/peer-authentication.gen.ts'
 import { hasLabels } from '../../model/destination-policy.ts'
 import type { ServerTls, Workload } from '../../model/workload.ts'
-import { byAge, originOf, type Pass } from './mesh-draft.ts'
+import { byAge, originOf } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { Remembered } from './remembered.ts'
 
 type Mode = ServerTls['mode']
@@ -19,21 +20,26 @@ interface Policies {
 
 const DEFAULT_TLS: ServerTls = { mode: 'permissive', because: undefined }
 
-export function peerAuthentication(): Pass {
-  const protectedBy = new Remembered(withTls)
-  return (draft, { state, settings }) => {
-    const oldestFirst = [...state.objects.PeerAuthentication.values()].sort(byAge)
-    const { policies, findings } = sortPolicies(oldestFirst, settings.rootNamespace)
-    const ofMesh = policies.general.get(settings.rootNamespace)
-    const protect = protectedBy.round()
-    for (const [key, workload] of draft.workloads) {
-      const { namespace } = workload
-      const selecting = policies.selecting.get(namespace) ?? NONE
-      draft.workloads.set(key, protect(key, workload, selecting, policies.general.get(namespace), ofMesh))
+export const peerAuthentication = definePass({
+  kinds: ['PeerAuthentication'],
+  reads: ['workloads'],
+  create: () => {
+    const protectedBy = new Remembered(withTls)
+    return ({ objects, draft, settings }) => {
+      const oldestFirst = [...objects.PeerAuthentication.values()].sort(byAge)
+      const { policies, findings } = sortPolicies(oldestFirst, settings.rootNamespace)
+      const ofMesh = policies.general.get(settings.rootNamespace)
+      const protect = protectedBy.round()
+      const workloads = new Map<string, Workload>()
+      for (const [key, workload] of draft.workloads) {
+        const { namespace } = workload
+        const selecting = policies.selecting.get(namespace) ?? NONE
+        workloads.set(key, protect(key, workload, selecting, policies.general.get(namespace), ofMesh))
+      }
+      return { workloads, findings }
     }
-    return findings
-  }
-}
+  },
+})
 
 const NONE: readonly PeerAuthentication[] = []
 

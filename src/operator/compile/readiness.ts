@@ -10,16 +10,19 @@ import { type Workload, workloadKey } from '../../model/workload.ts'
 export interface Answering {
   readonly compiled: MeshSnapshot
   readonly shown: MeshSnapshot
+  readonly ready: ReadonlySet<string>
 }
 
 /** @param ready `namespace/name` of the workloads that answer. */
 export function withReadiness(compiled: MeshSnapshot, ready: ReadonlySet<string>, before: Answering | undefined): MeshSnapshot {
+  const hasNobodyTurned = before?.ready === ready
+  if (hasNobodyTurned && before.compiled === compiled) return before.shown
   const workloads = shownEntries(compiled.workloads, before?.compiled.workloads, before?.shown.workloads, {
-    isRight: (workload, key) => workload.ready === ready.has(key),
+    isRight: (workload, key) => hasNobodyTurned || workload.ready === ready.has(key),
     make: (workload, key): Workload => (ready.has(key) ? { ...workload, ready: true } : workload),
   })
   const endpoints = shownEntries(compiled.endpoints, before?.compiled.endpoints, before?.shown.endpoints, {
-    isRight: (found, _key, base) => isRight(found, base, ready),
+    isRight: (found, _key, base) => hasNobodyTurned || isRight(found, base, ready),
     make: (base) => answering(base, ready),
   })
   const isSame = before?.compiled === compiled && before.shown.workloads === workloads && before.shown.endpoints === endpoints

@@ -5,7 +5,8 @@ import type { LocalWorkload } from '../../api/generated/local-workload.gen.ts'
 import type { WorkloadEntry } from '../../api/generated/workload-entry.gen.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import { indexLabels, type LabelIndex, type Labelled } from './label-index.ts'
-import { compareText, type FixedEndpoint, type Pass } from './mesh-draft.ts'
+import { compareText, type FixedEndpoint } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { Remembered } from './remembered.ts'
 import { fixedEndpointOf } from './service-entries.ts'
 
@@ -18,29 +19,36 @@ interface Entry extends Labelled {
   readonly endpoint: FixedEndpoint
 }
 
-export function selection(): Pass {
-  const indexedInstances = new Remembered(indexInstances)
-  const indexedEntries = new Remembered(indexEntries)
-  const selected = new Remembered(select)
-  return (draft, { state, addresses }) => {
-    const instances = indexedInstances.round()('', state.objects.LocalWorkload, addresses)
-    const entries = indexedEntries.round()('', state.objects.WorkloadEntry)
-    const selectFor = selected.round()
-    for (const [key, selector] of draft.selectors) {
-      const service = draft.services.get(key)
-      if (service === undefined) continue
-      const found = selectFor(key, selector, service.namespace, instances, entries)
-      draft.selected.set(key, found.instances)
-      draft.fixedEndpoints.set(key, found.entries)
-      for (const instance of found.instances) {
-        const services = draft.selectedBy.get(instance)
-        if (services === undefined) draft.selectedBy.set(instance, [key])
-        else services.push(key)
+export const selection = definePass({
+  kinds: ['LocalWorkload', 'WorkloadEntry'],
+  reads: ['services', 'selectors', 'fixedEndpoints'],
+  create: () => {
+    const indexedInstances = new Remembered(indexInstances)
+    const indexedEntries = new Remembered(indexEntries)
+    const selections = new Remembered(select)
+    return ({ objects, draft, addresses }) => {
+      const instances = indexedInstances.round()('', objects.LocalWorkload, addresses)
+      const entries = indexedEntries.round()('', objects.WorkloadEntry)
+      const selectFor = selections.round()
+      const selected = new Map<string, readonly string[]>()
+      const selectedBy = new Map<string, string[]>()
+      const fixedEndpoints = new Map(draft.fixedEndpoints)
+      for (const [key, selector] of draft.selectors) {
+        const service = draft.services.get(key)
+        if (service === undefined) continue
+        const found = selectFor(key, selector, service.namespace, instances, entries)
+        selected.set(key, found.instances)
+        fixedEndpoints.set(key, found.entries)
+        for (const instance of found.instances) {
+          const services = selectedBy.get(instance)
+          if (services === undefined) selectedBy.set(instance, [key])
+          else services.push(key)
+        }
       }
+      return { selected, selectedBy, fixedEndpoints, findings: [] }
     }
-    return []
-  }
-}
+  },
+})
 
 function indexInstances(objects: ReadonlyMap<string, LocalWorkload>, { workloads }: AddressPlan): LabelIndex<Instance> {
   const instances = Object.entries(workloads).flatMap(([key, { workload }]): readonly Instance[] => {

@@ -8,20 +8,34 @@ import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { describeOrigin } from '../../model/origin.ts'
 import { type MeshService, parseLocality, type Resolution, type ServicePort } from '../../model/service.ts'
 import type { CompileInput } from './compile-input.ts'
-import { byAge, type FixedEndpoint, type MeshDraft, originOf, type Pass } from './mesh-draft.ts'
+import { byAge, type FixedEndpoint, originOf } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { protocolOf, protocolOfWord } from './protocol.ts'
 import { Remembered } from './remembered.ts'
 import { visibilityOf } from './visibility.ts'
 
-export function serviceEntries(): Pass {
-  const compiled = new Remembered(compileEntry)
-  return (draft, { state, settings, capture }) => {
-    const compile = compiled.round()
-    return [...state.objects.ServiceEntry.values()].sort(byAge).flatMap((entry) => {
-      const { hosts, findings } = compile(keyOf(entry), entry, settings, capture)
-      return [...hosts.flatMap((host) => addHost(entry, host, draft)), ...findings]
-    })
-  }
+export const serviceEntries = definePass({
+  kinds: ['ServiceEntry'],
+  reads: ['services', 'selectors'],
+  create: () => {
+    const compiled = new Remembered(compileEntry)
+    return ({ objects, draft, settings, capture }) => {
+      const compile = compiled.round()
+      const known: Known = { services: new Map(draft.services), selectors: new Map(draft.selectors), fixedEndpoints: new Map() }
+      const findings = [...objects.ServiceEntry.values()].sort(byAge).flatMap((entry) => {
+        const made = compile(keyOf(entry), entry, settings, capture)
+        return [...made.hosts.flatMap((host) => addHost(entry, host, known)), ...made.findings]
+      })
+      return { ...known, findings }
+    }
+  },
+})
+
+/** Names that have an owner already. */
+interface Known {
+  readonly services: Map<string, MeshService>
+  readonly selectors: Map<string, Readonly<Record<string, string>>>
+  readonly fixedEndpoints: Map<string, readonly FixedEndpoint[]>
 }
 
 interface CompiledEntry {
@@ -68,22 +82,22 @@ function compileEntry(entry: ServiceEntry, settings: MeshSettings, capture: Comp
 }
 
 /** Unless somebody older has the name. */
-function addHost(entry: ServiceEntry, { hostname, path, service, endpoints }: CompiledHost, draft: MeshDraft): readonly Finding[] {
-  const key = serviceKey(draft, hostname, entry.metadata.namespace)
-  const winner = draft.services.get(key)
+function addHost(entry: ServiceEntry, { hostname, path, service, endpoints }: CompiledHost, known: Known): readonly Finding[] {
+  const key = serviceKey(known, hostname, entry.metadata.namespace)
+  const winner = known.services.get(key)
   if (winner !== undefined) {
     return [finding('LTN0205', entry, path, { what: `host '${hostname}'`, winner: describeOrigin(winner.origin) })]
   }
   if (service === undefined) return [finding('LTN0102', entry, path, { field: 'a wildcard without the original destination' })]
-  draft.services.set(key, service)
-  if (endpoints.kind === 'selected') draft.selectors.set(key, endpoints.labels)
-  else draft.fixedEndpoints.set(key, endpoints.list)
+  known.services.set(key, service)
+  if (endpoints.kind === 'selected') known.selectors.set(key, endpoints.labels)
+  else known.fixedEndpoints.set(key, endpoints.list)
   return []
 }
 
 /** The host, unless another namespace has it already: each namespace may have its own idea of a name of the outside world. */
-function serviceKey(draft: MeshDraft, hostname: string, namespace: string): string {
-  const first = draft.services.get(hostname)
+function serviceKey({ services }: Known, hostname: string, namespace: string): string {
+  const first = services.get(hostname)
   return first === undefined || first.namespace === namespace || first.hasShortNames ? hostname : `${hostname}@${namespace}`
 }
 

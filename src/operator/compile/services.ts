@@ -6,26 +6,29 @@ import type { Service, ServicePort as ServicePortSpec } from '../../api/generate
 import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts'
 import type { MeshService, ServicePort } from '../../model/service.ts'
 import type { CompileInput } from './compile-input.ts'
-import { originOf, type Pass } from './mesh-draft.ts'
+import { originOf } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { protocolOf } from './protocol.ts'
 import { Remembered } from './remembered.ts'
 import { annotatedExportTo, visibilityOf } from './visibility.ts'
 
-export function services(): Pass {
-  const compiled = new Remembered(compileService)
-  return (draft, { state, settings, capture }) => {
-    const compile = compiled.round()
-    const findings: Finding[] = []
-    for (const [key, object] of state.objects.Service) {
-      const { service, selector, alias, findings: own } = compile(key, object, settings, capture)
-      draft.services.set(service.hostname, service)
-      if (selector !== undefined) draft.selectors.set(service.hostname, selector)
-      if (alias !== undefined) draft.aliases.set(service.hostname, alias)
-      findings.push(...own)
+export const services = definePass({
+  kinds: ['Service'],
+  reads: [],
+  create: () => {
+    const compiled = new Remembered(compileService)
+    return ({ objects, settings, capture }) => {
+      const compile = compiled.round()
+      const made = [...objects.Service].map(([key, object]) => compile(key, object, settings, capture))
+      return {
+        services: new Map(made.map(({ service }) => [service.hostname, service])),
+        selectors: new Map(made.flatMap(({ service, selector }) => (selector === undefined ? [] : [[service.hostname, selector]]))),
+        aliases: new Map(made.flatMap(({ service, alias }) => (alias === undefined ? [] : [[service.hostname, alias]]))),
+        findings: made.flatMap(({ findings }) => findings),
+      }
     }
-    return findings
-  }
-}
+  },
+})
 
 interface CompiledService {
   readonly service: MeshService

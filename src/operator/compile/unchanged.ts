@@ -5,18 +5,24 @@ import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { MeshDraft } from './mesh-draft.ts'
 import { isSame } from './same.ts'
 
-/** `previous` itself when nothing changed. */
-export function snapshotOf(draft: MeshDraft, settings: MeshSnapshot['settings'], previous: MeshSnapshot | undefined): MeshSnapshot {
+export interface Drafted {
+  readonly draft: MeshDraft
+  readonly compiled: MeshSnapshot
+}
+
+/** The snapshot before itself when nothing changed. */
+export function snapshotOf(draft: MeshDraft, settings: MeshSnapshot['settings'], before: Drafted | undefined): MeshSnapshot {
+  const previous = before?.compiled
   const next: MeshSnapshot = {
     settings,
-    services: sortedByKey(draft.services, previous?.services),
-    endpoints: sortedByKey(draft.endpoints, previous?.endpoints),
-    routes: sortedByKey(draft.routes, previous?.routes),
-    gateways: sortedByKey(draft.gateways, previous?.gateways),
-    gatewayRoutes: sortedByKey(draft.gatewayRoutes, previous?.gatewayRoutes),
-    policies: sortedByKey(draft.policies, previous?.policies),
-    sidecars: keepUnchanged(draft.sidecars.keys(), draft.sidecars, previous?.sidecars),
-    workloads: sortedByKey(draft.workloads, previous?.workloads),
+    services: sortedByKey(draft.services, before?.draft.services, previous?.services),
+    endpoints: sortedByKey(draft.endpoints, before?.draft.endpoints, previous?.endpoints),
+    routes: sortedByKey(draft.routes, before?.draft.routes, previous?.routes),
+    gateways: sortedByKey(draft.gateways, before?.draft.gateways, previous?.gateways),
+    gatewayRoutes: sortedByKey(draft.gatewayRoutes, before?.draft.gatewayRoutes, previous?.gatewayRoutes),
+    policies: sortedByKey(draft.policies, before?.draft.policies, previous?.policies),
+    sidecars: draft.sidecars,
+    workloads: sortedByKey(draft.workloads, before?.draft.workloads, previous?.workloads),
   }
   if (previous === undefined) return next
   const isUnchanged =
@@ -32,27 +38,24 @@ export function snapshotOf(draft: MeshDraft, settings: MeshSnapshot['settings'],
   return isUnchanged ? previous : next
 }
 
-/** Most changes bring no new name and take none away: then the order is known. */
-function sortedByKey<V>(drafted: ReadonlyMap<string, V>, previous: ReadonlyMap<string, V> | undefined): ReadonlyMap<string, V> {
-  const isOrdered = previous?.size === drafted.size && previous.keys().every((key) => drafted.has(key))
-  return keepUnchanged(isOrdered ? previous.keys() : [...drafted.keys()].sort(), drafted, previous)
-}
-
-function keepUnchanged<V>(
-  keys: Iterable<string>,
+/** @param before what `sorted` was made of. */
+function sortedByKey<V>(
   drafted: ReadonlyMap<string, V>,
-  previous: ReadonlyMap<string, V> | undefined,
+  before: ReadonlyMap<string, V> | undefined,
+  sorted: ReadonlyMap<string, V> | undefined,
 ): ReadonlyMap<string, V> {
-  const kept = new Map<string, V>()
-  const keysBefore = previous?.keys()
-  let isUnchanged = previous?.size === drafted.size
-  for (const key of keys) {
+  if (before === drafted && sorted !== undefined) return sorted
+  // Most changes bring no new name and take none away: then the order is known.
+  const isOrdered = sorted?.size === drafted.size && sorted.keys().every((key) => drafted.has(key))
+  const next = new Map<string, V>()
+  let isUnchanged = isOrdered
+  for (const key of isOrdered ? sorted.keys() : [...drafted.keys()].sort()) {
     const value = drafted.get(key)
     if (value === undefined) continue
-    const last = previous?.get(key)
+    const last = sorted?.get(key)
     const isKept = last !== undefined && isSame(last, value)
-    isUnchanged &&= isKept && keysBefore?.next().value === key
-    kept.set(key, isKept ? last : value)
+    isUnchanged &&= isKept
+    next.set(key, isKept ? last : value)
   }
-  return isUnchanged && previous !== undefined ? previous : kept
+  return isUnchanged && sorted !== undefined ? sorted : next
 }

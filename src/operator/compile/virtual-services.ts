@@ -14,39 +14,43 @@ import { gatewaysOf, MESH } from './gateway-names.ts'
 import { didYouMean, isRoutableHost, resolveHost } from './hosts.ts'
 import { type BoundRoute, httpRoutes, routesFor } from './http-routes.ts'
 import { type BoundL4Route, l4Routes, l4RoutesFor } from './l4-routes.ts'
-import { byAge, originOf, type Pass } from './mesh-draft.ts'
+import { byAge, originOf } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { Remembered, RememberedAnswers } from './remembered.ts'
 import { type Claim, settleClaims } from './route-claims.ts'
 import { noting, type Surroundings, surroundingsIn } from './surroundings.ts'
 import { visibilityOf } from './visibility.ts'
 
-export function virtualServices(): Pass {
-  const compiled = new RememberedAnswers(compileVirtualService, noting)
-  const settled = new Remembered(settle)
-  return (draft, input) => {
-    const findings: Finding[] = []
-    const claims = new Map<string, OwnedClaim[]>()
-    const gatewayRoutes = new Map<string, GatewayRoute[]>()
-    const objects = [...input.state.objects.VirtualService.values()].sort(byAge)
-    findings.push(...unusedDelegates(objects))
-    const compile = compiled.round(surroundingsIn(draft, input))
-    for (const object of objects) {
-      if (isDelegate(object)) continue
-      const made = compile(keyOf(object), object)
-      for (const claim of made.claims) push(claims, claim.route.host, claim)
-      for (const { gateway, route } of made.gatewayRoutes) push(gatewayRoutes, gateway, route)
-      findings.push(...made.findings)
+export const virtualServices = definePass({
+  kinds: ['VirtualService'],
+  reads: ['services', 'subsetNames'],
+  create: () => {
+    const compiled = new RememberedAnswers(compileVirtualService, noting)
+    const settled = new Remembered(settle)
+    return (input) => {
+      const objects = [...input.objects.VirtualService.values()].sort(byAge)
+      const findings: Finding[] = [...unusedDelegates(objects)]
+      const claims = new Map<string, OwnedClaim[]>()
+      const gatewayRoutes = new Map<string, GatewayRoute[]>()
+      const compile = compiled.round(surroundingsIn(input))
+      for (const object of objects) {
+        if (isDelegate(object)) continue
+        const made = compile(keyOf(object), object)
+        for (const claim of made.claims) push(claims, claim.route.host, claim)
+        for (const { gateway, route } of made.gatewayRoutes) push(gatewayRoutes, gateway, route)
+        findings.push(...made.findings)
+      }
+      const routes = new Map<string, readonly TrafficRoute[]>()
+      const settleHost = settled.round()
+      for (const [host, ofHost] of claims) {
+        const made = settleHost(host, host, ofHost)
+        routes.set(host, made.routes)
+        findings.push(...made.findings)
+      }
+      return { routes, gatewayRoutes, findings }
     }
-    for (const [gateway, routes] of gatewayRoutes) draft.gatewayRoutes.set(gateway, routes)
-    const settleHost = settled.round()
-    for (const [host, ofHost] of claims) {
-      const { routes, findings: ofClaims } = settleHost(host, host, ofHost)
-      draft.routes.set(host, routes)
-      findings.push(...ofClaims)
-    }
-    return findings
-  }
-}
+  },
+})
 
 function push<V>(lists: Map<string, V[]>, key: string, value: V): void {
   const list = lists.get(key)

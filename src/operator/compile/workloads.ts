@@ -7,26 +7,33 @@ import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts
 import { isHttp, localityOfLabels, type MeshService, type Protocol, type ServicePort } from '../../model/service.ts'
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
-import { compareText, originOf, type Pass } from './mesh-draft.ts'
+import { compareText, originOf } from './mesh-draft.ts'
+import { definePass } from './pass.ts'
 import { protocolOfName } from './protocol.ts'
 import { Remembered } from './remembered.ts'
 
 const UNDECIDED: ServerTls = { mode: 'permissive', because: undefined }
 
-export function workloads(): Pass {
-  const compiled = new Remembered(workloadOf)
-  return (draft, { state, addresses, settings, capture }) => {
-    const compile = compiled.round()
-    for (const [key, own] of Object.entries(addresses.workloads)) {
-      const object = state.objects.LocalWorkload.get(own.workload)
-      if (object === undefined) continue
-      const behind = (draft.selectedBy.get(key) ?? []).sort(compareText).flatMap((service) => draft.services.get(service) ?? [])
-      const called = capture === 'redirect' ? NONE : own.outbound.map(({ service }) => draft.services.get(hostnameOf(service, settings)))
-      draft.workloads.set(key, compile(key, key, object, own, behind, called, capture))
+export const workloads = definePass({
+  kinds: ['LocalWorkload'],
+  reads: ['services', 'selectedBy'],
+  create: () => {
+    const compiled = new Remembered(workloadOf)
+    return ({ objects, draft, addresses, settings, capture }) => {
+      const compile = compiled.round()
+      const made = new Map<string, Workload>()
+      for (const [key, own] of Object.entries(addresses.workloads)) {
+        const object = objects.LocalWorkload.get(own.workload)
+        if (object === undefined) continue
+        const selecting = (draft.selectedBy.get(key) ?? []).toSorted(compareText)
+        const behind = selecting.flatMap((service) => draft.services.get(service) ?? [])
+        const called = capture === 'redirect' ? NONE : own.outbound.map(({ service }) => draft.services.get(hostnameOf(service, settings)))
+        made.set(key, compile(key, key, object, own, behind, called, capture))
+      }
+      return { workloads: made, findings: [] }
     }
-    return []
-  }
-}
+  },
+})
 
 const NONE: readonly MeshService[] = []
 

@@ -17,7 +17,7 @@ export interface KubeState {
   readonly objects: ObjectMaps
 }
 
-export const emptyKubeState: KubeState = { revision: 0, objects: withoutPauses(buildMaps([], undefined)) }
+export const emptyKubeState: KubeState = { revision: 0, objects: mapsOf(withoutPauses(buildMaps([], undefined))) }
 
 /** The state after `previous` with exactly these objects; `previous` itself when nothing changed. First object of a key wins. */
 export function nextKubeState(previous: KubeState, objects: Iterable<AnyApiObject>): KubeState {
@@ -26,9 +26,32 @@ export function nextKubeState(previous: KubeState, objects: Iterable<AnyApiObjec
 
 /** The same in pieces; what it yields is the number of objects that it looked at. */
 export function* nextKubeStateSteps(previous: KubeState, objects: Iterable<AnyApiObject>): Generator<number, KubeState> {
-  const maps = yield* buildMaps(objects, previous.objects)
-  const changed = kinds.some(({ kind }) => maps[kind] !== previous.objects[kind])
-  return changed ? { revision: previous.revision + 1, objects: maps } : previous
+  return withMaps(previous, yield* buildMaps(objects, previous.objects))
+}
+
+/** The state after `previous` with these objects new or different and those gone: costs what changed, and a copy of the maps of its kinds. */
+export function changedKubeState(
+  previous: KubeState,
+  changed: Iterable<AnyApiObject>,
+  removed: Iterable<readonly [kind: KindName, key: string]>,
+): KubeState {
+  const touched = new Map<string, Map<string, AnyApiObject>>()
+  const copyOf = (kind: KindName): Map<string, AnyApiObject> => {
+    const copy = touched.get(kind) ?? new Map<string, AnyApiObject>(previous.objects[kind])
+    touched.set(kind, copy)
+    return copy
+  }
+  for (const [kind, key] of removed) copyOf(kind).delete(key)
+  for (const object of changed) copyOf(object.kind).set(keyOf(object), object)
+  const entries = kinds.map(({ kind }): Entries[number] => {
+    const before = previous.objects[kind]
+    const copy = touched.get(kind)
+    if (copy === undefined || sameEntries(before, copy)) return [kind, before]
+    // A new name stands at the end, where it does not belong.
+    const hasNewNames = copy.size > before.size || copy.keys().some((key) => !before.has(key))
+    return [kind, hasNewNames ? sorted(copy) : copy]
+  })
+  return withMaps(previous, entries)
 }
 
 /** All objects, kinds in the registry's order. */
@@ -36,20 +59,32 @@ export function* allObjects(state: KubeState): Generator<AnyApiObject> {
   for (const { kind } of kinds) yield* state.objects[kind].values()
 }
 
-function* buildMaps(objects: Iterable<AnyApiObject>, previous: ObjectMaps | undefined): Generator<number, ObjectMaps> {
+function* buildMaps(objects: Iterable<AnyApiObject>, previous: ObjectMaps | undefined): Generator<number, Entries> {
   const byKind = new Map<string, Map<string, AnyApiObject>>(kinds.map(({ kind }) => [kind, new Map()]))
   for (const object of objects) {
     const map = byKind.get(object.kind)
     if (map !== undefined && !map.has(keyOf(object))) map.set(keyOf(object), object)
     yield 1
   }
-  const entries: [string, ReadonlyMap<string, AnyApiObject>][] = []
+  const entries: Entries[number][] = []
   for (const { kind } of kinds) {
     const map = sorted(byKind.get(kind) ?? new Map())
     const before = previous?.[kind]
     entries.push([kind, before !== undefined && sameEntries(before, map) ? before : map])
     yield map.size
   }
+  return entries
+}
+
+type Entries = readonly (readonly [kind: string, map: ReadonlyMap<string, AnyApiObject>])[]
+
+function withMaps(previous: KubeState, entries: Entries): KubeState {
+  const objects = mapsOf(entries)
+  const isChanged = kinds.some(({ kind }) => objects[kind] !== previous.objects[kind])
+  return isChanged ? { revision: previous.revision + 1, objects } : previous
+}
+
+function mapsOf(entries: Entries): ObjectMaps {
   // The entries hold every kind of the registry with its own objects only, which fromEntries cannot express in types.
   return Object.fromEntries(entries) as ObjectMaps
 }
