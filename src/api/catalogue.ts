@@ -1,6 +1,7 @@
 // Every code that a Finding may carry, with its texts. docs/findings.md is generated from here; test/house/findings.test.ts keeps
 // codes, page and examples together. To add a code: one entry in the area's file under catalogue/, and a test that produces it.
 import { analyzeCatalogue } from './catalogue/analyze.ts'
+import { certificateCatalogue } from './catalogue/certificates.ts'
 import { compileCatalogue } from './catalogue/compile.ts'
 import { readingCatalogue } from './catalogue/reading.ts'
 import { schemaCatalogue } from './catalogue/schema.ts'
@@ -14,6 +15,7 @@ export const catalogue = {
   ...semanticCatalogue, // LTN0130-0199: what a schema cannot say, within one object
   ...compileCatalogue, // LTN0200-0299: objects against each other, found while they are compiled
   ...analyzeCatalogue, // LTN0300-0399: objects against each other, looked for
+  ...certificateCatalogue, // LTN0400-0499: the certificate authority's own files
 } as const
 
 export type Catalogue = typeof catalogue

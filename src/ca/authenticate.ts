@@ -2,13 +2,17 @@
 // Invariant: the identity comes from the credential alone; nothing in the request can change it.
 import type { Clock } from '../base/clock.ts'
 import { fail, type Result, succeed } from '../base/result.ts'
-import { type Trust, verifyPeer } from '../identity/peer.ts'
+import { readCertificate } from '../identity/certificate.ts'
+import { type Trust, verifyFacts } from '../identity/peer.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
+import type { TrustBundle } from '../identity/trust-bundle.ts'
 import type { JoinTokens } from './join-tokens.ts'
 
 export interface Credentials {
   /** DER of the client certificate that TLS verified; undefined when there was none or it did not verify. */
   readonly peerCertificate: Buffer | undefined
+  /** DER of what the client sent beside it, issuer first. */
+  readonly peerChain?: readonly Buffer[]
   /** The value of the `authorization` header. */
   readonly authorization: string | undefined
 }
@@ -17,13 +21,13 @@ export interface Caller {
   readonly identity: SpiffeId
   readonly by: 'certificate' | 'join token'
   /** Uses up what can be used once; called after every other check, directly before issuing. */
-  readonly consume: () => Result<SpiffeId>
+  readonly consume: () => Result<SpiffeId> | Promise<Result<SpiffeId>>
 }
 
 /** The certificate is asked first: a workload that renews may still hold the token with which it joined. */
 export function authenticate(credentials: Credentials, tokens: JoinTokens, trust: Trust, clock: Clock): Result<Caller> {
   if (credentials.peerCertificate !== undefined) {
-    const identity = verifyPeer(credentials.peerCertificate, trust, clock.nowMs())
+    const identity = verifyCaller(credentials.peerCertificate, credentials.peerChain, trust, clock.nowMs())
     return identity.ok ? succeed({ identity: identity.value, by: 'certificate', consume: () => identity }) : identity
   }
   const { authorization } = credentials
@@ -35,4 +39,28 @@ export function authenticate(credentials: Credentials, tokens: JoinTokens, trust
   const identity = tokens.check(token)
   if (!identity.ok) return identity
   return succeed({ identity: identity.value, by: 'join token', consume: () => tokens.redeem(token) })
+}
+
+interface Verified {
+  readonly bundle: TrustBundle
+  readonly aliases: readonly string[] | undefined
+  readonly identity: SpiffeId
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** By the buffer itself, of which there is one per connection: a caller that asks again on it is verified once per bundle. */
+const verified = new WeakMap<Buffer, Verified>()
+
+function verifyCaller(certificate: Buffer, chain: readonly Buffer[] | undefined, trust: Trust, nowMs: number): Result<SpiffeId> {
+  const known = verified.get(certificate)
+  const holds = known !== undefined && known.bundle === trust.bundle && known.aliases === trust.aliases
+  if (holds && nowMs >= known.notBeforeMs && nowMs <= known.notAfterMs) return succeed(known.identity)
+  const facts = readCertificate(certificate)
+  if (!facts.ok) return facts
+  const identity = verifyFacts(facts.value, trust, nowMs, chain)
+  const { notBeforeMs, notAfterMs } = facts.value
+  const { bundle, aliases } = trust
+  if (identity.ok) verified.set(certificate, { bundle, aliases, identity: identity.value, notBeforeMs, notAfterMs })
+  return identity
 }

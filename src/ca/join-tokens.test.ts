@@ -32,54 +32,54 @@ function value<T>(result: Result<T>): T {
 
 const why = (result: Result<unknown>): string => (result.ok ? '' : (result.problems[0]?.message ?? ''))
 
-test('a token is good for its identity, once', (t) => {
+test('a token is good for its identity, once', async (t) => {
   const tokens = openJoinTokens(file(t), new FakeClock())
-  const token = value(tokens.mint(id, MINUTE_MS))
+  const token = value(await tokens.mint(id, MINUTE_MS))
   assert.equal(value(tokens.check(token)), id)
-  assert.equal(value(tokens.redeem(token)), id)
-  assert.match(why(tokens.redeem(token)), /was used already/)
+  assert.equal(value(await tokens.redeem(token)), id)
+  assert.match(why(await tokens.redeem(token)), /was used already/)
   assert.match(why(tokens.check(token)), /was used already/)
 })
 
-test('a token expires', (t) => {
+test('a token expires', async (t) => {
   const clock = new FakeClock()
   const tokens = openJoinTokens(file(t), clock)
-  const token = value(tokens.mint(id, MINUTE_MS))
+  const token = value(await tokens.mint(id, MINUTE_MS))
   clock.advance(MINUTE_MS)
-  assert.match(why(tokens.redeem(token)), /expired at/)
+  assert.match(why(await tokens.redeem(token)), /expired at/)
 })
 
-test('a restart neither forgets a token nor allows a used one again', (t) => {
+test('a restart neither forgets a token nor allows a used one again', async (t) => {
   const path = file(t)
   const clock = new FakeClock()
   const before = openJoinTokens(path, clock)
-  const [used, unused] = [value(before.mint(id, MINUTE_MS)), value(before.mint(id, MINUTE_MS))]
-  value(before.redeem(used))
+  const [used, unused] = [value(await before.mint(id, MINUTE_MS)), value(await before.mint(id, MINUTE_MS))]
+  value(await before.redeem(used))
   const after = openJoinTokens(path, clock)
-  assert.match(why(after.redeem(used)), /was used already/)
-  assert.equal(value(after.redeem(unused)), id)
+  assert.match(why(await after.redeem(used)), /was used already/)
+  assert.equal(value(await after.redeem(unused)), id)
 })
 
-test('the file holds no token, and is refused when others can read it', (t) => {
+test('the file holds no token, and is refused when others can read it', async (t) => {
   const path = file(t)
-  const token = value(openJoinTokens(path, new FakeClock()).mint(id, MINUTE_MS))
+  const token = value(await openJoinTokens(path, new FakeClock()).mint(id, MINUTE_MS))
   assert.ok(!readFileSync(path, 'utf8').includes(token.slice('lateen-join-'.length)))
   chmodSync(path, 0o640)
   assert.throws(() => openJoinTokens(path, new FakeClock()), /has mode 0640/)
 })
 
-test('what expired is forgotten, so that the file does not grow', (t) => {
+test('what expired is forgotten, so that the file does not grow', async (t) => {
   const path = file(t)
   const clock = new FakeClock()
   const tokens = openJoinTokens(path, clock)
   for (let round = 0; round < 50; round++) {
-    value(tokens.mint(id, MINUTE_MS))
+    value(await tokens.mint(id, MINUTE_MS))
     clock.advance(10_000)
   }
   assert.ok(JSON.parse(readFileSync(path, 'utf8')).tokens.length <= 7)
 })
 
-test('a damaged file stops the start instead of forgetting which tokens were used', (t) => {
+test('a damaged file stops the start instead of forgetting which tokens were used', async (t) => {
   const path = file(t)
   for (const text of ['', '{}', '{"tokens":[{}]}', '{"tokens":[{"hash":"00","identity":"x","expiresMs":1}]}']) {
     writeFileSync(path, text, { mode: 0o600 })

@@ -2,6 +2,7 @@
 // Used for the root's key, join tokens and the control plane's records. Invariant: after a crash a file is the old one or the new one.
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errorCode, LateenError } from '../base/errors.ts'
 
@@ -49,4 +50,21 @@ export function writePrivateFile(path: string, content: string, mode = 0o600): v
     rmSync(temporary, { force: true })
     throw error
   }
+}
+
+/** The same without blocking, and the folder flushed too, so that the rename itself survives a power cut: for what many wait for at once. */
+export async function writePrivateFileDurably(path: string, content: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    await using file = await open(temporary, 'wx', 0o600)
+    await file.writeFile(content)
+    await file.sync()
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  await rename(temporary, path)
+  await using folder = await open(dirname(path), 'r')
+  await folder.sync()
 }

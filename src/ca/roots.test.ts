@@ -28,7 +28,7 @@ const open = (stateFolder: string, clock = new FakeClock()) => openRoot({ stateF
 test('the root is the same after a restart, its key readable by its owner only', (t) => {
   const state = folder(t)
   const first = open(state)
-  assert.equal(open(state).certificatePem, first.certificatePem)
+  assert.equal(open(state).bundle.pem, first.bundle.pem)
   assert.equal(statSync(join(state, 'ca/ca-key.pem')).mode & 0o777, 0o600)
 })
 
@@ -52,7 +52,7 @@ test('a lost key, a foreign key and an exposed key stop the start with a sentenc
 test('a leaf lives 24 hours, less when asked, never more, and never longer than its root', (t) => {
   const clock = new FakeClock()
   const root = open(folder(t), clock)
-  const issuer = createIssuer({ root, clock })
+  const issuer = createIssuer({ ca: () => root, clock })
   const names = [{ uri: 'spiffe://cluster.local/ns/a/sa/b' }]
   const { publicKey } = keyPair()
   const hours = (validityMs?: number): number => (issuer.issue(publicKey, names, validityMs).notAfterMs - clock.nowMs()) / HOUR_MS
@@ -63,7 +63,8 @@ test('a leaf lives 24 hours, less when asked, never more, and never longer than 
 
 test('half of a short life lies ahead: a leaf begins in the past by a tenth of its life at most', (t) => {
   const clock = new FakeClock()
-  const issuer = createIssuer({ root: open(folder(t), clock), clock, maxValidityMs: 10_000 })
+  const root = open(folder(t), clock)
+  const issuer = createIssuer({ ca: () => root, clock, maxValidityMs: 10_000 })
   const names = [{ uri: 'spiffe://cluster.local/ns/a/sa/b' }]
   const facts = readCertificate(issuer.issue(keyPair().publicKey, names).chain[0] ?? '')
   assert.ok(facts.ok)
@@ -72,7 +73,8 @@ test('half of a short life lies ahead: a leaf begins in the past by a tenth of i
 
 test('no two certificates share a serial', (t) => {
   const clock = new FakeClock()
-  const issuer = createIssuer({ root: open(folder(t), clock), clock })
+  const root = open(folder(t), clock)
+  const issuer = createIssuer({ ca: () => root, clock })
   const serials = Array.from({ length: 200 }, () => issuer.issue(keyPair().publicKey, [{ uri: 'spiffe://a/b' }]))
   const read = serials.map(({ chain }) => readCertificate(chain[0] ?? ''))
   assert.equal(new Set(read.map((facts) => (facts.ok ? facts.value.serial : 'unreadable'))).size, 200)

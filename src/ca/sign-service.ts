@@ -1,7 +1,6 @@
 // istio.v1.auth.IstioCertificateService/CreateCertificate on gRPC: takes the call apart, asks sign-certificate.ts, answers.
 // The composition root adds it to the server that also serves xDS and passes the codec, because ca does not import envoy.
 // Invariant: an error names its reason to the caller; an unexpected failure names nothing of our inside.
-import { errorMessage } from '../base/errors.ts'
 import type { Result } from '../base/result.ts'
 import type { RefusalKind } from './ca-metrics.ts'
 import { type CertificateAuthority, signCertificate } from './sign-certificate.ts'
@@ -22,8 +21,10 @@ const INVALID_ARGUMENT = 3
 const INTERNAL = 13
 const CODES: Readonly<Record<RefusalKind, number>> = {
   unauthenticated: 16,
+  'rate-limited': 8,
   'malformed-request': INVALID_ARGUMENT,
   'identity-mismatch': 7,
+  internal: INTERNAL,
 }
 
 /** What is known of the caller, from the connection and the call's headers. */
@@ -31,6 +32,7 @@ export interface SignCaller {
   readonly from: string
   /** Undefined unless TLS verified it against our roots. */
   readonly peerCertificate: Buffer | undefined
+  readonly peerChain?: readonly Buffer[]
   readonly authorization: string | undefined
 }
 
@@ -38,26 +40,16 @@ export type SignAnswer =
   | { readonly ok: true; readonly bytes: Uint8Array }
   | { readonly ok: false; readonly code: number; readonly details: string }
 
-export type SignHandler = (request: Buffer, caller: SignCaller) => SignAnswer
+export type SignHandler = (request: Buffer, caller: SignCaller) => Promise<SignAnswer>
 
 /** By path, as the gRPC server takes it. */
 export function signService(ca: CertificateAuthority, codec: SignCodec): { readonly unary: Readonly<Record<string, SignHandler>> } {
-  const createCertificate: SignHandler = (bytes, caller) => {
+  const createCertificate: SignHandler = async (bytes, caller) => {
     const request = codec.decodeRequest(bytes)
-    if (!request.ok) return refusal(INVALID_ARGUMENT, 'the message is not an IstioCertificateRequest')
-    try {
-      const { csr = '', validityDuration = 0 } = request.value
-      const outcome = signCertificate(ca, { csrPem: csr, validitySeconds: validityDuration, ...caller })
-      if (outcome.issued) return { ok: true, bytes: codec.encodeResponse({ certChain: outcome.chain }) }
-      return refusal(CODES[outcome.kind], outcome.reason)
-    } catch (error) {
-      ca.log.error('certificate request failed', { reason: errorMessage(error), from: caller.from })
-      return refusal(INTERNAL, 'the certificate authority failed; its log says why')
-    }
+    const { csr = '', validityDuration = 0 } = request.ok ? request.value : {}
+    const outcome = await signCertificate(ca, { ...caller, csrPem: request.ok ? csr : undefined, validitySeconds: validityDuration })
+    if (outcome.issued) return { ok: true, bytes: codec.encodeResponse({ certChain: outcome.chain }) }
+    return { ok: false, code: CODES[outcome.kind], details: outcome.reason }
   }
   return { unary: { [codec.path]: createCertificate } }
-}
-
-function refusal(code: number, details: string): SignAnswer {
-  return { ok: false, code, details }
 }

@@ -105,7 +105,12 @@ const refusals: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['a P-384 key', bentCsr({ key: p384 }), /must be EC P-256/],
   ['an RSA key of 1024 bits', bentCsr({ key: rsa1024 }), /must be EC P-256/],
-  ['a key that is none', bentCsr({ key: der.sequence(der.sequence()) }), /public key cannot be read/],
+  ['a key that is none', bentCsr({ key: der.sequence(der.sequence()) }), /must be EC P-256/],
+  [
+    'a point that is not on the curve',
+    bentCsr({ key: Buffer.concat([spki.subarray(0, -1), Buffer.from([1])]) }),
+    /public key cannot be read/,
+  ],
   [
     "somebody else's key",
     bentCsr({ key: generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).publicKey.export({ type: 'spki', format: 'der' }) }),

@@ -96,19 +96,31 @@ function readRequestedNames(fields: DerReader): readonly string[] {
   return names
 }
 
+const EC_P256 = Buffer.concat([OID.ecPublicKey, OID.prime256v1])
+const RSA = Buffer.concat([OID.rsaEncryption, Buffer.from([TAG.null, 0])])
+
+/** The kind of key is read from its algorithm (RFC 5480 2.1.1, RFC 3279 2.3.1): asking node:crypto for a key's details costs as much as
+ *  importing it. What is no point on the curve fails to import. */
 function importKey(publicKeyDer: Buffer): Result<KeyObject> {
+  const info = new DerReader(readOnly(publicKeyDer, TAG.sequence, 'subjectPublicKeyInfo').content)
+  const algorithm = info.expect(TAG.sequence, 'algorithm').content
+  const isRsa = algorithm.equals(RSA)
+  if (!isRsa && !algorithm.equals(EC_P256)) return fail('csr', WRONG_KEY)
   let key: KeyObject
   try {
     key = createPublicKey({ key: publicKeyDer, format: 'der', type: 'spki' })
   } catch {
     return fail('csr', 'its public key cannot be read')
   }
-  const details = key.asymmetricKeyDetails
-  if (key.asymmetricKeyType === 'ec' && details?.namedCurve === 'prime256v1') return succeed(key)
-  // Istio's agents ask with RSA-2048 by default.
+  return !isRsa || isSoundRsa(key) ? succeed(key) : fail('csr', WRONG_KEY)
+}
+
+const WRONG_KEY = 'its public key must be EC P-256 or RSA of 2048 to 4096 bits'
+
+/** Istio's agents ask with RSA-2048 by default. */
+function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
   const bits = details?.modulusLength ?? 0
-  if (key.asymmetricKeyType === 'rsa' && bits >= 2048 && bits <= 4096 && details?.publicExponent === 65_537n) return succeed(key)
-  return fail('csr', 'its public key must be EC P-256 or RSA of 2048 to 4096 bits')
+  return bits >= 2048 && bits <= 4096 && details?.publicExponent === 65_537n
 }
 
 const RSA_ALGORITHM = Buffer.concat([OID.sha256WithRsa, Buffer.from([TAG.null, 0])])

@@ -2,6 +2,11 @@
 import { oid } from './der.ts'
 
 export const OID = {
+  ecPublicKey: oid('1.2.840.10045.2.1'),
+  prime256v1: oid('1.2.840.10045.3.1.7'),
+  rsaEncryption: oid('1.2.840.113549.1.1.1'),
+  ecdsaWithSha384: oid('1.2.840.10045.4.3.3'),
+  ecdsaWithSha512: oid('1.2.840.10045.4.3.4'),
   ecdsaWithSha256: oid('1.2.840.10045.4.3.2'),
   sha256WithRsa: oid('1.2.840.113549.1.1.11'),
   organization: oid('2.5.4.10'),

@@ -8,6 +8,7 @@ import { type CertificateFacts, readCertificate } from './certificate.ts'
 import { decodePem, encodePem } from './pem.ts'
 
 export interface TrustedRoot {
+  readonly facts: CertificateFacts
   readonly certificate: X509Certificate
   /** Read once, not per peer. */
   readonly publicKey: KeyObject
@@ -33,7 +34,7 @@ export function parseTrustBundle(pem: string): Result<TrustBundle> {
     const { certificate } = facts.value
     const publicKey = publicKeyOf(certificate)
     if (publicKey === undefined) return fail('trust bundle', 'contains a certificate whose public key cannot be read')
-    roots.push({ certificate, publicKey })
+    roots.push({ facts: facts.value, certificate, publicKey })
   }
   const text = roots.map(({ certificate }) => encodePem('CERTIFICATE', certificate.raw)).join('')
   return succeed({ roots, pem: text, hash: contentHash(text) })
@@ -48,11 +49,61 @@ function publicKeyOf(certificate: X509Certificate): KeyObject | undefined {
   }
 }
 
-/** Why the bundle does not vouch for this leaf now, or undefined when it does. Leaves are signed by a root directly. */
-export function whyUntrusted(bundle: TrustBundle, leaf: CertificateFacts, nowMs: number): string | undefined {
-  if (nowMs > leaf.notAfterMs) return `the certificate expired at ${new Date(leaf.notAfterMs).toISOString()}`
-  if (nowMs < leaf.notBeforeMs) return `the certificate is valid from ${new Date(leaf.notBeforeMs).toISOString()} only`
-  const { certificate } = leaf
-  const signedByRoot = bundle.roots.some((root) => certificate.checkIssued(root.certificate) && certificate.verify(root.publicKey))
-  return signedByRoot ? undefined : 'the certificate is not signed by a root of this mesh'
+/** All roots of both, each once. */
+export function joinBundles(bundle: TrustBundle, ...others: readonly TrustBundle[]): TrustBundle {
+  const joined = parseTrustBundle([bundle, ...others].map(({ pem }) => pem).join(''))
+  return joined.ok ? joined.value : bundle
+}
+
+/** Authorities between leaf and root; a chain that is longer is nobody's. */
+const MAX_INTERMEDIATES = 5
+
+/** Why the bundle does not vouch for this leaf now, or undefined when it does.
+ *  @param authorities what may stand between the leaf and a root; none of them is trusted for being here. */
+export function whyUntrusted(
+  bundle: TrustBundle,
+  leaf: CertificateFacts,
+  nowMs: number,
+  authorities: readonly CertificateFacts[] = [],
+): string | undefined {
+  const outOfTime = whyNotNow(leaf, nowMs)
+  if (outOfTime !== undefined) return `the certificate ${outOfTime}`
+  return pathToRoot(bundle, leaf, nowMs, authorities) === undefined ? 'the certificate is not signed by a root of this mesh' : undefined
+}
+
+/** 'expired at ...' or 'is valid from ... only', or undefined when it is valid now. */
+export function whyNotNow({ notBeforeMs, notAfterMs }: CertificateFacts, nowMs: number): string | undefined {
+  if (nowMs > notAfterMs) return `expired at ${new Date(notAfterMs).toISOString()}`
+  return nowMs < notBeforeMs ? `is valid from ${new Date(notBeforeMs).toISOString()} only` : undefined
+}
+
+/** What signed the certificate, upwards, the root last; undefined when no valid path leads to a root. RFC 5280 6.1 as far as it applies
+ *  to certificates that TLS verified before: signatures, times, authority, path length. */
+export function pathToRoot(
+  bundle: TrustBundle,
+  certificate: CertificateFacts,
+  nowMs: number,
+  authorities: readonly CertificateFacts[],
+): readonly CertificateFacts[] | undefined {
+  const path: CertificateFacts[] = []
+  let current = certificate
+  // Authorities below the issuer that is looked for; a certificate that is one itself counts.
+  for (let below = certificate.isAuthority ? 1 : 0; below <= MAX_INTERMEDIATES; below++) {
+    const root = bundle.roots.find(({ facts, publicKey }) => maySign(facts, below, nowMs) && signed(facts, publicKey, current))
+    if (root !== undefined) return [...path, root.facts]
+    const issuer = authorities.find((facts) => maySign(facts, below, nowMs) && signed(facts, publicKeyOf(facts.certificate), current))
+    if (issuer === undefined) return undefined
+    path.push(issuer)
+    current = issuer
+  }
+  return undefined
+}
+
+function maySign(facts: CertificateFacts, below: number, nowMs: number): boolean {
+  const { isAuthority, pathLength = below } = facts
+  return isAuthority && pathLength >= below && whyNotNow(facts, nowMs) === undefined
+}
+
+function signed({ certificate }: CertificateFacts, publicKey: KeyObject | undefined, subject: CertificateFacts): boolean {
+  return publicKey !== undefined && subject.certificate.checkIssued(certificate) && subject.certificate.verify(publicKey)
 }

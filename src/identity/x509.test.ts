@@ -10,7 +10,7 @@ import { systemClock } from '../base/clock.ts'
 import { type CertificateFacts, readCertificate, spiffeIdOf } from './certificate.ts'
 import { encodePem } from './pem.ts'
 import { parseTrustBundle, whyUntrusted } from './trust-bundle.ts'
-import { issueLeaf, issueRoot, keyIdOf, type Signer, type SubjectAltName } from './x509.ts'
+import { ECDSA_SHA256, issueLeaf, issueRoot, keyIdOf, type Signer, type SubjectAltName } from './x509.ts'
 
 const HOUR_MS = 3_600_000
 const nowMs = systemClock.nowMs()
@@ -25,7 +25,7 @@ function makeRoot(): { signer: Signer; pem: string } {
   const facts = readCertificate(der)
   assert.ok(facts.ok)
   const keyId = keyIdOf(publicKey.export({ type: 'spki', format: 'der' }))
-  return { signer: { privateKey, nameDer: facts.value.subjectDer, keyId }, pem: encodePem('CERTIFICATE', der) }
+  return { signer: { privateKey, algorithm: ECDSA_SHA256, nameDer: facts.value.subjectDer, keyId }, pem: encodePem('CERTIFICATE', der) }
 }
 
 function makeLeaf(

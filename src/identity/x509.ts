@@ -2,7 +2,8 @@
 // Pure: key, serial and times come in. Invariant: every certificate passes `openssl verify -x509_strict`.
 import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { isIPv4 } from 'node:net'
-import { bitString, boolean, explicit, implicit, integer, octetString, sequence, set, time, utf8String } from './der.ts'
+import { LateenError } from '../base/errors.ts'
+import { bitString, boolean, element, explicit, implicit, integer, octetString, sequence, set, TAG, time, utf8String } from './der.ts'
 import { DerReader, readBitString } from './der-reader.ts'
 import { OID } from './oids.ts'
 
@@ -16,9 +17,44 @@ export interface Validity {
 /** What signs: the private key, and the two facts of its certificate that go into every leaf. */
 export interface Signer {
   readonly privateKey: KeyObject
+  readonly algorithm: SignatureAlgorithm
   /** The signer's subject, DER. */
   readonly nameDer: Buffer
   readonly keyId: Buffer
+}
+
+export interface SignatureAlgorithm {
+  readonly hash: 'sha256' | 'sha384' | 'sha512'
+  /** AlgorithmIdentifier, DER. */
+  readonly identifier: Buffer
+}
+
+/** Undefined when the key is of a kind that we do not sign with. @param certificate the signer's own. */
+export function createSigner(privateKey: KeyObject, certificate: SignerCertificate): Signer | undefined {
+  const algorithm = signatureAlgorithmOf(privateKey)
+  if (algorithm === undefined) return undefined
+  // Verifiers compare this with the issuer's own extension (RFC 5280 4.2.1.1), which another tool may have filled in another way.
+  const keyId = certificate.subjectKeyId ?? keyIdOf(createPublicKey(privateKey).export({ type: 'spki', format: 'der' }))
+  return { privateKey, algorithm, nameDer: certificate.subjectDer, keyId }
+}
+
+export interface SignerCertificate {
+  readonly subjectDer: Buffer
+  readonly subjectKeyId: Buffer | undefined
+}
+
+export const ECDSA_SHA256: SignatureAlgorithm = { hash: 'sha256', identifier: sequence(OID.ecdsaWithSha256) }
+const ECDSA_BY_CURVE: Readonly<Record<string, SignatureAlgorithm>> = {
+  prime256v1: ECDSA_SHA256,
+  secp384r1: { hash: 'sha384', identifier: sequence(OID.ecdsaWithSha384) },
+  secp521r1: { hash: 'sha512', identifier: sequence(OID.ecdsaWithSha512) },
+}
+const RSA_SHA256: SignatureAlgorithm = { hash: 'sha256', identifier: sequence(OID.sha256WithRsa, element(TAG.null)) }
+
+/** How this key signs certificates (RFC 5758 3.2, RFC 4055 5); undefined for keys that we do not sign with. */
+export function signatureAlgorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): SignatureAlgorithm | undefined {
+  if (asymmetricKeyType === 'rsa') return (asymmetricKeyDetails?.modulusLength ?? 0) >= 2048 ? RSA_SHA256 : undefined
+  return asymmetricKeyType === 'ec' ? ECDSA_BY_CURVE[asymmetricKeyDetails?.namedCurve ?? ''] : undefined
 }
 
 export interface LeafRequest extends Validity {
@@ -36,17 +72,22 @@ const LEAF_KEY_USAGE = bitString(Buffer.from([0xa0]), 5)
 const CA_KEY_USAGE = bitString(Buffer.from([0x06]), 1)
 const VERSION_3 = explicit(0, integer(Buffer.from([2])))
 
+const LEAF_EXTENSIONS = Buffer.concat([
+  extension(OID.keyUsage, true, LEAF_KEY_USAGE),
+  extension(OID.extendedKeyUsage, false, sequence(OID.serverAuth, OID.clientAuth)),
+  extension(OID.basicConstraints, true, sequence()),
+])
+const EMPTY_NAME = sequence()
+
 /** A leaf for TLS on both sides: empty subject, so the alternative name is critical (RFC 5280 4.2.1.6). DER. */
 export function issueLeaf(signer: Signer, request: LeafRequest): Buffer {
   const extensions = [
-    extension(OID.keyUsage, true, LEAF_KEY_USAGE),
-    extension(OID.extendedKeyUsage, false, sequence(OID.serverAuth, OID.clientAuth)),
-    extension(OID.basicConstraints, true, sequence()),
+    LEAF_EXTENSIONS,
     extension(OID.subjectKeyIdentifier, false, octetString(keyIdOf(request.publicKeyDer))),
     extension(OID.authorityKeyIdentifier, false, sequence(implicit(0, signer.keyId))),
     extension(OID.subjectAltName, true, sequence(...request.names.map(encodeAltName))),
   ]
-  return issue(signer, { ...request, subjectDer: sequence(), extensions })
+  return issue(signer, { ...request, subjectDer: EMPTY_NAME, extensions })
 }
 
 /** A self-signed root: `O=<organization>`, certificate authority, may sign leaves and nothing below them. DER. */
@@ -60,7 +101,10 @@ export function issueRoot(privateKey: KeyObject, organization: string, serial: B
     extension(OID.subjectKeyIdentifier, false, octetString(keyId)),
     extension(OID.authorityKeyIdentifier, false, sequence(implicit(0, keyId))),
   ]
-  return issue({ privateKey, nameDer, keyId }, { ...validity, publicKeyDer, serial, subjectDer: nameDer, extensions })
+  const algorithm = signatureAlgorithmOf(privateKey)
+  if (algorithm === undefined)
+    throw new LateenError('KEY_NOT_USABLE', 'a root needs an EC key on P-256, P-384 or P-521, or an RSA key of 2048 bits or more')
+  return issue({ privateKey, algorithm, nameDer, keyId }, { ...validity, publicKeyDer, serial, subjectDer: nameDer, extensions })
 }
 
 interface Unsigned extends Validity {
@@ -71,18 +115,18 @@ interface Unsigned extends Validity {
 }
 
 function issue(signer: Signer, unsigned: Unsigned): Buffer {
-  const algorithm = sequence(OID.ecdsaWithSha256)
+  const { hash, identifier } = signer.algorithm
   const body = sequence(
     VERSION_3,
     integer(unsigned.serial),
-    algorithm,
+    identifier,
     signer.nameDer,
     sequence(time(unsigned.notBeforeMs), time(unsigned.notAfterMs)),
     unsigned.subjectDer,
     unsigned.publicKeyDer,
     explicit(3, sequence(...unsigned.extensions)),
   )
-  return sequence(body, algorithm, bitString(sign('sha256', body, signer.privateKey)))
+  return sequence(body, identifier, bitString(sign(hash, body, signer.privateKey)))
 }
 
 function extension(id: Buffer, critical: boolean, value: Buffer): Buffer {

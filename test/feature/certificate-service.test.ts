@@ -29,7 +29,7 @@ function refusal(answer: ClientIdentity | Refused): Refused {
 /** A certificate of another mesh with the same name. */
 function foreignIdentity(mesh: TestMesh, id: string, clock = new FakeClock(Date.now())): ClientIdentity {
   const root = openRoot({ stateFolder: join(mesh.state, 'foreign'), trustDomain: 'cluster.local', clock })
-  const { chain, keyPem } = createIssuer({ root, clock }).issueWithKey([{ uri: id }])
+  const { chain, keyPem } = createIssuer({ ca: () => root, clock }).issueWithKey([{ uri: id }])
   return { keyPem, chainPem: chain.join('') }
 }
 

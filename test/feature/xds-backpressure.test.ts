@@ -40,7 +40,7 @@ test('fifty clients that hang do not keep the next one from its configuration', 
   t.after(() => rmSync(stateFolder, { recursive: true }))
   const clock = new FakeClock(systemClock.nowMs())
   const root = openRoot({ stateFolder, trustDomain: 'cluster.local', clock })
-  const issuer = createIssuer({ root, clock })
+  const issuer = createIssuer({ ca: () => root, clock })
   const certify = (uri: string): { readonly keyPem: string; readonly chainPem: string } => {
     const { chain, keyPem } = issuer.issueWithKey([{ uri }, { dns: 'istiod.istio-system.svc' }])
     return { keyPem, chainPem: chain.join('') }

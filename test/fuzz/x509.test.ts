@@ -6,7 +6,7 @@ import { verifyPeer } from '../../src/identity/peer.ts'
 import { encodePem } from '../../src/identity/pem.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { parseTrustBundle } from '../../src/identity/trust-bundle.ts'
-import { issueLeaf, issueRoot, keyIdOf } from '../../src/identity/x509.ts'
+import { ECDSA_SHA256, issueLeaf, issueRoot, keyIdOf } from '../../src/identity/x509.ts'
 import { fuzz, mutated } from './fuzz.ts'
 
 const NOW_MS = Date.UTC(2026, 5, 1)
@@ -20,7 +20,7 @@ const bundle = parseTrustBundle(rootPem)
 const rootFacts = readCertificate(root)
 assert.ok(bundle.ok && rootFacts.ok)
 const trust = { trustDomain: 'cluster.local', bundle: bundle.value }
-const signer = { privateKey, nameDer: rootFacts.value.subjectDer, keyId: keyIdOf(publicKeyDer) }
+const signer = { privateKey, algorithm: ECDSA_SHA256, nameDer: rootFacts.value.subjectDer, keyId: keyIdOf(publicKeyDer) }
 const leaf = issueLeaf(signer, { publicKeyDer, names: [{ uri: ID }], serial: Buffer.alloc(16, 1), ...validity })
 
 fuzz('a bent certificate is refused with a reason, or has the name that was signed', 3000, (noise) => {

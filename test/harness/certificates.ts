@@ -5,7 +5,7 @@ import path from 'node:path'
 import { sequence, set, utf8String } from '../../src/identity/der.ts'
 import { OID } from '../../src/identity/oids.ts'
 import { encodePem } from '../../src/identity/pem.ts'
-import { issueLeaf, issueRoot, keyIdOf, type SubjectAltName } from '../../src/identity/x509.ts'
+import { ECDSA_SHA256, issueLeaf, issueRoot, keyIdOf, type SubjectAltName } from '../../src/identity/x509.ts'
 
 export interface TestCertificate {
   readonly chainPem: string
@@ -42,6 +42,7 @@ export class TestCa {
     const nowMs = Date.now()
     const signer = {
       privateKey: this.#key,
+      algorithm: ECDSA_SHA256,
       nameDer: sequence(set(sequence(OID.organization, utf8String(this.#organization)))),
       keyId: keyIdOf(createPublicKey(this.#key).export({ type: 'spki', format: 'der' })),
     }

@@ -14,7 +14,7 @@ import { sequence, set, utf8String } from '../../src/identity/der.ts'
 import { OID } from '../../src/identity/oids.ts'
 import { encodePem } from '../../src/identity/pem.ts'
 import { workloadSpiffeId } from '../../src/identity/spiffe-id.ts'
-import { issueLeaf, keyIdOf, type SubjectAltName } from '../../src/identity/x509.ts'
+import { ECDSA_SHA256, issueLeaf, keyIdOf, type SubjectAltName } from '../../src/identity/x509.ts'
 import type { AddressPlan, HostPort, WorkloadAddresses } from '../../src/model/address-plan.ts'
 import { grpcCaClient } from '../../src/proxy/certs/ca-client.ts'
 import { sidecarBootstrap } from '../../src/standalone/bootstrap.ts'
@@ -254,6 +254,7 @@ export class MeshParts {
     const organization = /^O=(.*)$/m.exec(new X509Certificate(this.rootPem).subject)?.[1] ?? ''
     const signer = {
       privateKey,
+      algorithm: ECDSA_SHA256,
       nameDer: sequence(set(sequence(OID.organization, utf8String(organization)))),
       keyId: keyIdOf(createPublicKey(privateKey).export({ type: 'spki', format: 'der' })),
     }

@@ -8,6 +8,8 @@ import type { ServerCertificate } from '../../xds/serve/grpc-server.ts'
 
 export interface OwnCertificate {
   readonly certificate: ReadonlyWatchable<ServerCertificate>
+  /** Now: another authority signs. */
+  renew(): void
   stop(): void
 }
 
@@ -24,11 +26,13 @@ export function controlPlaneNames(trustDomain: string): readonly SubjectAltName[
 
 export function keepOwnCertificate(issuer: Issuer, names: readonly SubjectAltName[], clock: Clock): OwnCertificate {
   let timer: Timer | undefined
-  const renew = (): ServerCertificate => {
+  const issued = (): ServerCertificate => {
     const { chain, keyPem, notAfterMs } = issuer.issueWithKey(names)
-    timer = clock.after((notAfterMs - clock.nowMs()) / 2, () => certificate.set(renew()), { background: true })
+    timer?.cancel()
+    timer = clock.after((notAfterMs - clock.nowMs()) / 2, renew, { background: true })
     return { chainPem: chain.join(''), keyPem }
   }
-  const certificate = new Watchable(renew())
-  return { certificate, stop: () => timer?.cancel() }
+  const renew = (): void => certificate.set(issued())
+  const certificate = new Watchable(issued())
+  return { certificate, renew, stop: () => timer?.cancel() }
 }

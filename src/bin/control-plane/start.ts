@@ -7,16 +7,10 @@ import { LateenError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import { systemRandom } from '../../base/random.ts'
 import { compileRegex } from '../../base/regex.ts'
-import { Watchable } from '../../base/watchable.ts'
-import { createCaMetrics, formatCaMetrics } from '../../ca/ca-metrics.ts'
-import { createIssuer } from '../../ca/issuer.ts'
-import { openJoinTokens } from '../../ca/join-tokens.ts'
-import { openRoot } from '../../ca/roots.ts'
-import { signService } from '../../ca/sign-service.ts'
-import { fullCodec } from '../../envoy/full-codec.ts'
-import { CREATE_CERTIFICATE_PATH } from '../../envoy/type-urls.ts'
+import { type Trust, underOwnName } from '../../identity/peer.ts'
 import { type SpiffeId, workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
+import { meshSettings } from '../../operator/compile/mesh-config.ts'
 import { ConfigSource } from '../../operator/ingest/config-source.ts'
 import { openAddressBook } from '../../standalone/address-book.ts'
 import { controlPlanePort } from '../../standalone/address-plan.ts'
@@ -25,6 +19,7 @@ import { createXdsServer } from '../../xds/serve/ads-server.ts'
 import type { DebounceOptions } from '../../xds/serve/debounce.ts'
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from '../../xds/serve/grpc-server.ts'
 import type { ProxyNode } from '../../xds/view/proxy-node.ts'
+import { openCertificates } from './certificates.ts'
 import { createCompileClient } from './compile-client.ts'
 import { nodeKey } from './compile-protocol.ts'
 import { compileWorkers } from './compile-worker.ts'
@@ -32,7 +27,6 @@ import { createJsonServer } from './http-json.ts'
 import { listenOnPort, listenOnSocket, refuseSecond } from './listen.ts'
 import { startMeshLoop } from './mesh-loop.ts'
 import { formatXdsMetrics } from './metrics.ts'
-import { controlPlaneNames, keepOwnCertificate } from './own-certificate.ts'
 import { sayFindings } from './say-findings.ts'
 import { openStateFiles } from './state-files.ts'
 import { statusRoutes } from './status-api.ts'
@@ -46,6 +40,10 @@ export interface ControlPlaneOptions {
   readonly monitoringPort: number
   /** Of every certificate that is issued; undefined: 24 hours. */
   readonly certificateLifetimeMs?: number
+  /** Where a CA may be plugged in; undefined: `cacerts` in the state folder. */
+  readonly cacerts?: string
+  /** How long a new root is trusted before certificates are issued from it; undefined: 30 seconds. */
+  readonly rootSpreadMs?: number
   readonly settings: MeshSettings
   readonly version: string
   readonly pid: number
@@ -65,21 +63,22 @@ export interface ControlPlane {
 }
 
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { clock, log, settings, version, certificateLifetimeMs } = options
+  const { clock, log, settings, version } = options
   const { trustDomain } = settings
   const folder = openStateFolder(options.state)
   await refuseSecond(folder.socket)
   // Whatever was opened is closed again, newest first: when a later step fails, and when the control plane stops.
   await using opened = new AsyncDisposableStack()
   const files = openStateFiles(folder.path)
-  const root = openRoot({ stateFolder: folder.path, trustDomain, clock })
-  files.recordRoot(root.bundle.pem)
-  const trust = { trustDomain, bundle: root.bundle }
-  const issuer = createIssuer({ root, clock, ...(certificateLifetimeMs === undefined ? {} : { maxValidityMs: certificateLifetimeMs }) })
-  const tokens = openJoinTokens(join(folder.path, 'ca', 'join-tokens.json'), clock)
-  const caMetrics = createCaMetrics()
-  const own = keepOwnCertificate(issuer, controlPlaneNames(trustDomain), clock)
-  opened.defer(() => own.stop())
+  const certificates = openCertificates({
+    stateFolder: folder.path,
+    cacertsFolder: options.cacerts ?? join(folder.path, 'cacerts'),
+    tokensFile: join(folder.path, 'ca', 'join-tokens.json'),
+    ...{ trustDomain, maxValidityMs: options.certificateLifetimeMs, rootSpreadMs: options.rootSpreadMs, clock, log },
+    recordRoots: (pem) => files.recordRoot(pem),
+  })
+  opened.defer(() => certificates.stop())
+  const { tokens, trust } = certificates
 
   const source = new ConfigSource({
     folder: options.dir,
@@ -89,6 +88,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   opened.defer(() => source.stop())
   await source.start()
+  const readAliases = (): void =>
+    certificates.setAliases(meshSettings(source.current.value.state.objects.MeshConfig, settings).settings.trustDomainAliases)
+  readAliases()
+  opened.defer(source.current.watch(readAliases))
   const compiler = createCompileClient(
     compileWorkers({ settings, capture: 'bind' }),
     (nodes) => xds.update((node) => nodes.has(nodeKey(node))),
@@ -98,7 +101,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   // Asked only by connected proxies, that is, after the loop below has gone round once.
   const whyNot = (node: ProxyNode, identity: SpiffeId): string | undefined => {
     const serviceAccount = compiler.accounts.get(`${node.namespace}/${node.workload}`)
-    return serviceAccount === undefined ? undefined : whyNotWorkload(node, serviceAccount, identity, trustDomain)
+    return serviceAccount === undefined ? undefined : whyNotWorkload(node, serviceAccount, identity, trust())
   }
   const xds = createXdsServer({
     resourcesFor(node, identity) {
@@ -108,7 +111,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       return isThere && whyNot(node, identity) === undefined ? resources : undefined
     },
     whyNotAdmitted: whyNot,
-    trust: () => trust,
+    trust,
     clock,
     log,
   })
@@ -125,22 +128,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     sayFindings: (fresh) => sayFindings(log, (findings) => source.locate(findings), fresh),
   })
   opened.defer(() => loop.stop())
-  const certificates = signService(
-    { issuer, tokens, trust, clock, metrics: caMetrics, log },
-    {
-      path: CREATE_CERTIFICATE_PATH,
-      decodeRequest: (bytes) => fullCodec.decode('istio.v1.auth.IstioCertificateRequest', bytes, { onUnsupported: () => undefined }),
-      encodeResponse: (response) => fullCodec.encode('istio.v1.auth.IstioCertificateResponse', response),
-    },
-  )
   const grpc = await startGrpc(
     {
       host: options.host,
       port: options.port,
-      tls: { certificate: own.certificate, rootsPem: new Watchable(root.bundle.pem) },
+      tls: certificates.tls,
       clock,
       random: systemRandom,
-      services: [xds.service, certificates],
+      services: [xds.service, certificates.service],
       ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
     },
     preferredPorts(files.recorded.xds, readSettings(folder)?.mesh),
@@ -151,7 +146,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const about = () => ({ ...recorded, dir: options.dir, state: folder.path })
   const monitoring = createJsonServer(
     {
-      'GET /metrics': () => ({ status: 200, body: formatCaMetrics(caMetrics, root.notAfterMs) + formatXdsMetrics(xds, loop.rounds) }),
+      'GET /metrics': () => ({ status: 200, body: certificates.metrics() + formatXdsMetrics(xds, loop.rounds) }),
       'GET /version': () => ({ status: 200, body: { version } }),
       'GET /ready': () => ({ status: 200, body: 'ready\n' }),
     },
@@ -183,7 +178,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     port: grpc.port,
     monitoringPort,
     socket: folder.socket,
-    rootPem: root.bundle.pem,
+    get rootPem() {
+      return certificates.rootsPem
+    },
     stop: () => running.disposeAsync(),
   }
 }
@@ -206,14 +203,9 @@ async function startGrpc(options: GrpcServerOptions, preferred: readonly number[
   return startGrpcServer(options)
 }
 
-function whyNotWorkload(
-  { namespace, workload }: ProxyNode,
-  serviceAccount: string,
-  identity: SpiffeId,
-  trustDomain: string,
-): string | undefined {
-  const expected = workloadSpiffeId({ trustDomain, namespace, serviceAccount })
-  if (expected.ok && expected.value === identity) return undefined
+function whyNotWorkload({ namespace, workload }: ProxyNode, serviceAccount: string, identity: SpiffeId, trust: Trust): string | undefined {
+  const expected = workloadSpiffeId({ trustDomain: trust.trustDomain, namespace, serviceAccount })
+  if (expected.ok && expected.value === underOwnName(identity, trust)) return undefined
   return `the workload ${namespace}/${workload} runs as service account '${serviceAccount}', but the certificate is for ${identity}`
 }
 

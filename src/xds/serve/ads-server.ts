@@ -122,9 +122,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     admit(call, node) {
       const trust = options.trust()
       const identity =
-        options.plaintext === true
-          ? claimedIdentity(node, trust)
-          : agreeing(identifyPeer(call.caller.peerCertificate, trust, clock.nowMs()), node)
+        options.plaintext === true ? claimedIdentity(node, trust) : agreeing(identifyPeer(call.caller, trust, clock.nowMs()), node)
       const why = identity.ok ? options.whyNotAdmitted?.(node, identity.value) : undefined
       return why === undefined ? identity : fail('node', why)
     },

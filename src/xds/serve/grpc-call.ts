@@ -17,8 +17,10 @@ export const grpcStatus = {
 
 export interface GrpcCaller {
   readonly from: string
-  /** DER of the certificate that TLS verified. */
+  /** DER of the certificate that TLS verified; the same buffer for every call on one connection. */
   readonly peerCertificate: Buffer | undefined
+  /** DER of what the peer sent beside it, issuer first; nothing when a TLS session was resumed. */
+  readonly peerChain: readonly Buffer[]
   /** Value of the `authorization` header. */
   readonly authorization: string | undefined
 }

@@ -2,7 +2,14 @@
 // has none yet); each service decides per call whether it needs one. Own certificate and roots change without a restart.
 // What is sent to thousands is one set of bytes: chunks go to the socket as they are (docs/decisions/grpc-on-node-http2.md).
 // Invariant: `peerCertificate` is there only when TLS verified it against the roots.
-import { createSecureServer, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import {
+  createSecureServer,
+  createServer,
+  type Http2Server,
+  type Http2Session,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.ts'
@@ -26,7 +33,7 @@ export type UnaryAnswer =
 export interface GrpcService {
   /** By path (`/package.Service/Method`). */
   readonly streams?: Readonly<Record<string, (call: GrpcCall) => void>>
-  readonly unary?: Readonly<Record<string, (request: Buffer, caller: GrpcCaller) => UnaryAnswer>>
+  readonly unary?: Readonly<Record<string, (request: Buffer, caller: GrpcCaller) => Promise<UnaryAnswer>>>
 }
 
 export interface GrpcServerOptions {
@@ -104,16 +111,21 @@ function answer(
   refuseCall(stream, grpcStatus.UNIMPLEMENTED, `there is no method ${path.slice(0, 200)} here`)
 }
 
-function answerUnary(call: GrpcCall, handle: (request: Buffer, caller: GrpcCaller) => UnaryAnswer): void {
+function answerUnary(call: GrpcCall, handle: (request: Buffer, caller: GrpcCaller) => Promise<UnaryAnswer>): void {
   let answered = false
   call.listen({
     message(request) {
       if (answered) return
       answered = true
-      const result = handle(request, call.caller)
-      if (!result.ok) return call.end(result.code, result.details)
-      call.write([result.bytes], () => undefined)
-      call.end(grpcStatus.OK, '')
+      handle(request, call.caller).then(
+        (result) => {
+          if (!result.ok) return call.end(result.code, result.details)
+          call.write([result.bytes], () => undefined)
+          call.end(grpcStatus.OK, '')
+        },
+        // Services answer for their own failures; this one had none.
+        () => call.end(grpcStatus.INTERNAL, 'the control plane failed; its log says why'),
+      )
     },
     ended() {
       if (!answered) call.end(grpcStatus.INVALID_ARGUMENT, 'the call ended without a request')
@@ -126,18 +138,37 @@ function callerOf(
   stream: ServerHttp2Stream,
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): GrpcCaller | undefined {
-  const socket: Socket | undefined = stream.session?.socket
-  if (socket === undefined) return undefined
+  const { session } = stream
+  if (session === undefined) return undefined
   const { authorization } = headers
-  return {
-    from: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
-    peerCertificate: verifiedCertificate(socket),
-    authorization: typeof authorization === 'string' ? authorization : undefined,
-  }
+  return { ...peerOf(session), authorization: typeof authorization === 'string' ? authorization : undefined }
 }
 
-function verifiedCertificate(socket: Socket): Buffer | undefined {
-  return socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate()?.raw : undefined
+type Peer = Pick<GrpcCaller, 'from' | 'peerCertificate' | 'peerChain'>
+
+/** Asked of TLS once per connection: every answer of it is a new copy. */
+const peers = new WeakMap<Http2Session, Peer>()
+
+function peerOf(session: Http2Session): Peer {
+  const known = peers.get(session)
+  if (known !== undefined) return known
+  const { socket } = session
+  const peer = { from: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`, ...verifiedCertificates(socket) }
+  peers.set(session, peer)
+  return peer
+}
+
+/** A chain that is longer is nobody's; the last of one names itself as issuer. */
+const MAX_CHAIN = 8
+
+function verifiedCertificates(socket: Socket): Omit<Peer, 'from'> {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return { peerCertificate: undefined, peerChain: [] }
+  const leaf = socket.getPeerX509Certificate()
+  const peerChain: Buffer[] = []
+  for (let issuer = leaf?.issuerCertificate; issuer !== undefined && peerChain.length < MAX_CHAIN; issuer = issuer.issuerCertificate) {
+    peerChain.push(issuer.raw)
+  }
+  return { peerCertificate: leaf?.raw, peerChain }
 }
 
 function secure(tls: NonNullable<GrpcServerOptions['tls']>): { readonly server: Http2Server; readonly stop: () => void } {

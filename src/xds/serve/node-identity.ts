@@ -4,13 +4,16 @@ import { fail, type Result, succeed } from '../../base/result.ts'
 import { type Trust, verifyPeer } from '../../identity/peer.ts'
 import { type SpiffeId, workloadIdentityOf, workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import type { ProxyNode } from '../view/proxy-node.ts'
+import type { GrpcCaller } from './grpc-call.ts'
+
+type Peer = Pick<GrpcCaller, 'peerCertificate' | 'peerChain'>
 
 /** The caller's identity. Fails when TLS did not verify a certificate of this mesh. */
-export function identifyPeer(certificateDer: Buffer | undefined, trust: Trust, nowMs: number): Result<SpiffeId> {
-  if (certificateDer === undefined) {
+export function identifyPeer({ peerCertificate, peerChain }: Peer, trust: Trust, nowMs: number): Result<SpiffeId> {
+  if (peerCertificate === undefined) {
     return fail('certificate', 'xDS is served to holders of a certificate of this mesh only; get one from the certificate service first')
   }
-  return verifyPeer(certificateDer, trust, nowMs)
+  return verifyPeer(peerCertificate, trust, nowMs, peerChain)
 }
 
 /** Why this identity may not be served as this node, or undefined. */
