@@ -89,6 +89,24 @@ spec:
   tcp: [{match: [{port: 5432}], route: [{destination: {host: db, port: {number: 5432}}, weight: 1}, {destination: {host: reviews}, weight: 1}]}]
 ---
 apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: hashed, namespace: default}
+spec:
+  hosts: [vms.example.com]
+  http:
+    - {match: [{uri: {prefix: /a}}], route: [{destination: {host: vms.example.com, subset: a}}]}
+    - {route: [{destination: {host: vms.example.com}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: tuned, namespace: default}
+spec:
+  hosts: [plain.example.com]
+  tcp:
+    - match: [{port: 9000, sourceLabels: {app: reviews}}]
+      route: [{destination: {host: plain.example.com, subset: a, port: {number: 9000}}}]
+---
+apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: reviews, namespace: default}
 spec:

@@ -1,5 +1,6 @@
-// Every field in force does something: setting it, to some value that is accepted, changes what proxies get or yields a Finding. The
-// fields that are not in force are in-force.test.ts's. The schemas are walked, so that a field cannot be put into force and forgotten.
+// Every field in force does something: setting it, to some value that is accepted, changes what proxies get or yields a Finding. A field in
+// force everywhere changes what stock Envoys get and what our own proxies get, one in force at stock Envoys what those get. The fields that
+// are not in force are in-force.test.ts's. The schemas are walked, so that a field cannot be put into force and forgotten.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseAllDocuments } from 'yaml'
@@ -12,10 +13,11 @@ import type { SchemaNode } from '../../src/api/schema/schema-node.ts'
 import { stockFields } from '../../src/api/stock-fields.ts'
 import { compileRegex } from '../../src/base/regex.ts'
 import { MESH, SILENT_BY_NATURE, valuesFor } from './nothing-silent-mesh.ts'
-import { outcomeOf } from './outcome.ts'
+import { createOutcomes } from './outcome.ts'
 
 const documents = parseAllDocuments(MESH).map((document): unknown => document.toJS())
 const base = documents.map((value) => read(value))
+const outcomeOf = createOutcomes()
 const before = outcomeOf(base.flatMap(({ object }) => object ?? []))
 
 interface Read {
@@ -60,40 +62,77 @@ function withField(value: unknown, steps: readonly string[], wanted: unknown): u
   return { ...record, [name]: withField(record[name], rest, wanted) }
 }
 
-type Verdict = 'changes' | 'silent' | 'refused'
+interface Verdict {
+  readonly answer: 'effect' | 'silent' | 'refused'
+  /** Whom the change reaches; a Finding reaches everybody. */
+  readonly stock: boolean
+  readonly ours: boolean
+}
+
+const REFUSED: Verdict = { answer: 'refused', stock: false, ours: false }
+const SAID: Verdict = { answer: 'effect', stock: true, ours: true }
 
 function verdictOf(index: number, steps: readonly string[], wanted: unknown): Verdict {
   const value = documents[index]
-  if (!isRecord(value)) return 'refused'
+  if (!isRecord(value)) return REFUSED
   const changed = read({ ...value, spec: withField(value.spec, steps, wanted) })
-  if (changed.object === undefined || changed.refused) return 'refused'
+  if (changed.object === undefined || changed.refused) return REFUSED
   const known = base[index]
-  if (changed.findings.some((line) => known?.findings.includes(line) !== true)) return 'changes'
+  if (changed.findings.some((line) => known?.findings.includes(line) !== true)) return SAID
   const after = outcomeOf(base.flatMap(({ object }, at) => (at === index ? changed.object : object) ?? []))
-  return after === before ? 'silent' : 'changes'
+  if (after.findings !== before.findings) return SAID
+  const stock = after.stock !== before.stock
+  const ours = after.ours !== before.ours
+  return { answer: stock || ours ? 'effect' : 'silent', stock, ours }
 }
 
 function fieldsOf(kind: KindName): readonly string[] {
   return [...(fieldsInForce[kind] ?? []), ...Object.keys(stockFields[kind] ?? {})]
 }
 
+/** Leaf -> whom it does not reach although it is in force there. */
 function silentLeaves(kind: KindName, schema: SchemaNode): readonly string[] {
-  const leaves = new Set(fieldsOf(kind).flatMap((pattern) => leavesOf(nodeAt(schema, stepsOf(pattern)), pattern)))
+  const atStockAlone = new Set(leavesOfAll(Object.keys(stockFields[kind] ?? {}), schema))
   const places = documents.flatMap((value, index) => (isRecord(value) && value.kind === kind ? [index] : []))
-  return [...leaves].filter((leaf) => {
-    if (SILENT_BY_NATURE[`${kind} ${leaf}`] !== undefined) return false
-    const steps = stepsOf(leaf)
-    let isSilent = false
-    // Refused everywhere is a Finding too; but an accepted value must do something somewhere.
-    for (const index of places) {
-      for (const wanted of valuesFor(nodeAt(schema, steps), leaf)) {
-        const verdict = verdictOf(index, steps, wanted)
-        if (verdict === 'changes') return false
-        isSilent ||= verdict === 'silent'
-      }
-    }
-    return isSilent
+  return [...new Set(leavesOfAll(fieldsOf(kind), schema))].flatMap((leaf) => {
+    if (SILENT_BY_NATURE[`${kind} ${leaf}`] !== undefined) return []
+    const missed = missedBy(leaf, nodeAt(schema, stepsOf(leaf)), places, atStockAlone.has(leaf))
+    return missed === undefined ? [] : [`${leaf}: ${missed}`]
   })
+}
+
+/** Undefined: it reaches all that it should. */
+function missedBy(leaf: string, node: SchemaNode, places: readonly number[], atStockAlone: boolean): string | undefined {
+  let isAccepted = false
+  let stock = false
+  let ours = atStockAlone
+  // Refused everywhere is a Finding too; but an accepted value must do something somewhere.
+  for (const index of likeliestFirst(places, stepsOf(leaf))) {
+    for (const wanted of valuesFor(node, leaf)) {
+      const verdict = verdictOf(index, stepsOf(leaf), wanted)
+      isAccepted ||= verdict.answer !== 'refused'
+      stock ||= verdict.stock
+      ours ||= verdict.ours
+      if (stock && ours) return undefined
+    }
+  }
+  if (!isAccepted) return undefined
+  return stock ? 'not sent to our own proxies' : 'not sent to stock Envoys'
+}
+
+/** Where the most of the way to the field is there, it does something soonest. */
+function likeliestFirst(places: readonly number[], steps: readonly string[]): readonly number[] {
+  const known = new Map(places.map((index) => [index, stepsInto(documents[index], ['spec', ...steps])]))
+  return [...places].sort((a, b) => (known.get(b) ?? 0) - (known.get(a) ?? 0))
+}
+
+function stepsInto(value: unknown, [step, ...rest]: readonly string[]): number {
+  const inner: unknown = Array.isArray(value) && step === '[]' ? value[0] : isRecord(value) && step !== undefined ? value[step] : undefined
+  return inner === undefined ? 0 : 1 + stepsInto(inner, rest)
+}
+
+function leavesOfAll(patterns: readonly string[], schema: SchemaNode): readonly string[] {
+  return patterns.flatMap((pattern) => leavesOf(nodeAt(schema, stepsOf(pattern)), pattern))
 }
 
 function stepsOf(pattern: string): readonly string[] {
