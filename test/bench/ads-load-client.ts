@@ -1,10 +1,10 @@
 // One simulated proxy for the control plane's bench: delta ADS over HTTP/2 in plaintext, subscribing as Envoy does (clusters, their
-// endpoints by name, listeners, their routes by name), acknowledging everything. On a bare socket, because thousands of them share a
+// endpoints by name, listeners, their routes by name, all virtual hosts), acknowledging everything. On a bare socket, because thousands of them share a
 // process and must cost less than what they measure. What it holds is kept as states that equal clients share.
 import { connect, type Socket } from 'node:net'
 import { fullCodec } from '../../src/envoy/full-codec.ts'
-import type { DeltaDiscoveryRequest } from '../../src/envoy/generated/messages.gen.ts'
-import { CLUSTER_TYPE, DELTA_ADS_PATH, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../src/envoy/type-urls.ts'
+import type { DeltaDiscoveryRequest, Node } from '../../src/envoy/generated/messages.gen.ts'
+import { CLUSTER_TYPE, DELTA_ADS_PATH, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../src/envoy/type-urls.ts'
 
 export type Versions = ReadonlyMap<string, string>
 
@@ -14,6 +14,7 @@ export interface LoadClientEvents {
   closed(client: AdsLoadClient, why: string): void
 }
 
+const TYPES = [CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE]
 const NOTHING: Versions = new Map()
 /** Envoy's defaults. */
 const STREAM_WINDOW = 16 * 1024 * 1024
@@ -85,7 +86,7 @@ function takeBuffer(length: number): Buffer {
 
 export class AdsLoadClient {
   readonly number: number
-  readonly node: { readonly id: string; readonly metadata: Readonly<Record<string, string>> }
+  readonly node: Node
   readonly held = new Map<string, Versions>()
   bytes = 0
   /** Every subscription has been answered. */
@@ -249,7 +250,9 @@ export class AdsLoadClient {
       )
     if (typeUrl === ENDPOINT_TYPE && !this.#named.has(LISTENER_TYPE)) this.#subscribe(LISTENER_TYPE, [])
     if (typeUrl === LISTENER_TYPE) this.#wants(ROUTE_TYPE, routeTables(held))
-    this.synced = [CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE].every((each) => this.#answered.has(each))
+    // Envoy asks for all virtual hosts as soon as one route table says so, and for all again when it comes back.
+    if (typeUrl === ROUTE_TYPE && held.size > 0 && !this.#named.has(VIRTUAL_HOST_TYPE)) this.#subscribe(VIRTUAL_HOST_TYPE, [])
+    this.synced = TYPES.every((each) => this.#answered.has(each))
     this.#events.response(this, typeUrl)
   }
 

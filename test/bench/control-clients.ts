@@ -1,6 +1,6 @@
 // The simulated proxies of the control plane's bench, all in one process of their own. Orders come from the parent over IPC.
 // They check what they receive: how many clusters, endpoints, listeners and route tables everyone holds.
-import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../src/envoy/type-urls.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../src/envoy/type-urls.ts'
 import { AdsLoadClient } from './ads-load-client.ts'
 import { type MeshSize, workloadOf } from './control-mesh.ts'
 import { wallMs } from './control-server.ts'
@@ -20,11 +20,15 @@ export interface HeldCounts {
   readonly endpoints: readonly [number, number]
   readonly listeners: readonly [number, number]
   readonly routes: readonly [number, number]
+  readonly virtualHosts: readonly [number, number]
 }
 
 /** Envoy's: exponential from half a second, fully jittered. */
 const RETRY_BASE_MS = 500
 const RETRY_MAX_MS = 30_000
+
+/** As the newest release says who it is. */
+const ENVOY = { userAgentName: 'envoy', userAgentBuildVersion: { version: { majorNumber: 1, minorNumber: 40 } } }
 
 if (process.argv[1] === import.meta.filename) main(JSON.parse(process.argv[2] ?? '{}'))
 
@@ -74,7 +78,7 @@ function main(size: MeshSize): void {
   for (let number = 0; number < size.clients; number++) {
     const { service, name, namespace } = workloadOf(number, size.services)
     const id = `sidecar~10.9.${Math.floor(number / 250)}.${number % 250}~${name}.${namespace}~${namespace}.svc.cluster.local`
-    clients.push(new AdsLoadClient(number, { id, metadata: { SERVICE_ACCOUNT: `svc-${service}` } }, events))
+    clients.push(new AdsLoadClient(number, { id, metadata: { SERVICE_ACCOUNT: `svc-${service}` }, ...ENVOY }, events))
   }
   process.on('message', (order: ClientsOrder) => {
     if (order.do === 'connect') {
@@ -99,5 +103,8 @@ function heldBy(clients: readonly AdsLoadClient[]): HeldCounts {
     const counts = clients.map(({ held }) => held.get(typeUrl)?.size ?? 0)
     return [Math.min(...counts), Math.max(...counts)]
   }
-  return { clusters: range(CLUSTER_TYPE), endpoints: range(ENDPOINT_TYPE), listeners: range(LISTENER_TYPE), routes: range(ROUTE_TYPE) }
+  return {
+    ...{ clusters: range(CLUSTER_TYPE), endpoints: range(ENDPOINT_TYPE), listeners: range(LISTENER_TYPE), routes: range(ROUTE_TYPE) },
+    virtualHosts: range(VIRTUAL_HOST_TYPE),
+  }
 }

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
-import { ENDPOINT_TYPE, ROUTE_TYPE } from '../../src/envoy/type-urls.ts'
+import { ENDPOINT_TYPE, VIRTUAL_HOST_TYPE } from '../../src/envoy/type-urls.ts'
 import type { ClientsOrder, HeldCounts } from './control-clients.ts'
 import { type MeshSize, SERVICES_PER_NAMESPACE } from './control-mesh.ts'
 import type { ServerOrder, ServerStats } from './control-server.ts'
@@ -181,7 +181,7 @@ async function changesOf({ server, clients, size, add, rows }: Running): Promise
   if (rows.includes('C4')) {
     const cpuBefore = usageOf(pid).cpuUs
     const order: ServerOrder = { do: 'virtual-service', service: 0, weight: 50 }
-    const { p50, p99, bytes } = await propagation(server, clients, order, ROUTE_TYPE, changes)
+    const { p50, p99, bytes } = await propagation(server, clients, order, VIRTUAL_HOST_TYPE, changes)
     const [bar50, bar99, barCpu] = size.scoped ? [136, 256, 0.06] : [1080, 1980, 1.95]
     add('C4', `one VirtualService to ${changes} clients, ${scope} (${format(bytes / 1024 / changes)} KiB each)`, [
       ['p50', p50, 'ms', bar50 ?? 0],
@@ -246,7 +246,12 @@ function checkHeld({ services, scoped }: MeshSize, held: HeldCounts): void {
   const known = scoped ? Math.min(services, SERVICES_PER_NAMESPACE) : services
   const assignments = known + known
   const wrong =
-    held.endpoints[0] !== assignments || held.endpoints[1] !== assignments || held.clusters[0] < assignments || held.routes[0] < 1
+    held.virtualHosts[0] !== known + 1 ||
+    held.virtualHosts[1] !== known + 1 ||
+    held.endpoints[0] !== assignments ||
+    held.endpoints[1] !== assignments ||
+    held.clusters[0] < assignments ||
+    held.routes[0] < 1
   if (wrong) throw new Error(`clients hold ${JSON.stringify(held)}; ${assignments} load assignments each were expected`)
 }
 
