@@ -85,7 +85,7 @@ const FULL = { services: 1000, clients: 2000 }
 export async function benchControl(options: ControlOptions): Promise<readonly ControlRow[]> {
   const rows: ControlRow[] = []
   for (const scoped of [true, false]) {
-    const wanted = scoped ? ['C1', 'C3', 'C4'] : ['C2', 'C5', 'C6']
+    const wanted = [scoped ? 'C1' : 'C2', 'C3', 'C4', 'C5', 'C6']
     if (!wanted.some((row) => options.rows.includes(row))) continue
     rows.push(...(await measure({ services: options.services, clients: options.clients, scoped }, options)))
   }

@@ -86,7 +86,16 @@ export interface ServedNode {
   readonly types: readonly (readonly [typeUrl: string, shared: number, own: number])[]
 }
 
-export function nodeKey({ namespace, workload, isStock, type, discoversVirtualHosts }: WantedNode): string {
+const nodeKeys = new WeakMap<WantedNode, string>()
+
+/** Once per object: thousands are looked at again and again. */
+export function nodeKey(node: WantedNode): string {
+  const known = nodeKeys.get(node) ?? makeNodeKey(node)
+  nodeKeys.set(node, known)
+  return known
+}
+
+function makeNodeKey({ namespace, workload, isStock, type, discoversVirtualHosts }: WantedNode): string {
   const kind = `${isStock ? ' envoy' : ''}${type === 'router' ? ' router' : ''}${discoversVirtualHosts ? '' : ' whole-tables'}`
   return `${namespace}/${workload}${kind}`
 }

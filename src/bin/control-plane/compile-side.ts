@@ -40,7 +40,7 @@ export class CompileSide {
   readonly #post: (message: FromCompileThread) => void
   readonly #soon: (action: () => void) => void
   readonly #announcer: Announcer
-  readonly #resourcesOf = createResourceCache()
+  readonly #cache = createResourceCache()
   readonly #compiler = createMeshCompiler()
   readonly #wanted = new Map<string, WantedNode>()
   readonly #served = new Map<string, ServedResources>()
@@ -97,6 +97,7 @@ export class CompileSide {
         this.#wanted.delete(id)
         this.#served.delete(id)
         this.#due.delete(id)
+        this.#cache.forget(id)
       }
     }
   }
@@ -197,7 +198,7 @@ export class CompileSide {
       if (left-- === 0 || snapshot === undefined) break
       this.#due.delete(id)
       const node = this.#wanted.get(id)
-      const resources = node === undefined ? undefined : this.#resourcesOf(snapshot, node)
+      const resources = node === undefined ? undefined : this.#cache.resourcesOf(snapshot, node)
       // Gone, or not there yet: its proxy keeps what it has.
       if (resources === undefined || resources === this.#served.get(id)) continue
       nodes.push(this.#hand(id, resources))

@@ -1,31 +1,43 @@
-// Resources per proxy, made when first asked for and kept as long as the snapshot they were made from; the same object as before when a
-// new snapshot changes nothing for that proxy, so that nobody has to look at what has not changed. Used by compile-side.ts.
+// Resources per proxy, the same object as before when a new snapshot changes nothing for that proxy, so that nobody has to look at what has
+// not changed. Used by compile-side.ts. Holds what is newest of each proxy, and forgets it when the mesh has no such workload.
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { createGenerator } from '../../xds/generate/generate.ts'
 import type { ServedResources } from '../../xds/generate/resources.ts'
+import type { ScopeView } from '../../xds/view/proxy-view.ts'
 import { viewFor } from '../../xds/view/view-for.ts'
 import { nodeKey, type WantedNode } from './compile-protocol.ts'
 
-/** Undefined: the mesh has no such workload. */
-export function createResourceCache(): (snapshot: MeshSnapshot, node: WantedNode) => ServedResources | undefined {
+export interface ResourceCache {
+  /** Undefined: the mesh has no such workload. */
+  resourcesOf(snapshot: MeshSnapshot, node: WantedNode): ServedResources | undefined
+  forget(id: string): void
+}
+
+interface Made {
+  readonly scope: ScopeView
+  readonly instanceKey: string
+  readonly resources: ServedResources
+}
+
+export function createResourceCache(): ResourceCache {
   const generate = createGenerator()
-  const made = new WeakMap<MeshSnapshot, Map<string, ServedResources>>()
-  const newest = new Map<string, WeakRef<ServedResources>>()
-  return (snapshot, node) => {
-    const bySnapshot = made.get(snapshot) ?? new Map<string, ServedResources>()
-    made.set(snapshot, bySnapshot)
-    const key = nodeKey(node)
-    const known = bySnapshot.get(key)
-    if (known !== undefined) return known
-    const view = viewFor(snapshot, node)
-    if (view === undefined) {
-      newest.delete(key)
-      return undefined
-    }
-    const resources = sameOr(newest.get(key)?.deref(), generate(view))
-    bySnapshot.set(key, resources)
-    newest.set(key, new WeakRef(resources))
-    return resources
+  const newest = new Map<string, Made>()
+  return {
+    resourcesOf(snapshot, node) {
+      const id = nodeKey(node)
+      const view = viewFor(snapshot, node)
+      if (view === undefined) {
+        newest.delete(id)
+        return undefined
+      }
+      const { scope, instance } = view
+      const before = newest.get(id)
+      if (before?.scope === scope && before.instanceKey === instance.key) return before.resources
+      const resources = sameOr(before?.resources, generate(view))
+      newest.set(id, { scope, instanceKey: instance.key, resources })
+      return resources
+    },
+    forget: (id) => void newest.delete(id),
   }
 }
 

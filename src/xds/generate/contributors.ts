@@ -14,14 +14,16 @@ import type { Resource } from './resources.ts'
 
 /** What proxies of a scope have in common, in parts: each is made once for all scopes in which the part's key is the same. */
 export const scopeParts: readonly ScopePart[] = [
-  { key: 'clusters', contributors: [builtInClusters, outboundClusters] }, // first: every other part may name them
-  { key: 'endpoints', contributors: [endpoints] }, // a scaled deployment makes these anew and nothing else
-  { key: 'listeners', contributors: [outboundListeners] },
-  { key: 'routes', contributors: [outboundRoutes] },
+  { key: 'clusters', isByService: () => true, contributors: [builtInClusters, outboundClusters] }, // first: every other part may name them
+  { key: 'endpoints', isByService: () => true, contributors: [endpoints] }, // a scaled deployment makes these anew and nothing else
+  { key: 'listeners', isByService: () => false, contributors: [outboundListeners] }, // services share them
+  { key: 'routes', isByService: ({ discoversVirtualHosts }) => discoversVirtualHosts, contributors: [outboundRoutes] }, // and whole tables
 ]
 
 export interface ScopePart {
   readonly key: keyof ScopeKeys
+  /** Whether each resource is of one service, or of none: then some services alone give just their resources, as they are in the whole. */
+  readonly isByService: (scope: ScopeView) => boolean
   readonly contributors: readonly ((scope: ScopeView) => readonly Resource[])[]
 }
 

@@ -2,6 +2,7 @@
 // Invariant: a name stands in one virtual host of a table only; Envoy refuses a whole table for a repeated one.
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { MeshService } from '../../model/service.ts'
+import type { ScopeView } from '../view/proxy-view.ts'
 
 /** FQDN, FQDN with the final dot, the short forms that the proxy's own search domains allow, and virtual addresses (Istio's list). */
 export function domainsOf(service: MeshService, namespace: string, settings: MeshSettings): readonly string[] {
@@ -22,13 +23,28 @@ export function withPort(domains: readonly string[], port: number): readonly str
   return domains.flatMap((domain) => (port === 80 ? [domain, `${domain}:80`] : [`${domain}:${port}`]))
 }
 
-/** The names nobody took before; what is returned counts as taken. */
+/** The names nobody took before; what is returned counts as taken. Who asks again is answered the same. */
 export class DomainBook {
   readonly #taken = new Set<string>()
+  readonly #given = new Map<string, readonly string[]>()
 
-  take(domains: readonly string[]): readonly string[] {
+  take(who: string, domains: readonly string[]): readonly string[] {
+    const given = this.#given.get(who)
+    if (given !== undefined) return given
     const free = domains.filter((domain) => !this.#taken.has(domain))
     for (const domain of free) this.#taken.add(domain)
+    this.#given.set(who, free)
     return free
   }
+}
+
+const books = new WeakMap<object, Map<string, DomainBook>>()
+
+/** The book of one table, kept as long as the names in it cannot change: a part of a table then has the names that it has in the whole. */
+export function bookOf({ structure }: Pick<ScopeView, 'structure'>, table: string): DomainBook {
+  const known = books.get(structure) ?? new Map<string, DomainBook>()
+  books.set(structure, known)
+  const book = known.get(table) ?? new DomainBook()
+  known.set(table, book)
+  return book
 }

@@ -3,6 +3,7 @@
 import { contentHash } from '../../base/content-hash.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import type { ProxyView, ScopeView } from '../view/proxy-view.ts'
+import { derivationOf } from '../view/scope-history.ts'
 import { instanceContributors, type ScopePart, scopeParts } from './contributors.ts'
 import { encodeResource } from './encode-resource.ts'
 import {
@@ -42,10 +43,19 @@ export function createGenerator(): (view: ProxyView) => ServedResources {
   const sharedOf = (scope: ScopeView): EncodedPart => {
     const known = byScope.get(scope)
     if (known !== undefined) return known.shared
-    const parts = scopeParts.map((part) => byKey(`${part.key} ${scope.keys[part.key]}`, () => intern(encodeScopePart(part, scope))))
+    const parts = scopeParts.map((part, index) =>
+      byKey(`${part.key} ${scope.keys[part.key]}`, () => patchOf(part, index, scope) ?? intern(encodeScopePart(part, scope))),
+    )
     const shared = join(parts)
     byScope.set(scope, { parts, shared })
     return shared
+  }
+  /** Undefined: it must be made whole. */
+  const patchOf = (part: ScopePart, index: number, scope: ScopeView): EncodedPart | undefined => {
+    const derivation = part.isByService(scope) ? derivationOf(scope) : undefined
+    const before = derivation === undefined ? undefined : byScope.get(derivation.from)?.parts[index]
+    if (derivation === undefined || before === undefined) return undefined
+    return patched(before, encodeScopePart(part, { ...scope, services: derivation.changed }))
   }
   const ownOf = (view: ProxyView): EncodedPart => {
     const { workload, key } = view.instance
@@ -94,6 +104,18 @@ function createMapInterner(): (part: EncodedPart) => EncodedPart {
   const intern = (map: ResourceMap): ResourceMap =>
     known(contentHash([...map].map(([name, { version }]) => `${name}\t${version}\n`).join('')), () => map)
   return (part) => new Map([...part].map(([typeUrl, map]) => [typeUrl, intern(map)]))
+}
+
+/** What was, with what is different now in its place. Undefined: there are names that were not. */
+function patched(before: EncodedPart, changed: EncodedPart): EncodedPart | undefined {
+  const after = new Map(before)
+  for (const [typeUrl, resources] of changed) {
+    const old = before.get(typeUrl) ?? NO_RESOURCES
+    const different = [...resources].filter(([name, { version }]) => old.get(name)?.version !== version)
+    if (different.some(([name]) => !old.has(name))) return undefined
+    if (different.length > 0) after.set(typeUrl, new Map([...old, ...different]))
+  }
+  return after
 }
 
 function encodeScopePart({ contributors }: ScopePart, scope: ScopeView): EncodedPart {

@@ -7,7 +7,7 @@ import { isHttp, type ServicePort } from '../../model/service.ts'
 import { objectKey } from '../view/object-key.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
-import { DomainBook, domainsOf, withPort } from './domains.ts'
+import { bookOf, type DomainBook, domainsOf, withPort } from './domains.ts'
 import { unknownCluster } from './outbound-listeners.ts'
 import type { Resource } from './resources.ts'
 import { foreignVirtualHost, serviceVirtualHost } from './virtual-hosts.ts'
@@ -73,9 +73,9 @@ function tablesByPort(scope: ScopeView, httpPorts: readonly HttpPort[]): readonl
   return [...groups]
     .sort(([a], [b]) => a - b)
     .map(([number, members]) => {
-      const book = new DomainBook()
+      const book = bookOf(scope, routeConfigName(number))
       const own = members.map(({ view, port }) =>
-        hostOf(view, port, book.take(domainsOf(view.service, scope.namespace, scope.settings)), scope),
+        hostOf(view, port, book.take(whose(view, port), domainsOf(view.service, scope.namespace, scope.settings)), scope),
       )
       const foreign = number === FOREIGN_PORT ? foreignHosts(scope, book, (host) => [host]) : []
       return table(routeConfigName(number), [...named([...own, ...foreign]), ...catchAll(scope, book)], true)
@@ -89,12 +89,21 @@ function tablesByService(scope: ScopeView, httpPorts: readonly HttpPort[]): read
 }
 
 function proxyTable(scope: ScopeView, httpPorts: readonly HttpPort[]): Table {
-  const book = new DomainBook()
+  const book = bookOf(scope, HTTP_PROXY_ROUTES)
   const own = httpPorts.map(({ view, port }) =>
-    hostOf(view, port, book.take(withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number)), scope),
+    hostOf(
+      view,
+      port,
+      book.take(whose(view, port), withPort(domainsOf(view.service, scope.namespace, scope.settings), port.number)),
+      scope,
+    ),
   )
   const foreign = foreignHosts(scope, book, (host) => withPort([host], FOREIGN_PORT))
   return table(HTTP_PROXY_ROUTES, [...named([...own, ...foreign]), ...catchAll(scope, book)], false)
+}
+
+function whose({ service }: ServiceView, port: ServicePort): string {
+  return `${service.hostname} ${service.ports.indexOf(port)}`
 }
 
 const NONE: object = {}
@@ -120,7 +129,9 @@ function policiesKey({ service, route }: ServiceView, { isStock, routedPolicies 
 function foreignHosts(scope: ScopeView, book: DomainBook, domains: (host: string) => readonly string[]): readonly VirtualHost[] {
   return scope.foreignRoutes
     .filter(({ http }) => http.length > 0)
-    .map((route) => foreignVirtualHost(route, FOREIGN_PORT, book.take(route.host === '*' ? ['*'] : domains(route.host)), scope))
+    .map((route) =>
+      foreignVirtualHost(route, FOREIGN_PORT, book.take(`host ${route.host}`, route.host === '*' ? ['*'] : domains(route.host)), scope),
+    )
 }
 
 /** A virtual host all of whose names another has already could never be reached, and Envoy refuses one without names. */
@@ -130,7 +141,7 @@ function named(virtualHosts: readonly VirtualHost[]): readonly VirtualHost[] {
 
 /** Everything else: out to where the client wanted, where that is allowed and possible, else 502 (Istio's names and status). */
 function catchAll(scope: ScopeView, book: DomainBook): readonly VirtualHost[] {
-  const domains = book.take(['*'])
+  const domains = book.take('the rest', ['*'])
   if (domains.length === 0) return []
   if (scope.outboundTraffic === 'allow-any' && (scope.capture === 'redirect' || scope.egressProxy !== undefined)) {
     const route = { name: 'allow_any', match: { prefix: '/' }, route: { cluster: unknownCluster(scope), timeout: 0 } }

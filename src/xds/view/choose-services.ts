@@ -13,14 +13,17 @@ export function chooseSidecar(
   client: Pick<Client, 'capture' | 'labels' | 'namespace'>,
 ): SidecarScope | undefined {
   if (sidecars.size === 0 || client.capture === 'gateway') return undefined
-  const all = [...sidecars.values()]
-  const own = all.filter(({ namespace }) => namespace === client.namespace)
+  const byNamespace = sidecarsByNamespace.get(sidecars) ?? Map.groupBy(sidecars.values(), ({ namespace }) => namespace)
+  sidecarsByNamespace.set(sidecars, byNamespace)
+  const own = byNamespace.get(client.namespace) ?? []
   return (
     own.find(({ workloadLabels }) => workloadLabels !== undefined && hasLabels(client.labels, workloadLabels)) ??
     own.find(({ workloadLabels }) => workloadLabels === undefined) ??
-    all.find(({ namespace, workloadLabels }) => namespace === settings.rootNamespace && workloadLabels === undefined)
+    byNamespace.get(settings.rootNamespace)?.find(({ workloadLabels }) => workloadLabels === undefined)
   )
 }
+
+const sidecarsByNamespace = new WeakMap<MeshSnapshot['sidecars'], ReadonlyMap<string, readonly SidecarScope[]>>()
 
 export interface KnownService {
   /** In the snapshot. */

@@ -41,6 +41,8 @@ export interface ScopeView {
   readonly egressProxy: SidecarScope['egressProxy']
   /** By hostname, sorted. */
   readonly services: readonly ServiceView[]
+  /** The same object while services are the same but for their endpoints and routes: what follows from their names alone is kept by it. */
+  readonly structure: object
   /** Routes for hosts that are no service of the scope, sorted by host. */
   readonly foreignRoutes: readonly TrafficRoute[]
 }

@@ -1,22 +1,22 @@
 // The shared part of a view: once per snapshot and per set of clients that see the same, whatever the number of proxies. Called by viewFor.
-// Invariant: what is the same in two scopes is the same object in both, and its part of the configuration has the same key.
+// Invariants: what is the same in two scopes is the same object in both, and its part of the configuration has the same key; a scope in
+// which nothing has changed since the snapshot before is the same object.
 import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { ServiceEndpoints } from '../../model/service.ts'
+import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import { choosePolicy, selectingPolicies } from './choose-policy.ts'
 import { chooseRoute, foreignRoutes, selectingRoutes } from './choose-route.ts'
-import { chooseServices, chooseSidecar } from './choose-services.ts'
+import { chooseServices, chooseSidecar, type KnownService } from './choose-services.ts'
 import type { Client } from './client.ts'
-import { asksForPlace, type ClientPlace, placeFor } from './client-place.ts'
-import { joinedKey, objectKey } from './object-key.ts'
-import type { ScopeKeys, ScopeView, ServiceView } from './proxy-view.ts'
+import { type ClientPlace, placeFor } from './client-place.ts'
+import type { ScopeView, ServiceView } from './proxy-view.ts'
 import { routedPolicies } from './routed-policies.ts'
-
-const scopes = new WeakMap<MeshSnapshot, Map<string, ScopeView>>()
+import { type KnownScope, recordDerivation, scopesOf } from './scope-history.ts'
+import { type ChangedService, keysOf, patchedKeys } from './scope-keys.ts'
 
 export function scopeFor(snapshot: MeshSnapshot, client: Client): ScopeView {
-  const known = scopes.get(snapshot) ?? new Map<string, ScopeView>()
-  scopes.set(snapshot, known)
+  const { known, before } = scopesOf(snapshot)
   const sidecar = chooseSidecar(snapshot, client)
   const { capture, isStock, discoversVirtualHosts, namespace } = client
   const place = placeFor(snapshot, client)
@@ -27,23 +27,40 @@ export function scopeFor(snapshot: MeshSnapshot, client: Client): ScopeView {
     selectingRoutes(snapshot, client),
     place?.key,
   ].join('\n')
-  const scope = known.get(name) ?? buildScope(snapshot, client, place, sidecar)
-  known.set(name, scope)
-  return scope
+  const found = known.get(name)
+  if (found !== undefined) return found.scope
+  const last = before?.known.get(name)
+  const made =
+    before !== undefined && last !== undefined && last.sidecar === sidecar
+      ? patched(last, before.changed, snapshot, client)
+      : buildScope(snapshot, client, place, sidecar)
+  known.set(name, made)
+  return made.scope
 }
 
-function buildScope(
-  snapshot: MeshSnapshot,
-  client: Client,
-  place: ClientPlace | undefined,
-  sidecar: ReturnType<typeof chooseSidecar>,
-): ScopeView {
-  const services = chooseServices(snapshot, client, sidecar).map(({ key, service }): ServiceView => {
-    const endpoints = snapshot.endpoints.get(key) ?? nobody(service.hostname)
-    const policy = choosePolicy(snapshot, client, service)
-    const route = chooseRoute(snapshot, client, service.hostname)
-    return serviceViews([service, endpoints, policy ?? NONE, route ?? NONE], () => ({ service, endpoints, policy, route }))
-  })
+/** Costs what has changed, whatever the size of the scope. */
+function patched(last: KnownScope, changed: ReadonlySet<string>, snapshot: MeshSnapshot, client: Client): KnownScope {
+  const pairs: ChangedService[] = []
+  const services = [...last.scope.services]
+  for (const hostname of changed) {
+    const position = last.positions.get(hostname)
+    const before = position === undefined ? undefined : services[position]
+    if (position === undefined || before === undefined) continue
+    const after = serviceView(snapshot, client, { key: last.keys[position] ?? '', service: before.service })
+    if (after === before) continue
+    services[position] = after
+    pairs.push({ before, after })
+  }
+  if (pairs.length === 0) return last
+  const scope: ScopeView = { ...last.scope, services, keys: patchedKeys(last.scope, pairs) }
+  recordDerivation(scope, { from: last.scope, changed: pairs.map(({ after }) => after) })
+  return { ...last, scope }
+}
+
+function buildScope(snapshot: MeshSnapshot, client: Client, place: ClientPlace | undefined, sidecar: SidecarScope | undefined): KnownScope {
+  const chosen = chooseServices(snapshot, client, sidecar)
+  const services = chosen.map((each) => serviceView(snapshot, client, each))
+  const positions = new Map(services.map(({ service }, position) => [service.hostname, position]))
   const { settings } = snapshot
   const { namespace, capture, isStock, discoversVirtualHosts } = client
   const scope = {
@@ -57,9 +74,17 @@ function buildScope(
     routedPolicies: routedPolicies(services, isStock),
     egressProxy: sidecar?.egressProxy,
     services,
+    structure: positions,
     foreignRoutes: foreignRoutes(snapshot, client, sidecar),
   }
-  return { ...scope, keys: keysOf(scope) }
+  return { scope: { ...scope, keys: keysOf(scope) }, sidecar, keys: chosen.map(({ key }) => key), positions }
+}
+
+function serviceView(snapshot: MeshSnapshot, client: Client, { key, service }: KnownService): ServiceView {
+  const endpoints = snapshot.endpoints.get(key) ?? nobody(service.hostname)
+  const policy = choosePolicy(snapshot, client, service)
+  const route = chooseRoute(snapshot, client, service.hostname)
+  return serviceViews([service, endpoints, policy ?? NONE, route ?? NONE], () => ({ service, endpoints, policy, route }))
 }
 
 const NONE: object = {}
@@ -67,63 +92,4 @@ const serviceViews = createWeakMemo<ServiceView>()
 
 function nobody(hostname: string): ServiceEndpoints {
   return { hostname, identities: [], allTakeMutualTls: false, ports: [] }
-}
-
-function keysOf(scope: Omit<ScopeView, 'keys'>): ScopeKeys {
-  const { namespace, capture, isStock, discoversVirtualHosts, settings, outboundTraffic, services, foreignRoutes } = scope
-  const common = `${capture} ${isStock} ${objectKey(settings)} ${keyOf(scope.egressProxy)}`
-  const at = scope.place?.key ?? ''
-  const parts = services.map((view) => keyPartsOf(view, at))
-  return {
-    clusters: joinedKey([common, ...parts.map(({ clusters }) => clusters)]),
-    endpoints: joinedKey([common, ...parts.map(({ endpoints }) => endpoints)]),
-    listeners: joinedKey([common, outboundTraffic, ...parts.map(({ routes }) => routes)]),
-    routes: joinedKey([
-      `${common} ${discoversVirtualHosts}`,
-      outboundTraffic,
-      namespace,
-      ...parts.map(({ routes }) => routes),
-      ...foreignRoutes.map(objectKey),
-    ]),
-  }
-}
-
-interface KeyParts {
-  readonly clusters: string
-  readonly endpoints: string
-  readonly routes: string
-}
-
-const keyParts = new WeakMap<ServiceView, KeyParts>()
-
-function keyPartsOf(view: ServiceView, place: string): KeyParts {
-  const known = keyParts.get(view) ?? partsAnywhere(view)
-  keyParts.set(view, known)
-  if (place === '' || !asksForPlace(view.policy)) return known
-  const { clusters, endpoints, routes } = known
-  return {
-    clusters: isResolvedByDns(view.service.resolution) ? `${clusters} ${place}` : clusters,
-    endpoints: `${endpoints} ${place}`,
-    routes,
-  }
-}
-
-function partsAnywhere(view: ServiceView): KeyParts {
-  const { service, endpoints, policy, route } = view
-  const common = `${objectKey(service)} ${keyOf(policy)}`
-  // A cluster that resolves names carries its endpoints itself.
-  const own = isResolvedByDns(service.resolution) ? objectKey(endpoints) : `${endpoints.allTakeMutualTls} ${endpoints.identities.join(' ')}`
-  return {
-    clusters: `${common} ${own}`,
-    endpoints: `${common} ${objectKey(endpoints)}`,
-    routes: `${common} ${keyOf(route)}`,
-  }
-}
-
-function isResolvedByDns(resolution: ServiceView['service']['resolution']): boolean {
-  return resolution === 'dns' || resolution === 'logical-dns'
-}
-
-function keyOf(object: object | undefined): string {
-  return object === undefined ? '-' : objectKey(object)
 }

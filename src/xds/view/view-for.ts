@@ -25,7 +25,7 @@ export function viewFor(
   // Bound listeners say which services they are for.
   const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
   const own = withInboundPorts(workload, chooseSidecar(snapshot, { namespace, labels, capture: capture.kind }))
-  const key = joinedKey([String(isStock), ofScope, objectKey(settings), objectKey(own)])
+  const key = `${isStock} ${ofScope} ${objectKey(settings)} ${objectKey(own)}`
   return { scope, instance: { key, workload: own, settings, isStock } }
 }
 
