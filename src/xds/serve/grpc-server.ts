@@ -62,14 +62,19 @@ const HTTP2_OPTIONS = {
   maxSessionMemory: 64,
 }
 
+type OpenCalls = Set<GrpcCall>
+
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const { server, stop } = options.tls === undefined ? { server: createServer(HTTP2_OPTIONS), stop: () => undefined } : secure(options.tls)
-  const sessions = new Set<ServerHttp2Session>()
+  const sessions = new Map<Http2Session, OpenCalls>()
   server.on('session', (session: ServerHttp2Session) => {
-    sessions.add(session)
+    const calls: OpenCalls = new Set()
+    sessions.set(session, calls)
     session.setLocalWindowSize(REQUEST_WINDOW_BYTES)
     session.on('error', () => undefined)
-    const supervision = superviseSession(session, options)
+    const supervision = superviseSession(session, options, () => {
+      for (const call of calls) call.end(grpcStatus.UNAVAILABLE, 'this connection is old; a new one will be served')
+    })
     session.on('close', () => {
       supervision.stop()
       sessions.delete(session)
@@ -78,14 +83,19 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   // A handshake that fails is the client's affair: refused connections are seen where calls are.
   server.on('sessionError', () => undefined)
   server.on('tlsClientError', () => undefined)
-  server.on('stream', (stream: ServerHttp2Stream, headers) => answer(stream, headers, options.services))
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const calls = stream.session === undefined ? undefined : sessions.get(stream.session)
+    // Without its session the stream is gone already.
+    if (calls === undefined) stream.destroy()
+    else answer(stream, headers, options.services, calls)
+  })
   const port = await listen(server, options)
   return {
     port,
     close() {
       stop()
       server.close()
-      for (const session of sessions) session.destroy()
+      for (const session of sessions.keys()) session.destroy()
     },
   }
 }
@@ -94,6 +104,7 @@ function answer(
   stream: ServerHttp2Stream,
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
   services: readonly GrpcService[],
+  calls: OpenCalls,
 ): void {
   stream.on('error', () => undefined)
   const path = String(headers[':path'] ?? '')
@@ -102,11 +113,17 @@ function answer(
     stream.destroy()
     return
   }
+  const begin = (): GrpcCall => {
+    const call = new GrpcCall(stream, caller)
+    calls.add(call)
+    stream.on('close', () => calls.delete(call))
+    return call
+  }
   for (const { streams, unary } of services) {
     const open = streams?.[path]
-    if (open !== undefined) return open(new GrpcCall(stream, caller))
+    if (open !== undefined) return open(begin())
     const handle = unary?.[path]
-    if (handle !== undefined) return answerUnary(new GrpcCall(stream, caller), handle)
+    if (handle !== undefined) return answerUnary(begin(), handle)
   }
   refuseCall(stream, grpcStatus.UNIMPLEMENTED, `there is no method ${path.slice(0, 200)} here`)
 }

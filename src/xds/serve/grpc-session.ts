@@ -1,6 +1,7 @@
 // Looks after one HTTP/2 connection: a peer that is silently gone is noticed, and a connection that is old is asked to come again.
 // Used by grpc-server.ts. Invariant: an old connection is told first (GOAWAY) and closed a grace later, so that a client that listens
-// loses nothing; ages are spread, so that thousands that came together do not leave together.
+// loses nothing; calls that are still open then end with a status, not with a reset; ages are spread, so that thousands that came
+// together do not leave together.
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
@@ -9,6 +10,8 @@ import type { Random } from '../../base/random.ts'
 const KEEPALIVE_MS = 30_000
 const KEEPALIVE_TIMEOUT_MS = 10_000
 const AGE_GRACE_MS = 10_000
+/** For the statuses of calls that were open to the end. */
+const LAST_WORDS_MS = 1000
 /** The age is this much more or less. */
 const AGE_JITTER = 0.1
 
@@ -18,13 +21,20 @@ export interface SessionRules {
   readonly maxConnectionAgeMs?: number
 }
 
-export function superviseSession(session: ServerHttp2Session, { clock, random, maxConnectionAgeMs }: SessionRules): { stop(): void } {
+/** @param endCalls ends the calls that are open. */
+export function superviseSession(
+  session: ServerHttp2Session,
+  { clock, random, maxConnectionAgeMs }: SessionRules,
+  endCalls: () => void,
+): { stop(): void } {
   const timers = new Map<string, Timer>()
   const after = (name: string, delayMs: number, action: () => void): void => {
     timers.get(name)?.cancel()
     timers.set(name, clock.after(delayMs, action, { background: true }))
   }
   const keepAlive = (): void => {
+    // Destroyed, and nobody has been told yet: a ping would throw.
+    if (session.destroyed) return
     after('answer', KEEPALIVE_TIMEOUT_MS, () => session.destroy())
     // False: too many unanswered ones are out, which the timer above settles.
     session.ping((error) => {
@@ -37,7 +47,12 @@ export function superviseSession(session: ServerHttp2Session, { clock, random, m
   if (maxConnectionAgeMs !== undefined) {
     after('age', jittered(maxConnectionAgeMs, random), () => {
       session.goaway()
-      after('age', AGE_GRACE_MS, () => session.destroy())
+      after('age', AGE_GRACE_MS, () => {
+        endCalls()
+        session.close()
+        // A peer that reads nothing does not keep its connection.
+        after('age', LAST_WORDS_MS, () => session.destroy())
+      })
     })
   }
   return {
