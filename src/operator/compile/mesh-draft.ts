@@ -7,6 +7,7 @@ import type { Locality, MeshService, ServiceEndpoints } from '../../model/servic
 import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
 import type { Workload } from '../../model/workload.ts'
+import type { Instance } from './instances.ts'
 
 export interface MeshDraft {
   readonly services: ReadonlyMap<string, MeshService>
@@ -16,6 +17,7 @@ export interface MeshDraft {
   readonly fixedEndpoints: ReadonlyMap<string, readonly FixedEndpoint[]>
   /** By hostname of an ExternalName Service: the name that it stands for. */
   readonly aliases: ReadonlyMap<string, string>
+  readonly instances: ReadonlyMap<string, Instance>
   /** By key of the service: keys of the workloads that it selects, sorted. */
   readonly selected: ReadonlyMap<string, readonly string[]>
   /** The same by key of the workload. */
@@ -52,6 +54,7 @@ export const emptyDraft: MeshDraft = {
   selectors: new Map(),
   fixedEndpoints: new Map(),
   aliases: new Map(),
+  instances: new Map(),
   selected: new Map(),
   selectedBy: new Map(),
   workloads: new Map(),

@@ -4,6 +4,7 @@ import { deniedWorkloads } from './denied-workloads.ts'
 import { destinationRules } from './destination-rules.ts'
 import { endpoints } from './endpoints.ts'
 import { gateways } from './gateways.ts'
+import { instances } from './instances.ts'
 import type { Pass } from './pass.ts'
 import { peerAuthentication } from './peer-authentication.ts'
 import { selection } from './selection.ts'
@@ -17,6 +18,7 @@ export const passes: readonly Pass[] = [
   services, // first: everything else names services
   serviceEntries, // Kubernetes' own names win
   aliases, // every name is known now
+  instances, // whom the address plan knows
   selection, // which workloads are behind which of them
   workloads, // the protocol of their ports comes from services
   peerAuthentication, // endpoints say whether they take mutual TLS

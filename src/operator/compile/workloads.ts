@@ -7,6 +7,7 @@ import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts
 import { isHttp, localityOfLabels, type MeshService, type Protocol, type ServicePort } from '../../model/service.ts'
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
+import type { Instance } from './instances.ts'
 import { compareText, originOf } from './mesh-draft.ts'
 import { definePass } from './pass.ts'
 import { protocolOfName } from './protocol.ts'
@@ -15,20 +16,21 @@ import { Remembered } from './remembered.ts'
 const UNDECIDED: ServerTls = { mode: 'permissive', because: undefined }
 
 export const workloads = definePass({
-  kinds: ['LocalWorkload'],
-  reads: ['services', 'selectedBy'],
+  kinds: [],
+  reads: ['instances', 'services', 'selectedBy'],
   create: () => {
     const compiled = new Remembered(workloadOf)
-    return ({ objects, draft, addresses, settings, capture }) => {
+    return ({ draft, settings, capture }) => {
       const compile = compiled.round()
       const made = new Map<string, Workload>()
-      for (const [key, own] of Object.entries(addresses.workloads)) {
-        const object = objects.LocalWorkload.get(own.workload)
-        if (object === undefined) continue
+      for (const [key, instance] of draft.instances) {
         const selecting = (draft.selectedBy.get(key) ?? []).toSorted(compareText)
         const behind = selecting.flatMap((service) => draft.services.get(service) ?? [])
-        const called = capture === 'redirect' ? NONE : own.outbound.map(({ service }) => draft.services.get(hostnameOf(service, settings)))
-        made.set(key, compile(key, key, object, own, behind, called, capture))
+        const called =
+          capture === 'redirect'
+            ? NONE
+            : instance.addresses.outbound.map(({ service }) => draft.services.get(hostnameOf(service, settings)))
+        made.set(key, compile(key, instance, behind, called, capture))
       }
       return { workloads: made, findings: [] }
     }
@@ -43,13 +45,10 @@ function hostnameOf(service: string, settings: MeshSettings): string {
   return serviceHostname(name, namespace, settings)
 }
 
-/** @param key `namespace/name` of the instance: a LocalWorkload with replicas has several.
- *  @param behind the services that select it.
+/** @param behind the services that select it.
  *  @param called what the outbound addresses are for, in their order. */
 function workloadOf(
-  key: string,
-  object: LocalWorkload,
-  addresses: WorkloadAddresses,
+  { key, object, addresses }: Instance,
   behind: readonly MeshService[],
   called: readonly (MeshService | undefined)[],
   capture: CompileInput['capture'],
