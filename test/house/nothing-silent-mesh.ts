@@ -118,8 +118,22 @@ kind: DestinationRule
 metadata: {name: api, namespace: default}
 spec:
   host: api.example.com
-  trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 443}, tls: {mode: MUTUAL, clientCertificate: /c, privateKey: /k}}]}
-  subsets: [{name: a, trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 443}, tls: {mode: MUTUAL, clientCertificate: /d, privateKey: /k}}]}}]
+  trafficPolicy:
+    tls: {mode: SIMPLE}
+    loadBalancer: {localityLbSetting: {distribute: [{from: q, to: {a: 100}}]}}
+    portLevelSettings:
+      - port: {number: 443}
+        tls: {mode: MUTUAL, clientCertificate: /c, privateKey: /k}
+        loadBalancer: {localityLbSetting: {distribute: [{from: q, to: {a: 100}}]}}
+  subsets:
+    - name: a
+      trafficPolicy:
+        tls: {mode: SIMPLE}
+        loadBalancer: {localityLbSetting: {distribute: [{from: q, to: {a: 100}}]}}
+        portLevelSettings:
+          - port: {number: 443}
+            tls: {mode: MUTUAL, clientCertificate: /d, privateKey: /k}
+            loadBalancer: {localityLbSetting: {distribute: [{from: q, to: {a: 100}}]}}
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -185,7 +199,7 @@ kind: ServiceEntry
 metadata: {name: api, namespace: default}
 spec:
   hosts: [api.example.com]
-  ports: [{number: 443, name: http, protocol: HTTP, targetPort: 8443}]
+  ports: [{number: 443, name: http, protocol: HTTP, targetPort: 8443}, {number: 8444, name: http-b, protocol: HTTP}]
   location: MESH_EXTERNAL
   resolution: STATIC
   endpoints: [{address: 10.9.9.9, ports: {http: 8443}, labels: {app: api}, locality: a/b/c, weight: 2}]
