@@ -78,6 +78,7 @@ export class DownstreamConnection implements ExchangeHost {
   #lastMoveMs: number
   #routeIdleMs: number | undefined
   #idleDeadline: Deadline | undefined
+  #lifeDeadline: Deadline | undefined
   #requestDeadline: Deadline | undefined
 
   constructor(socket: Socket, services: HttpServices, binding: HttpBinding, peer: DownstreamPeer, onClosed: () => void) {
@@ -97,6 +98,8 @@ export class DownstreamConnection implements ExchangeHost {
     socket.on('error', this.#listeners.error)
     socket.on('close', this.#listeners.close)
     this.#watchIdle()
+    const durationMs = binding.manager.maxConnectionDurationMs
+    if (durationMs !== undefined) this.#lifeDeadline = services.wheel.after(durationMs, () => this.#outlived())
   }
 
   get isIdle(): boolean {
@@ -117,6 +120,11 @@ export class DownstreamConnection implements ExchangeHost {
   /** The exchange under way, or the next, is the last one; the answer says so. What is pipelined behind it is not served. */
   leave(): void {
     this.#leaving = true
+  }
+
+  #outlived(): void {
+    this.leave()
+    this.closeIfIdle(Number.POSITIVE_INFINITY)
   }
 
   /** Another connection manager of the same kind serves from the next request on. */
@@ -435,7 +443,8 @@ export class DownstreamConnection implements ExchangeHost {
   #clearDeadlines(): void {
     this.#cancelRequestDeadline()
     if (this.#idleDeadline !== undefined) this.services.wheel.cancel(this.#idleDeadline)
-    this.#idleDeadline = undefined
+    if (this.#lifeDeadline !== undefined) this.services.wheel.cancel(this.#lifeDeadline)
+    this.#idleDeadline = this.#lifeDeadline = undefined
   }
 }
 

@@ -6,9 +6,15 @@ import type { Socket } from 'node:net'
 import type { Deadline } from '../../base/timer-wheel.ts'
 import { Http2Connection } from '../http2/connection.ts'
 import { DEFAULT_CONNECTION_WINDOW, DEFAULT_MAX_STREAMS, DEFAULT_STREAM_WINDOW } from '../http2/defaults.ts'
+import { ErrorCode, errorName } from '../http2/error-codes.ts'
+import { floodLimits } from '../http2/flood-guard.ts'
+import { keepAlive } from '../http2/keepalive.ts'
 import { SocketOutput } from '../http2/socket-output.ts'
+import { FAILURES } from '../rescue.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { DownstreamStream, type StreamCarrier } from './downstream-stream.ts'
+import { newOutcome } from './new-outcome.ts'
+import { ResetGuard } from './reset-guard.ts'
 import type { HttpBinding, HttpServices } from './services.ts'
 
 /** RFC 9113 does not say how long the last octets may take. */
@@ -28,9 +34,12 @@ export class DownstreamSession implements StreamCarrier {
   readonly #waitingForSocket = new Set<number>()
   #drain: 'no' | 'announced' | 'final' = 'no'
   #closing = false
-  #lastMoveMs: number
+  #lastReceivedMs: number
   #watch: Deadline | undefined
   #drainDeadline: Deadline | undefined
+  #lifeDeadline: Deadline | undefined
+  readonly #stopKeepalive: () => void
+  readonly #resets = new ResetGuard()
 
   constructor(socket: Socket, services: HttpServices, binding: HttpBinding, peer: DownstreamPeer, onClosed: () => void) {
     this.#socket = socket
@@ -38,7 +47,7 @@ export class DownstreamSession implements StreamCarrier {
     this.binding = binding
     this.peer = peer
     this.#onClosed = onClosed
-    this.#lastMoveMs = services.clock.monotonicMs()
+    this.#lastReceivedMs = services.clock.monotonicMs()
     this.#output = new SocketOutput(socket, () => this.codec)
     const { manager } = binding
     this.codec = new Http2Connection(
@@ -48,12 +57,13 @@ export class DownstreamSession implements StreamCarrier {
         connectionWindow: manager.http2?.connectionWindow ?? DEFAULT_CONNECTION_WINDOW,
         maxConcurrentStreams: manager.http2?.maxConcurrentStreams ?? DEFAULT_MAX_STREAMS,
         maxHeaderListSize: manager.maxRequestHeadersBytes,
+        floodLimits: floodLimits(manager.http2?.limits),
       },
       {
         settings: () => undefined,
         headers: (id, fields, kind, end) => {
           if (kind === 'head') {
-            const stream = new DownstreamStream(this, id, this.#lastMoveMs)
+            const stream = new DownstreamStream(this, id, this.#lastReceivedMs)
             this.#streams.set(id, stream)
             if (services.activity.draining) this.leave()
             stream.begin(fields, end)
@@ -62,13 +72,15 @@ export class DownstreamSession implements StreamCarrier {
         data: (id, bytes, end) => {
           const stream = this.#streams.get(id)
           if (stream === undefined) this.codec.consumed(id, bytes.length)
-          else stream.onData(bytes, end, this.#lastMoveMs)
+          else stream.onData(bytes, end, this.#lastReceivedMs)
         },
-        reset: (id, _code, _reason, by) => this.#streams.get(id)?.onReset(by),
+        reset: (id, _code, _reason, by) => this.#onReset(id, by),
         drained: (id) => this.#streams.get(id)?.onClientDrain(),
         goaway: () => this.#endIfDone(),
-        pong: () => this.#finishDrain(),
-        failed: (_code, _reason) => this.#end(),
+        pong: (payload) => {
+          if (this.#drain === 'announced' && payload.equals(DRAIN_PING)) this.#finishDrain()
+        },
+        failed: (code, reason) => this.#broken(code, reason),
         output: () => this.#output.schedule(),
       },
     )
@@ -80,11 +92,20 @@ export class DownstreamSession implements StreamCarrier {
     socket.on('close', () => this.#onClose())
     this.#output.schedule()
     this.#watchIdle()
+    this.#stopKeepalive = keepAlive(manager.http2?.keepalive, {
+      clock: services.clock,
+      wheel: services.wheel,
+      ping: (payload) => this.codec.ping(payload),
+      lastReceivedMs: () => this.#lastReceivedMs,
+      onSilence: () => this.close(),
+    })
+    const durationMs = manager.maxConnectionDurationMs
+    if (durationMs !== undefined) this.#lifeDeadline = services.wheel.after(durationMs, () => this.leave())
   }
 
   receive(chunk: Buffer): void {
     if (this.#closing) return
-    this.#lastMoveMs = this.services.clock.monotonicMs()
+    this.#lastReceivedMs = this.services.clock.monotonicMs()
     this.codec.receive(chunk)
   }
 
@@ -94,7 +115,7 @@ export class DownstreamSession implements StreamCarrier {
 
   /** Nothing is under way, nor has anything been since `quietSinceMs`: the connection ends. */
   closeIfIdle(quietSinceMs: number): void {
-    if (this.isIdle && this.#lastMoveMs <= quietSinceMs) this.#finishDrain()
+    if (this.isIdle && this.#lastReceivedMs <= quietSinceMs) this.#finishDrain()
     else if (this.services.activity.draining) this.leave()
   }
 
@@ -125,12 +146,32 @@ export class DownstreamSession implements StreamCarrier {
   }
 
   streamDone(streamId: number): void {
-    this.#streams.delete(streamId)
+    if (!this.#streams.delete(streamId)) return
     this.#waitingForSocket.delete(streamId)
     this.#endIfDone()
   }
 
   // -------------------------------------------------------------------------------------------------------------------- the end
+
+  #onReset(streamId: number, by: 'peer' | 'violation' | 'connection'): void {
+    const stream = this.#streams.get(streamId)
+    if (stream === undefined) return
+    stream.onReset(by)
+    if (this.#resets.onStreamEnd(by === 'peer', this.#lastReceivedMs - stream.startedMs)) return
+    this.codec.fail(ErrorCode.ENHANCE_YOUR_CALM, 'streams are reset faster than they can be answered')
+  }
+
+  /** The peer broke the protocol or a limit: recorded as an outcome of its own, because it need not concern any request. */
+  #broken(code: number, reason: string): void {
+    const { services, peer, binding } = this
+    const outcome = newOutcome(peer.facts, services.clock.nowMs())
+    outcome.protocol = 'HTTP/2'
+    outcome.flags = FAILURES['downstream-broken'].flag
+    outcome.details = `http2.${errorName(code).toLowerCase()}`
+    outcome.terminationDetails = reason
+    services.recorder.recordHttp(outcome, binding.manager.accessLogs)
+    this.#end()
+  }
 
   #finishDrain(): void {
     if (this.#drain === 'final' || this.#closing) return
@@ -148,8 +189,7 @@ export class DownstreamSession implements StreamCarrier {
   #end(): void {
     if (this.#closing) return
     this.#closing = true
-    this.#cancel(this.#watch)
-    this.#cancel(this.#drainDeadline)
+    this.#cancelAll()
     this.#output.flush()
     this.#socket.end()
     this.#socket.resume()
@@ -173,8 +213,7 @@ export class DownstreamSession implements StreamCarrier {
 
   #onClose(): void {
     this.#closing = true
-    this.#cancel(this.#watch)
-    this.#cancel(this.#drainDeadline)
+    this.#cancelAll()
     for (const stream of [...this.#streams.values()]) stream.onReset('connection')
     this.#onClosed()
   }
@@ -187,7 +226,7 @@ export class DownstreamSession implements StreamCarrier {
     const nowMs = this.services.clock.monotonicMs()
     const { manager } = this.binding
     const limitMs = positive(this.isIdle ? manager.idleTimeoutMs : manager.streamIdleTimeoutMs)
-    if (this.#streams.size === 0 && nowMs - this.#lastMoveMs >= limitMs) {
+    if (this.#streams.size === 0 && nowMs - this.#lastReceivedMs >= limitMs) {
       // Idle, or answered and its client does not take the rest.
       if (!this.isIdle) return this.close()
       this.leave()
@@ -197,6 +236,13 @@ export class DownstreamSession implements StreamCarrier {
     }
     const shortestMs = Math.min(positive(manager.idleTimeoutMs), positive(manager.streamIdleTimeoutMs), WATCH_MS)
     if (!this.#closing) this.#watch = this.services.wheel.after(Math.max(1, shortestMs / 4), () => this.#watchIdle())
+  }
+
+  #cancelAll(): void {
+    this.#stopKeepalive()
+    this.#cancel(this.#watch)
+    this.#cancel(this.#drainDeadline)
+    this.#cancel(this.#lifeDeadline)
   }
 
   #cancel(deadline: Deadline | undefined): void {

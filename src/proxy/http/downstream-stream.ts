@@ -49,6 +49,7 @@ export class DownstreamStream implements ExchangeHost {
   /** A stream has no connection to close. */
   readonly closesAfter = false
   mustClose = false
+  readonly startedMs: number
   lastMoveMs: number
   /** The route's own limit; undefined: the connection manager's. */
   idleLimitMs: number | undefined
@@ -68,6 +69,7 @@ export class DownstreamStream implements ExchangeHost {
     this.facts = carrier.peer.facts
     this.destination = carrier.peer.destination
     this.#manager = carrier.binding.manager
+    this.startedMs = nowMs
     this.lastMoveMs = nowMs
     this.idleLimitMs = this.#manager.streamIdleTimeoutMs
   }

@@ -2,9 +2,11 @@
 // Receiving is here; sending is in send-side.ts. One instance per connection, client or server by `role`.
 // Invariants: never throws for anything that the peer sends; every violation ends the stream or the connection with the code that
 // RFC 9113 names; every DATA byte counts against the connection's window, also those of streams that are gone.
+import { ClosedStreams, type StreamEnding } from './closed-streams.ts'
 import { connectionViolation, ErrorCode, errorName, streamViolation, type Violation } from './error-codes.ts'
+import { DEFAULT_FLOOD_LIMITS, FloodGuard, type FloodLimits } from './flood-guard.ts'
 import { ReceiveWindow } from './flow-control.ts'
-import { checkLength, contentLength, onIdle, onStreamZero, sizeOf, unpad } from './frame-rules.ts'
+import { checkLength, contentLength, dependsOnItself, onIdle, onPriority, onStreamZero, sizeOf, unpad } from './frame-rules.ts'
 import { CLIENT_PREFACE, DEFAULT_MAX_FRAME_SIZE, Flag, type Frame, FrameReader, FrameType, MAX_STREAM_ID } from './frames.ts'
 import { HeaderBlock } from './header-block.ts'
 import { malformed } from './header-rules.ts'
@@ -21,6 +23,7 @@ export interface ConnectionOptions {
   readonly maxHeaderListSize: number
   /** For servers: streams that the peer may have open. */
   readonly maxConcurrentStreams: number
+  readonly floodLimits?: FloodLimits | undefined
 }
 
 export interface ConnectionEvents {
@@ -43,11 +46,6 @@ export interface ConnectionEvents {
   output(): void
 }
 
-/** Answers to PING, SETTINGS and resets that may wait unsent before a peer that never reads is cut off. */
-const MAX_UNSENT_REPLIES = 1000
-const MAX_EMPTY_DATA_FRAMES = 1000
-const REMEMBERED_STREAMS = 128
-
 export class Http2Connection {
   readonly #options: ConnectionOptions
   readonly #events: ConnectionEvents
@@ -56,8 +54,8 @@ export class Http2Connection {
   readonly #receiveWindow: ReceiveWindow
   readonly #streams = new Map<number, Stream>()
   readonly #send: SendSide
-  /** How recently closed streams ended; decides between silence and STREAM_CLOSED for late frames. */
-  readonly #closed = new Map<number, 'ended' | 'reset'>()
+  readonly #closed = new ClosedStreams()
+  readonly #floods: FloodGuard
   #peerSettings: Settings = DEFAULT_SETTINGS
   #prefaceDue: boolean
   #settingsDue = true
@@ -67,8 +65,7 @@ export class Http2Connection {
   #goawayLast = MAX_STREAM_ID
   /** Of the peer's streams, by our own GOAWAY. */
   #lastAccepted = MAX_STREAM_ID
-  #unsentReplies = 0
-  #emptyData = 0
+  #selfDependent = 0
   #failed = false
 
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
@@ -76,6 +73,7 @@ export class Http2Connection {
     this.#events = events
     this.#decoder = new HpackDecoder(options.maxHeaderListSize)
     this.#receiveWindow = new ReceiveWindow(options.connectionWindow)
+    this.#floods = new FloodGuard(options.floodLimits ?? DEFAULT_FLOOD_LIMITS)
     this.#prefaceDue = options.role === 'server'
     this.#nextLocalStream = options.role === 'client' ? 1 : 2
     this.#send = new SendSide(this.#streams, {
@@ -113,7 +111,7 @@ export class Http2Connection {
 
   /** Everything to be written, as one buffer; undefined for nothing. */
   takeOutput(): Buffer | undefined {
-    this.#unsentReplies = 0
+    this.#floods.onTaken()
     return this.#send.take()
   }
 
@@ -127,6 +125,7 @@ export class Http2Connection {
   /** Opens a stream with a request head. Undefined when `canOpen` is false. */
   open(fields: FieldList, endStream: boolean): number | undefined {
     if (!this.canOpen) return undefined
+    this.#floods.onStream()
     const stream = this.#newStream(this.#nextLocalStream)
     this.#nextLocalStream += 2
     stream.answersHead = fields[0] === ':method' && fields[1] === 'HEAD'
@@ -206,7 +205,10 @@ export class Http2Connection {
         frame === 'too-large'
           ? connectionViolation(ErrorCode.FRAME_SIZE_ERROR, 'a frame exceeds SETTINGS_MAX_FRAME_SIZE (4.2)')
           : this.#frame(frame)
-      if (violation !== undefined) this.#violated(violation, frame === 'too-large' ? 0 : frame.streamId)
+      const streamId = frame === 'too-large' ? 0 : frame.streamId
+      if (violation !== undefined) this.#violated(violation, streamId)
+      const flood = this.#floods.onOutput(this.#send.waitingFrames)
+      if (flood !== undefined) this.#violated(flood, 0)
       if (this.#failed) return
     }
   }
@@ -236,7 +238,7 @@ export class Http2Connection {
       case FrameType.HEADERS:
         return this.#onHeaders(frame)
       case FrameType.PRIORITY:
-        return frame.streamId === 0 ? onStreamZero('PRIORITY') : sizeOf(frame, 5, 'stream')
+        return onPriority(frame) ?? this.#floods.onPriority()
       case FrameType.RST_STREAM:
         return this.#onReset(frame)
       case FrameType.SETTINGS:
@@ -263,15 +265,17 @@ export class Http2Connection {
       return connectionViolation(ErrorCode.FLOW_CONTROL_ERROR, 'DATA exceeds the connection window (6.9.1)')
     const bytes = unpad(frame)
     if (bytes === undefined) return connectionViolation(ErrorCode.PROTOCOL_ERROR, 'padding is longer than the frame (6.1)')
+    const end = (frame.flags & Flag.END_STREAM) !== 0
+    const flood = this.#floods.onPayload(frame.payload.length, end)
+    if (flood !== undefined) return flood
     const stream = this.#streams.get(frame.streamId)
-    const violation = stream === undefined ? this.#lateFrame(frame.streamId) : this.#checkData(stream, frame, bytes.length)
+    const violation = stream === undefined ? this.#closed.onLateFrame(frame.streamId) : this.#checkData(stream, frame, bytes.length)
     if (stream === undefined || violation !== undefined) {
       this.#credit(frame.payload.length)
       return violation
     }
     const padding = frame.payload.length - bytes.length
     if (padding > 0) this.consumed(stream.id, padding)
-    const end = (frame.flags & Flag.END_STREAM) !== 0
     if (end) this.#remoteEnd(stream)
     this.#events.data(stream.id, bytes, end)
     return undefined
@@ -283,10 +287,7 @@ export class Http2Connection {
     if (!stream.receiveWindow.receive(frame.payload.length))
       return streamViolation(ErrorCode.FLOW_CONTROL_ERROR, 'DATA exceeds the stream window (6.9.1)')
     stream.receivedBytes += bytes
-    const end = (frame.flags & Flag.END_STREAM) !== 0
-    this.#emptyData = bytes > 0 || end ? 0 : this.#emptyData + 1
-    if (this.#emptyData > MAX_EMPTY_DATA_FRAMES) return connectionViolation(ErrorCode.ENHANCE_YOUR_CALM, 'too many empty DATA frames')
-    return checkLength(stream, end)
+    return checkLength(stream, (frame.flags & Flag.END_STREAM) !== 0)
   }
 
   #onHeaders(frame: Frame): Violation | undefined {
@@ -295,6 +296,8 @@ export class Http2Connection {
     const priority = (frame.flags & Flag.PRIORITY) !== 0 ? 5 : 0
     if (unpadded === undefined || unpadded.length < priority)
       return connectionViolation(ErrorCode.PROTOCOL_ERROR, 'padding or priority is longer than the frame (6.2)')
+    // RFC 7540 5.3.1; priorities themselves are read and ignored (RFC 9113 5.3.2).
+    if (priority > 0 && dependsOnItself(unpadded, frame.streamId)) this.#selfDependent = frame.streamId
     const end = (frame.flags & Flag.END_STREAM) !== 0
     const block = new HeaderBlock(frame.streamId, end, unpadded.subarray(priority), 2 * this.#options.maxHeaderListSize)
     if ((frame.flags & Flag.END_HEADERS) !== 0) return this.#onBlock(block)
@@ -305,7 +308,7 @@ export class Http2Connection {
   #onContinuation(frame: Frame): Violation | undefined {
     const block = this.#block
     if (block === undefined) return connectionViolation(ErrorCode.PROTOCOL_ERROR, 'CONTINUATION without HEADERS (6.10)')
-    const violation = block.add(frame.payload)
+    const violation = block.add(frame.payload) ?? this.#floods.onPayload(frame.payload.length, block.endStream)
     if (violation !== undefined || (frame.flags & Flag.END_HEADERS) === 0) return violation
     this.#block = undefined
     return this.#onBlock(block)
@@ -317,6 +320,7 @@ export class Http2Connection {
     if (!decoded.ok) return connectionViolation(ErrorCode.COMPRESSION_ERROR, decoded.reason)
     const stream = this.#streamForHeaders(block.streamId)
     if (!(stream instanceof Stream)) return stream
+    if (this.#selfDependent === stream.id) return streamViolation(ErrorCode.PROTOCOL_ERROR, 'a stream depends on itself (RFC 7540 5.3.1)')
     if (!stream.canReceive) return streamViolation(ErrorCode.STREAM_CLOSED, 'HEADERS after END_STREAM (5.1)')
     if (decoded.tooLarge)
       return streamViolation(ErrorCode.ENHANCE_YOUR_CALM, 'the header list exceeds SETTINGS_MAX_HEADER_LIST_SIZE (10.5.1)')
@@ -348,11 +352,16 @@ export class Http2Connection {
   #streamForHeaders(streamId: number): Stream | Violation | undefined {
     const known = this.#streams.get(streamId)
     if (known !== undefined) return known
-    if (!this.#isIdle(streamId)) return this.#lateFrame(streamId)
+    if (!this.#isIdle(streamId)) {
+      if (this.#options.role === 'server' && streamId <= this.#lastAccepted && !this.#closed.has(streamId))
+        return connectionViolation(ErrorCode.PROTOCOL_ERROR, 'a new stream has a number below earlier ones (5.1.1)')
+      return this.#closed.onLateFrame(streamId)
+    }
     if (this.#options.role === 'client' || streamId % 2 === 0) return onIdle('HEADERS')
     this.#highestPeerStream = streamId
     // RFC 9113 6.8: what was sent before our GOAWAY arrived is ignored; the client knows that it was not processed.
     if (streamId > this.#lastAccepted) return undefined
+    this.#floods.onStream()
     if (this.#streams.size >= this.#options.maxConcurrentStreams)
       return streamViolation(ErrorCode.REFUSED_STREAM, 'more streams than SETTINGS_MAX_CONCURRENT_STREAMS allows (5.1.2)')
     return this.#newStream(streamId)
@@ -366,7 +375,7 @@ export class Http2Connection {
     const stream = this.#streams.get(frame.streamId)
     if (stream === undefined) return undefined
     const code = frame.payload.readUInt32BE(0)
-    this.#forget(stream, 'reset')
+    this.#forget(stream, 'reset-by-peer')
     this.#events.reset(stream.id, code, `the peer reset the stream: ${errorName(code)}`, 'peer')
     return undefined
   }
@@ -383,7 +392,7 @@ export class Http2Connection {
     if (!windowsHold) return connectionViolation(ErrorCode.FLOW_CONTROL_ERROR, 'SETTINGS_INITIAL_WINDOW_SIZE overflows a window (6.9.2)')
     this.#peerSettings = next
     this.#events.settings(next)
-    return this.#countReply()
+    return this.#floods.onReply()
   }
 
   #onPing(frame: Frame): Violation | undefined {
@@ -395,7 +404,7 @@ export class Http2Connection {
       return undefined
     }
     this.#send.ping(frame.payload, true)
-    return this.#countReply()
+    return this.#floods.onReply()
   }
 
   #onGoaway(frame: Frame): Violation | undefined {
@@ -416,7 +425,7 @@ export class Http2Connection {
   }
 
   #onWindowUpdate(frame: Frame): Violation | undefined {
-    const violation = sizeOf(frame, 4, 'connection')
+    const violation = sizeOf(frame, 4, 'connection') ?? this.#floods.onWindowUpdate(this.#send.dataFrames)
     if (violation !== undefined) return violation
     if (frame.streamId !== 0 && this.#isIdle(frame.streamId)) return onIdle('WINDOW_UPDATE')
     const increment = frame.payload.readUInt32BE(0) & MAX_STREAM_ID
@@ -439,22 +448,10 @@ export class Http2Connection {
     if (stream.state === 'closed') this.#forget(stream, 'ended')
   }
 
-  #forget(stream: Stream, how: 'ended' | 'reset'): void {
+  #forget(stream: Stream, how: StreamEnding): void {
     stream.state = 'closed'
     this.#streams.delete(stream.id)
-    this.#closed.set(stream.id, how)
-    if (this.#closed.size > REMEMBERED_STREAMS) {
-      for (const oldest of this.#closed.keys()) {
-        this.#closed.delete(oldest)
-        break
-      }
-    }
-  }
-
-  /** A frame for a closed stream: the peer may not have seen our RST_STREAM yet, but it does know of its own END_STREAM (5.1). */
-  #lateFrame(streamId: number): Violation | undefined {
-    if (this.#closed.get(streamId) !== 'ended') return undefined
-    return connectionViolation(ErrorCode.STREAM_CLOSED, 'a frame on a stream that the peer has ended (5.1)')
+    this.#closed.add(stream.id, how)
   }
 
   #isLocal(streamId: number): boolean {
@@ -470,23 +467,19 @@ export class Http2Connection {
     if (increment > 0 && !this.#failed) this.#send.windowUpdate(0, increment)
   }
 
-  #countReply(): Violation | undefined {
-    this.#unsentReplies++
-    if (this.#unsentReplies <= MAX_UNSENT_REPLIES) return undefined
-    return connectionViolation(ErrorCode.ENHANCE_YOUR_CALM, 'more control frames than can be answered')
-  }
-
   #violated(violation: Violation, streamId: number): void {
-    if (violation.scope === 'connection') return this.#fail(violation.code, violation.reason)
+    if (violation.scope === 'connection') return this.fail(violation.code, violation.reason)
     const stream = this.#streams.get(streamId)
     if (stream !== undefined) this.#forget(stream, 'reset')
+    else this.#closed.add(streamId, 'reset')
     this.#send.reset(streamId, violation.code)
     if (stream !== undefined) this.#events.reset(streamId, violation.code, violation.reason, 'violation')
-    const flood = this.#countReply()
-    if (flood !== undefined) this.#fail(flood.code, flood.reason)
+    const flood = this.#floods.onReply()
+    if (flood !== undefined) this.fail(flood.code, flood.reason)
   }
 
-  #fail(code: number, reason: string): void {
+  /** Ends the connection for a reason that lies outside the codec. */
+  fail(code: number, reason: string): void {
     if (this.#failed) return
     this.#failed = true
     this.#send.goaway(this.#highestPeerStream, code, reason)

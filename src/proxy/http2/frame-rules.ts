@@ -1,7 +1,7 @@
 // The checks of single frames and of a message's length (RFC 9113 sections 5.1, 6 and 8.1.1). Called by connection.ts.
 // Each answers with the violation, or undefined when the rule holds.
 import { connectionViolation, ErrorCode, streamViolation, type Violation } from './error-codes.ts'
-import { Flag, type Frame } from './frames.ts'
+import { Flag, type Frame, MAX_STREAM_ID } from './frames.ts'
 import type { FieldList } from './hpack-decoder.ts'
 import type { Stream } from './stream.ts'
 
@@ -16,6 +16,18 @@ export function onIdle(what: string): Violation {
 export function sizeOf(frame: Frame, bytes: number, scope: 'stream' | 'connection'): Violation | undefined {
   if (frame.payload.length === bytes) return undefined
   return { scope, code: ErrorCode.FRAME_SIZE_ERROR, reason: `frame type ${frame.type} has ${frame.payload.length} bytes, not ${bytes} (6)` }
+}
+
+export function onPriority(frame: Frame): Violation | undefined {
+  if (frame.streamId === 0) return onStreamZero('PRIORITY')
+  const violation = sizeOf(frame, 5, 'stream')
+  if (violation !== undefined || !dependsOnItself(frame.payload, frame.streamId)) return violation
+  return streamViolation(ErrorCode.PROTOCOL_ERROR, 'a stream depends on itself (RFC 7540 5.3.1)')
+}
+
+/** @param priority begins with the stream that is depended on. */
+export function dependsOnItself(priority: Buffer, streamId: number): boolean {
+  return (priority.readUInt32BE(0) & MAX_STREAM_ID) === streamId
 }
 
 /** The content without padding; undefined when the padding does not fit. */

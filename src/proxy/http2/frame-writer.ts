@@ -10,6 +10,8 @@ const KEPT_SIZE = 16 * 1024
 const EMPTY: Buffer = Buffer.alloc(0)
 
 export class FrameWriter {
+  /** Written and not taken. */
+  frames = 0
   #buffer = EMPTY
   #at = 0
 
@@ -24,6 +26,7 @@ export class FrameWriter {
     const whole = this.#buffer.subarray(0, this.#at)
     this.#buffer = EMPTY
     this.#at = 0
+    this.frames = 0
     return whole
   }
 
@@ -83,6 +86,7 @@ export class FrameWriter {
 
   /** RFC 9113 4.1. Reserves room for the payload too. */
   #header(length: number, type: number, flags: number, streamId: number): void {
+    this.frames++
     this.#reserve(FRAME_HEADER_BYTES + length)
     const buffer = this.#buffer
     let at = this.#at

@@ -25,10 +25,15 @@ export class SendSide {
   readonly #window = new SendWindow(DEFAULT_SETTINGS.initialWindowSize)
   #maxFrameSize = DEFAULT_SETTINGS.maxFrameSize
   #announced = false
+  dataFrames = 0
 
   constructor(streams: ReadonlyMap<number, Stream>, events: SendEvents) {
     this.#streams = streams
     this.#events = events
+  }
+
+  get waitingFrames(): number {
+    return this.#writer.frames
   }
 
   take(): Buffer | undefined {
@@ -147,6 +152,7 @@ export class SendSide {
   }
 
   #sendPiece(stream: Stream, piece: Uint8Array, end: boolean): void {
+    this.dataFrames++
     this.#window.spend(piece.length)
     stream.sendWindow.spend(piece.length)
     this.#writer.frame(FrameType.DATA, end ? Flag.END_STREAM : 0, stream.id, piece)

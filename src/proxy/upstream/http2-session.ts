@@ -9,7 +9,9 @@ import type { Http2Options } from '../config/proxy-config.ts'
 import { Http2Connection } from '../http2/connection.ts'
 import { DEFAULT_CONNECTION_WINDOW, DEFAULT_MAX_STREAMS, DEFAULT_STREAM_WINDOW } from '../http2/defaults.ts'
 import { ErrorCode, errorName } from '../http2/error-codes.ts'
+import { type FloodLimits, floodLimits } from '../http2/flood-guard.ts'
 import type { FieldList } from '../http2/hpack-decoder.ts'
+import { keepAlive } from '../http2/keepalive.ts'
 import { SocketOutput } from '../http2/socket-output.ts'
 import type { FailureKind } from '../rescue.ts'
 import type { ConnectServices, Opened } from './connect.ts'
@@ -22,6 +24,8 @@ export interface SessionOptions {
   readonly connectionWindow: number
   /** Our own limit; the peer's counts too. */
   readonly maxConcurrentStreams: number
+  readonly keepalive: Http2Options['keepalive']
+  readonly floodLimits: FloodLimits
 }
 
 export function sessionOptions(options: Http2Options | undefined): SessionOptions {
@@ -29,6 +33,8 @@ export function sessionOptions(options: Http2Options | undefined): SessionOption
     streamWindow: options?.streamWindow ?? DEFAULT_STREAM_WINDOW,
     connectionWindow: options?.connectionWindow ?? DEFAULT_CONNECTION_WINDOW,
     maxConcurrentStreams: options?.maxConcurrentStreams ?? DEFAULT_MAX_STREAMS,
+    keepalive: options?.keepalive,
+    floodLimits: floodLimits(options?.limits),
   }
 }
 
@@ -70,12 +76,15 @@ export class Http2Session implements StreamCarrier {
   #ending = false
   #failure: { readonly kind: FailureKind; readonly reason: string } = { kind: 'upstream-reset', reason: 'connection_termination' }
   #linger: Deadline | undefined
+  #lastReceivedMs: number
+  readonly #stopKeepalive: () => void
 
   constructor(opened: Opened, owner: SessionOwner, services: ConnectServices, options: SessionOptions) {
     const { socket } = opened
     this.#socket = socket
     this.#owner = owner
     this.#services = services
+    this.#lastReceivedMs = services.clock.monotonicMs()
     this.#maxStreams = options.maxConcurrentStreams
     this.principal = opened.principal
     this.mutualTls = opened.mutualTls
@@ -116,6 +125,12 @@ export class Http2Session implements StreamCarrier {
     })
     socket.on('close', () => this.#onClosed())
     this.#output.schedule()
+    this.#stopKeepalive = keepAlive(options.keepalive, {
+      ...services,
+      ping: (payload) => this.codec.ping(payload),
+      lastReceivedMs: () => this.#lastReceivedMs,
+      onSilence: () => this.close(),
+    })
   }
 
   get activeStreams(): number {
@@ -191,6 +206,7 @@ export class Http2Session implements StreamCarrier {
   }
 
   #onData(chunk: Buffer): void {
+    this.#lastReceivedMs = this.#services.clock.monotonicMs()
     this.codec.receive(chunk)
     if (this.#headsWaiting.length === 0) return
     const waiting = this.#headsWaiting
@@ -217,6 +233,7 @@ export class Http2Session implements StreamCarrier {
   #onClosed(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#stopKeepalive()
     if (this.#linger !== undefined) this.#services.wheel.cancel(this.#linger)
     this.#owner.sessionClosed(this)
     const { kind, reason } = this.#failure
