@@ -2,6 +2,7 @@
 // proxy. Each kind of difference is made smaller and printed as a case that can be committed under test/differential/cases.
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { lineOf } from '../test/differential/different-leaves.ts'
 import { oneOfEachKind, runGenerated, smallest } from '../test/differential/generated/generated.ts'
 
 const { values } = parseArgs({
@@ -18,7 +19,7 @@ const differences = await runGenerated(Number(values.seed), cases, (done, found)
   console.log(`${done} cases, ${found} differences, ${Math.round((performance.now() - startedMs) / 1000)} s`)
 })
 const kinds = oneOfEachKind(differences)
-for (const { number, lines } of differences) console.log(`case ${number}\n${lines.join('\n')}`)
+for (const { number, leaves } of differences) console.log(`case ${number}\n${leaves.map(lineOf).join('\n')}`)
 for (const kind of kinds.slice(0, Number(values.kinds))) {
   const [first] = kind
   if (first === undefined) continue

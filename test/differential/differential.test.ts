@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { findEnvoy, type RunningEnvoy, startEnvoy } from '../harness/envoy.ts'
 import { freePorts } from '../harness/ports.ts'
 import { type CaseRequest, differentialBootstrap, readCases, requestBytes } from './case.ts'
-import { differentLeaves } from './different-leaves.ts'
+import { differentLeaves, lineOf } from './different-leaves.ts'
 import { type Observation, observe } from './exchange.ts'
 import { startLateen } from './lateen.ts'
 import { Upstream } from './upstream.ts'
@@ -65,7 +65,7 @@ describe('as Envoy does', { skip }, () => {
 /** Undefined: none. Otherwise one line for each value that is not the same. */
 function differenceOf(actual: Observation, expected: Observation, request: CaseRequest): string | undefined {
   if (request.ours === undefined) {
-    const lines = differentLeaves(comparable(actual, request), comparable(expected, request), '')
+    const lines = differentLeaves(comparable(actual, request), comparable(expected, request)).map(lineOf)
     return lines.length === 0 ? undefined : lines.join('\n')
   }
   const statuses = actual.answers.map(({ status }) => status)

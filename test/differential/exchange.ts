@@ -102,9 +102,10 @@ export function normaliseHeaders(pairs: readonly (readonly [string, string])[]):
 }
 
 function normaliseValue(name: string, value: string): string {
-  if (name === 'x-request-id' && /^[0-9a-f-]{36}$/.test(value)) return '<uuid>'
+  if (name === 'x-request-id' && /^[0-9a-f-]{36}(?=,|$)/.test(value))
+    return value.replace(/^[0-9a-f-]{36}/, '<uuid>').replaceAll(/ *, */g, ', ')
   if (name === 'date' && !value.includes('1994')) return '<date>'
-  if (name === 'x-envoy-upstream-service-time' && /^\d+$/.test(value)) return '<ms>'
+  if (name === 'x-envoy-upstream-service-time' && /^\d+(?=,|$)/.test(value)) return value.replace(/^\d+/, '<ms>').replaceAll(/ *, */g, ', ')
   // RFC 9112 7: names of codings and options have no letter case.
   if (name === 'transfer-encoding' || name === 'connection') return value.toLowerCase()
   // It shrinks with each attempt by what the attempts before took.

@@ -6,6 +6,7 @@ import { authorize } from '../decide/authorize.ts'
 import { matchRoute } from '../decide/match.ts'
 import { redirectLocation, redirectToTls } from '../decide/redirect.ts'
 import { chooseCluster } from '../decide/weighted.ts'
+import { FIELD } from '../http1/fields.ts'
 import { FAILURES, type FailureKind } from '../rescue.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
 import { terminatesConnect } from './connect-tunnel.ts'
@@ -13,6 +14,7 @@ import type { ExchangeHost } from './exchange-host.ts'
 import { type ForwardedExchange, Forwarding } from './forwarding.ts'
 import { grpcLocalFields, isGrpc } from './grpc-answer.ts'
 import { mutationsFor, NO_ROUTE_MUTATIONS } from './header-mutations.ts'
+import { forwardedClient } from './http-authorization-facts.ts'
 import { markFailure } from './mark-outcome.ts'
 import { newOutcome } from './new-outcome.ts'
 import { localHead, type ResponseHeadInputs } from './response-head.ts'
@@ -44,6 +46,7 @@ export class Exchange implements ForwardedExchange {
     outcome.request = request
     outcome.requestHeadBytes = request.head.fieldsEnd + 2
     outcome.requestId = request.requestId
+    if (request.head.has(FIELD.forwardedFor)) outcome.clientIp = forwardedClient(request, facts.remoteIp, manager)
     this.outcome = outcome
     services.activity.requests++
   }
@@ -153,10 +156,10 @@ export class Exchange implements ForwardedExchange {
     const { services } = this.host
     const chosen = chooseCluster(action, services.random)
     this.outcome.clusterName = chosen?.name ?? ''
+    this.mutations = mutationsFor(this.manager.routes, virtualHost, route, chosen)
     const cluster = chosen === undefined ? undefined : services.cluster(chosen.name)
     if (chosen === undefined || cluster === undefined) return this.fail('cluster-not-found', '', action.clusterNotFoundStatus)
     this.outcome.cluster = cluster.config
-    this.mutations = mutationsFor(this.manager.routes, virtualHost, route, chosen)
     this.#forwarding = new Forwarding(this, { action, route, virtualHost, chosen, cluster })
     this.#forwarding.start(chunk)
   }
@@ -195,7 +198,8 @@ export class Exchange implements ForwardedExchange {
     const inputs = this.responseInputs(undefined, host.closesAfter)
     const head = grpc ? localHead(200, 0, grpcLocalFields(status, body) + fields, inputs) : localHead(status, body.length, fields, inputs)
     outcome.responseHeadBytes = head.length
-    const visible = this.method === 'HEAD' || grpc ? '' : body
+    // RFC 9112 6.3: no octets behind a head that says there are none; the client would read them as its next answer.
+    const visible = this.method === 'HEAD' || grpc || status === 204 || status === 304 ? '' : body
     outcome.bytesSent = visible.length
     this.responseStarted = true
     host.answer(head, visible)

@@ -174,6 +174,7 @@ export class Forwarding implements UpstreamUser {
       manager,
       request: host.request,
       path: this.#path,
+      rewritesPath: action.pathRewrite !== undefined,
       host:
         rewrite === undefined ? this.#hostToSend : rewriteHost(rewrite, host.request.authority, this.#load.endpoint?.config.address.host),
       rewritesHost: rewrite !== undefined,

@@ -30,6 +30,7 @@ function forwarded(lines: string, overrides: { readonly edge?: boolean; readonly
     manager: { ...MANAGER, useRemoteAddress: overrides.edge ?? false } as HttpConnectionManager,
     request,
     path: '/p',
+    rewritesPath: false,
     host: undefined,
     rewritesHost: false,
     attempt: 0,

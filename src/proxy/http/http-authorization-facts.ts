@@ -1,4 +1,5 @@
 // What policies may ask about a request. Made only where a listener has rules.
+import { isIP } from 'node:net'
 import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { AuthorizationFacts } from '../decide/authorize.ts'
 import { pathWithoutQuery } from '../decide/request-view.ts'
@@ -28,4 +29,10 @@ export function clientAddress(forwardedFor: string | undefined, remoteIp: string
   // Our own hop's entry, where one is appended, is the last and stands for the peer itself.
   const ownEntries = manager.useRemoteAddress && manager.skipXffAppend ? 0 : 1
   return addresses[addresses.length - ownEntries - hops] ?? remoteIp
+}
+
+/** The same for logs: '' where the connection's own address says it, or x-forwarded-for holds no address. */
+export function forwardedClient(request: IncomingRequest, remoteIp: string, manager: HttpConnectionManager): string {
+  const client = clientAddress(request.received('x-forwarded-for'), remoteIp, manager)
+  return client === remoteIp || isIP(client) === 0 ? '' : client
 }

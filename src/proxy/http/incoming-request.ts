@@ -5,6 +5,7 @@ import type { RequestView } from '../decide/request-view.ts'
 import { FIELD } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { HeadView } from '../telemetry/outcome.ts'
+import { endsBeforeMatching } from './internal-headers.ts'
 import type { MutatedFields } from './mutated-fields.ts'
 
 /** What `get` answers from this hop's own judgement and not from the head. */
@@ -12,6 +13,8 @@ const DECIDED_HERE: ReadonlySet<string> = new Set([
   ...[':method', ':path', ':authority', ':scheme', 'host'],
   ...['x-request-id', 'x-forwarded-for', 'x-forwarded-proto'],
 ])
+
+const HOP_FIELDS: ReadonlySet<string> = new Set(['keep-alive', 'proxy-connection', 'transfer-encoding'])
 
 export interface ForwardedChanges {
   readonly path: string
@@ -30,6 +33,10 @@ export class IncomingRequest implements RequestView, HeadView {
   requestId = ''
   /** The request came with an id that is kept: its line travels as it is. */
   keepsRequestId = false
+  /** The peer is the user (use_remote_address): nothing of Envoy's own is taken from it. */
+  edge = false
+  /** x-forwarded-proto is this hop's to say. */
+  ownsProto = false
   /** Value to forward; undefined leaves the field alone. */
   forwardedFor: string | undefined
   /** The target named its own authority (RFC 9112 3.2.2), or routing changes it: the Host line is written anew. */
@@ -46,30 +53,39 @@ export class IncomingRequest implements RequestView, HeadView {
   }
 
   testHeader(lowerName: string, test: (value: string) => boolean): boolean | undefined {
-    if (lowerName !== 'x-request-id') return this.head.test(lowerName, test)
-    return this.requestId === '' ? undefined : test(this.requestId)
+    return this.testAnyHeader(lowerName, test)
+  }
+
+  /** Fields of this hop are gone before anyone judges the request (RFC 9110 7.6.1), so that nobody routes by what is not sent on. */
+  #endsHere(lowerName: string): boolean {
+    if (HOP_FIELDS.has(lowerName)) return true
+    if (lowerName === 'connection' || lowerName === 'upgrade') return this.upgrade === ''
+    if (lowerName === 'te') return this.head.value(FIELD.te)?.toLowerCase() !== 'trailers'
+    if (lowerName.startsWith('x-envoy-')) return endsBeforeMatching(lowerName, this.edge)
+    return this.head.hopFields?.includes(lowerName) === true
   }
 
   /** The same with what this hop made of the request: pseudo headers, and the forwarding fields as the application will see them. */
   testAnyHeader(lowerName: string, test: (value: string) => boolean): boolean | undefined {
-    if (!DECIDED_HERE.has(lowerName)) return this.head.test(lowerName, test)
+    if (!DECIDED_HERE.has(lowerName)) return this.#endsHere(lowerName) ? undefined : this.head.test(lowerName, test)
     const value = this.get(lowerName)
     return value === undefined ? undefined : test(value)
   }
 
   get(lowerName: string): string | undefined {
     if (this.forwarded !== undefined) return this.#getForwarded(this.forwarded, lowerName)
-    return this.#getReceived(lowerName)
+    return this.received(lowerName)
   }
 
   #getForwarded({ path, authority, fields }: ForwardedChanges, lowerName: string): string | undefined {
     if (lowerName === ':path') return path
     if (lowerName === ':authority' || lowerName === 'host') return authority
     if (lowerName === 'x-envoy-original-path' && path !== this.path) return this.path
-    return fields === undefined || lowerName.startsWith(':') ? this.#getReceived(lowerName) : fields.get(lowerName)
+    return fields === undefined || lowerName.startsWith(':') ? this.received(lowerName) : fields.get(lowerName)
   }
 
-  #getReceived(lowerName: string): string | undefined {
+  /** As it came, whatever the route made of it since. */
+  received(lowerName: string): string | undefined {
     switch (lowerName) {
       case ':method':
         return this.method
@@ -81,13 +97,14 @@ export class IncomingRequest implements RequestView, HeadView {
       case ':scheme':
         return this.scheme
       case 'x-request-id':
+        if (this.keepsRequestId) return this.head.get('x-request-id')
         return this.requestId === '' ? undefined : this.requestId
       case 'x-forwarded-for':
-        return this.forwardedFor ?? this.head.value(FIELD.forwardedFor)
+        return this.forwardedFor ?? this.head.get('x-forwarded-for')
       case 'x-forwarded-proto':
-        return this.head.value(FIELD.forwardedProto) ?? this.scheme
+        return (this.ownsProto ? undefined : this.head.get('x-forwarded-proto')) ?? this.scheme
       default:
-        return this.head.get(lowerName)
+        return this.#endsHere(lowerName) ? undefined : this.head.get(lowerName)
     }
   }
 }

@@ -4,6 +4,7 @@ import type { ConnectionFacts, Outcome } from '../telemetry/outcome.ts'
 export function newOutcome(connection: ConnectionFacts, startedAtMs: number): Outcome {
   return {
     connection,
+    clientIp: '',
     startedAtMs,
     durationMs: 0,
     protocol: '',

@@ -11,7 +11,8 @@ export function normalizePath(path: string, normalizes: boolean, mergesSlashes: 
     if (plain.includes('%00')) return undefined
     result = encodeExcluded(resolveDots(decodeUnreserved(plain.replaceAll('\\', '/'))))
   }
-  if (mergesSlashes && result.includes('//')) result = result.replace(/\/{2,}/g, '/')
+  // Of nothing but slashes, the first and the last stay, as Envoy's.
+  if (mergesSlashes && result.includes('//')) result = /^\/+$/.test(result) ? '//' : result.replace(/\/{2,}/g, '/')
   if (result === plain) return path
   return query === -1 ? result : result + path.slice(query)
 }

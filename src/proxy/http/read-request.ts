@@ -8,7 +8,7 @@ import { hasUnderscoredName, withoutUnderscoredNames } from '../http1/underscore
 import type { FailureKind } from '../rescue.ts'
 import { canonicalPath } from './canonical-path.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
-import { type IncomingRequest, requestScheme } from './incoming-request.ts'
+import { type IncomingRequest, overwritesProto, requestScheme } from './incoming-request.ts'
 import { parseTarget } from './request-target.ts'
 import type { HttpServices } from './services.ts'
 
@@ -29,6 +29,8 @@ export function readRequest(
   request.requestId = ''
   request.upgrade = ''
   request.absoluteForm = false
+  request.edge = manager.useRemoteAddress
+  request.ownsProto = overwritesProto(manager)
   request.forwarded = undefined
   request.redirectsToPath = false
   const target = parseTarget(head.method, head.target)

@@ -7,6 +7,7 @@ import type { MessageHead } from '../http1/head.ts'
 import type { MutationPlan } from './header-mutations.ts'
 import { clientAddress } from './http-authorization-facts.ts'
 import { type IncomingRequest, overwritesProto } from './incoming-request.ts'
+import { isEdgeOnly, isInternalOnly } from './internal-headers.ts'
 import { MutatedFields } from './mutated-fields.ts'
 import { DROP, KEEP, SANITIZE, travellingLines, travellingValue } from './outgoing-head.ts'
 
@@ -15,6 +16,8 @@ export interface RequestHeadInputs {
   readonly manager: HttpConnectionManager
   readonly request: IncomingRequest
   readonly path: string
+  /** A route rewrites the path, to the same one perhaps: the application still learns what the client asked (x-envoy-original-path). */
+  readonly rewritesPath: boolean
   /** Undefined: the Host line travels as it came. */
   readonly host: string | undefined
   /** A route rewrites Host: the application still learns what the client called (x-envoy-original-host). */
@@ -29,38 +32,6 @@ export interface RequestHeadInputs {
   readonly externalAddress: string | undefined
   readonly mutations: MutationPlan | undefined
   readonly expand: (template: string) => string
-}
-
-/** Envoy removes these from every request that is not internal (cleanInternalHeaders), and its router uses them up. */
-const INTERNAL_ONLY: ReadonlySet<string> = new Set([
-  'x-envoy-internal',
-  'x-envoy-retriable-status-codes',
-  'x-envoy-retriable-header-names',
-  'x-envoy-retry-on',
-  'x-envoy-retry-grpc-on',
-  'x-envoy-max-retries',
-  'x-envoy-upstream-alt-stat-name',
-  'x-envoy-upstream-rq-timeout-ms',
-  'x-envoy-upstream-rq-per-try-timeout-ms',
-  'x-envoy-upstream-rq-timeout-alt-response',
-  'x-envoy-upstream-stream-duration-ms',
-  'x-envoy-force-trace',
-  'x-envoy-ip-tags',
-  'x-envoy-original-url',
-  'x-envoy-hedge-on-per-try-timeout',
-])
-const EDGE_ONLY: ReadonlySet<string> = new Set([
-  'x-envoy-decorator-operation',
-  'x-envoy-downstream-service-cluster',
-  'x-envoy-downstream-service-node',
-  'x-envoy-original-host',
-  'x-envoy-external-address',
-])
-
-const isInternalOnly = (head: MessageHead, index: number): boolean => INTERNAL_ONLY.has(head.nameAt(index).toLowerCase())
-const isEdgeOnly = (head: MessageHead, index: number): boolean => {
-  const name = head.nameAt(index).toLowerCase()
-  return INTERNAL_ONLY.has(name) || EDGE_ONLY.has(name)
 }
 
 /** Dispositions that hold for every request; the rest is set per request. */
@@ -83,7 +54,7 @@ const disposition = new Uint8Array(FIELD_KINDS)
 export function requestHead(inputs: RequestHeadInputs): string {
   const { request, manager, path } = inputs
   const { head } = request
-  const rewritten = path !== request.path
+  const rewritten = inputs.rewritesPath && path !== ''
   const ownProto = overwritesProto(manager)
   const isInternal = manager.useRemoteAddress ? isEdgeOnly : isInternalOnly
   judgeFields(inputs, rewritten, ownProto)
@@ -95,7 +66,7 @@ export function requestHead(inputs: RequestHeadInputs): string {
   text += travellingLines(head, disposition, droppedNames(mutated, rewritten), isInternal)
   text += mutated?.lines ?? own
   if (rewritten) text += `x-envoy-original-path: ${request.path}\r\n`
-  if (inputs.rewritesHost && inputs.host !== request.authority) text += `x-envoy-original-host: ${request.authority}\r\n`
+  if (inputs.rewritesHost) text += `x-envoy-original-host: ${request.authority}\r\n`
   if (lacksLength(request)) text += 'content-length: 0\r\n'
   if (request.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${request.head.value(FIELD.upgrade) ?? request.upgrade}\r\n`
   if (inputs.extraLines !== '') text += inputs.extraLines
@@ -161,8 +132,7 @@ function judgeFields(inputs: RequestHeadInputs, rewritten: boolean, ownProto: bo
   disposition[FIELD.originalPath] = rewritten || manager.useRemoteAddress ? DROP : KEEP
   disposition[FIELD.forwardedProto] = ownProto ? DROP : KEEP
   // RFC 9110 10.1.4: TE is of this hop, except that 'trailers' is understood by the next one too.
-  const te = head.first(FIELD.te)
-  disposition[FIELD.te] = te !== -1 && head.valueAt(te).toLowerCase() === 'trailers' ? KEEP : DROP
+  disposition[FIELD.te] = head.has(FIELD.te) && head.get('te')?.toLowerCase() === 'trailers' ? KEEP : DROP
 }
 
 /** What the attempt has left (Envoy: x-envoy-expected-rq-timeout-ms): the application need not work longer. */
@@ -175,6 +145,6 @@ export function expectedTimeoutMs(action: ForwardAction | undefined, remainingMs
 /** For the edge alone: the client, as far as trusted hops tell it. */
 export function externalAddress(request: IncomingRequest, remoteIp: string, manager: HttpConnectionManager): string | undefined {
   if (!manager.useRemoteAddress) return undefined
-  const client = clientAddress(request.get('x-forwarded-for'), remoteIp, manager)
+  const client = clientAddress(request.received('x-forwarded-for'), remoteIp, manager)
   return isIP(client) === 0 ? remoteIp : client
 }

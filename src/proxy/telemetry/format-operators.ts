@@ -35,9 +35,10 @@ const PLAIN: Readonly<Record<string, FormatOperator>> = {
   DOWNSTREAM_LOCAL_ADDRESS: (outcome) => outcome.connection.localAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (outcome) => hostOf(outcome.connection.localAddress),
   DOWNSTREAM_LOCAL_PORT: (outcome) => outcome.connection.localPort,
-  DOWNSTREAM_REMOTE_ADDRESS: (outcome) => outcome.connection.remoteAddress,
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (outcome) => outcome.connection.remoteIp,
-  DOWNSTREAM_REMOTE_PORT: (outcome) => portOf(outcome.connection.remoteAddress),
+  // The client, as trusted hops tell it; they tell no port, and Envoy prints 0.
+  DOWNSTREAM_REMOTE_ADDRESS: (outcome) => (outcome.clientIp === '' ? outcome.connection.remoteAddress : `${outcome.clientIp}:0`),
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (outcome) => outcome.clientIp || outcome.connection.remoteIp,
+  DOWNSTREAM_REMOTE_PORT: (outcome) => (outcome.clientIp === '' ? portOf(outcome.connection.remoteAddress) : 0),
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: (outcome) => outcome.connection.remoteAddress,
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: (outcome) => outcome.connection.remoteIp,
   DOWNSTREAM_PEER_URI_SAN: (outcome) => outcome.connection.peerPrincipal,
@@ -101,13 +102,14 @@ function requestField(name: string): FormatOperator {
     case ':method':
       return (outcome) => outcome.method
     case ':path':
-      return (outcome) => outcome.path
+      // What the application got, once a route has rewritten it, as Envoy; what came is in x-envoy-original-path.
+      return (outcome) => outcome.request?.get(':path') ?? outcome.path
     case ':authority':
     case 'host':
-      return (outcome) => outcome.authority
+      return (outcome) => outcome.request?.get(':authority') ?? outcome.authority
     case 'x-request-id':
       // Generated ones are not among the fields that were received.
-      return (outcome) => outcome.requestId || outcome.request?.get('x-request-id')
+      return (outcome) => outcome.request?.get('x-request-id') ?? outcome.requestId
     default:
       return (outcome) => outcome.request?.get(name)
   }

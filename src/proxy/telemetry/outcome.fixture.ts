@@ -53,6 +53,7 @@ export const reviewsCluster = staticCluster('outbound|9080||reviews.default.svc.
 export function outcome(fields: Partial<Outcome> = {}): Outcome {
   return {
     connection: connectionFacts(),
+    clientIp: '',
     startedAtMs: Date.UTC(2026, 10, 21, 10, 53, 6, 301),
     durationMs: 1.9,
     protocol: 'HTTP/1.1',

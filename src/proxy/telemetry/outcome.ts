@@ -40,6 +40,8 @@ export interface ConnectionFacts {
 
 export interface Outcome {
   readonly connection: ConnectionFacts
+  /** The client's address where x-forwarded-for says another than the connection's, else ''. */
+  clientIp: string
   /** Wall clock, milliseconds since the epoch. */
   startedAtMs: number
   durationMs: number

@@ -1,5 +1,5 @@
 // Whether both proxies did the same, leaf by leaf. Called by generated.ts for every case, also while a case is made smaller.
-import { differentLeaves } from '../different-leaves.ts'
+import { differentLeaves, type Leaf } from '../different-leaves.ts'
 import { EXPLAINED } from './explained.ts'
 import type { Pair, Side } from './lab.ts'
 import type { GeneratedRequest } from './request.ts'
@@ -10,16 +10,31 @@ export interface GeneratedCase {
   readonly request: GeneratedRequest
 }
 
-/** Lines of what differs and is not explained; none: the same. */
-export function differencesOf(each: GeneratedCase, pair: Pair): readonly string[] {
-  const leaves = differentLeaves(comparable(pair.ours), comparable(pair.envoy), '')
-  return leaves.filter((line) => !EXPLAINED.some((explanation) => explanation.covers(line, each, pair)))
+/** What differs and is not explained; none: the same. */
+export function differencesOf(each: GeneratedCase, pair: Pair): readonly Leaf[] {
+  const leaves = differentLeaves(comparable(pair.ours), comparable(pair.envoy))
+  return leaves.filter((leaf) => !EXPLAINED.some((explanation) => explanation.covers(leaf, each, pair)))
 }
 
 /** Where the answer is the proxy's own, its words are its own: the body, its length and type are not compared. */
 function comparable(side: Side): unknown {
-  const { closed, ...rest } = side
+  const { closed, ...whole } = side
+  const rest = { ...whole, headers: withoutEmptyElements(whole.headers), upstream: comparableUpstream(whole.upstream) }
   if (side.upstream !== undefined || side.body === 'said here') return rest
-  const { 'content-length': length, 'content-type': type, ...headers } = side.headers
+  const { 'content-length': length, 'content-type': type, ...headers } = rest.headers
   return { ...rest, headers, body: '', complete: true }
+}
+
+function comparableUpstream(seen: Side['upstream']): unknown {
+  return seen === undefined ? undefined : { ...seen, headers: withoutEmptyElements(seen.headers) }
+}
+
+/** RFC 9110 5.6.1.2: an empty element of a list is no element. Envoy leaves them out of fields that it knows. */
+function withoutEmptyElements(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const compact = (value: string): string =>
+    value
+      .split(', ')
+      .filter((element) => element !== '')
+      .join(', ')
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, name === 'date' ? '<date>' : compact(value)]))
 }

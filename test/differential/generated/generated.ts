@@ -2,6 +2,7 @@
 // Case i of a seed is always the same, whatever the number of cases.
 import { stringify } from 'yaml'
 import { noiseOf } from '../../fuzz/fuzz.ts'
+import { type Leaf, lineOf } from '../different-leaves.ts'
 import { differencesOf, type GeneratedCase } from './compare.ts'
 import { type Lab, openLab } from './lab.ts'
 import { generateRequest, wireOf } from './request.ts'
@@ -11,7 +12,7 @@ import { type GeneratedTable, generateTable } from './table.ts'
 export interface Difference {
   readonly number: number
   readonly found: GeneratedCase
-  readonly lines: readonly string[]
+  readonly leaves: readonly Leaf[]
 }
 
 const REQUESTS_PER_TABLE = 10
@@ -51,8 +52,8 @@ async function runBatch(lab: Lab, tables: readonly GeneratedTable[], seed: numbe
       const table = tables[index]
       if (table === undefined) return
       const found = { table, request: generateRequest(noiseOf(mixed(seed, number, 2)), table) }
-      const lines = differencesOf(found, await lab.ask(index, found.request))
-      if (lines.length > 0) differences.push({ number, found, lines })
+      const leaves = differencesOf(found, await lab.ask(index, found.request))
+      if (leaves.length > 0) differences.push({ number, found, leaves })
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
@@ -72,7 +73,7 @@ function mixed(seed: number, number: number, salt: number): number {
 export function oneOfEachKind(differences: readonly Difference[]): readonly (readonly Difference[])[] {
   const kinds = new Map<string, Difference[]>()
   for (const each of differences) {
-    const kind = each.lines.map((line) => line.slice(0, line.indexOf(': ours'))).join()
+    const kind = each.leaves.map(({ at }) => at).join()
     kinds.set(kind, [...(kinds.get(kind) ?? []), each])
   }
   return [...kinds.values()]
@@ -80,10 +81,10 @@ export function oneOfEachKind(differences: readonly Difference[]): readonly (rea
 
 /** The case as a file of test/differential/cases, ready to be committed, and what differs in it. */
 export async function smallest(difference: Difference): Promise<string> {
-  const { table, request } = await shrink(difference.found)
+  const { table, request } = await shrink(difference.found, new Set(difference.leaves.map(({ at }) => at)))
   const lab = await openLab([table])
   try {
-    const lines = differencesOf({ table, request }, await lab.ask(0, request))
+    const lines = differencesOf({ table, request }, await lab.ask(0, request)).map(lineOf)
     const file = {
       what: 'say what both must do',
       ...(Object.keys(table.connectionManager).length === 0 ? {} : { connection_manager: table.connectionManager }),

@@ -19,7 +19,7 @@ export interface Side {
   readonly body: string
   readonly complete: boolean
   /** What the application got; undefined: nothing. */
-  readonly upstream: unknown
+  readonly upstream: { readonly headers: Readonly<Record<string, string>> } | undefined
   readonly closed: boolean
 }
 
@@ -72,7 +72,6 @@ export async function openLab(tables: readonly GeneratedTable[]): Promise<Lab> {
 
 /** An answer that has not come in this time will not come. */
 const LIMIT_MS = 10_000
-/** Whether a proxy closes behind its answer is seen at once, or not at all. */
 
 async function exchange(port: number, request: GeneratedRequest): Promise<Side> {
   const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
@@ -112,7 +111,7 @@ async function exchange(port: number, request: GeneratedRequest): Promise<Side> 
   }
 }
 
-function readEcho(echo: string): unknown {
+function readEcho(echo: string): NonNullable<Side['upstream']> {
   const seen = JSON.parse(Buffer.from(echo, 'base64').toString('latin1')) as { headers: readonly (readonly [string, string])[] }
   return { ...seen, headers: normaliseHeaders(seen.headers) }
 }

@@ -93,7 +93,7 @@ const EXTRA: readonly (readonly [string, string])[] = [
 function headersFor(noise: Noise, match: JsonObject): readonly (readonly [string, string])[] {
   const wanted = listOf(match.headers).flatMap((header) => {
     const name = String(header.name)
-    if (name.startsWith(':') || name === 'host' || name === 'content-length' || noise.chance(0.2)) return []
+    if (name.startsWith(':') || name === 'x-forwarded-proto' || name === 'host' || name === 'content-length' || noise.chance(0.2)) return []
     const pattern = objectOf(header.string_match)
     const value =
       pattern.exact ?? pattern.prefix ?? pattern.suffix ?? pattern.contains ?? (header.range_match === undefined ? noise.pick(VALUES) : '3')

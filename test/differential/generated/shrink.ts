@@ -9,10 +9,11 @@ import type { Json, JsonObject } from './table.ts'
 const ATTEMPTS_PER_START = 60
 const ROUNDS = 12
 
-export async function shrink(each: GeneratedCase): Promise<GeneratedCase> {
+/** @param places where it differs: one of them must stay different, or the case becomes another one */
+export async function shrink(each: GeneratedCase, places: ReadonlySet<string>): Promise<GeneratedCase> {
   let smallest = each
   for (let round = 0; round < ROUNDS; round++) {
-    const smaller = await smallerOf(smallest)
+    const smaller = await smallerOf(smallest, places)
     if (smaller === undefined) return smallest
     smallest = smaller
   }
@@ -20,10 +21,13 @@ export async function shrink(each: GeneratedCase): Promise<GeneratedCase> {
 }
 
 /** One part less, or several at once where they can be spared together. */
-async function smallerOf(each: GeneratedCase): Promise<GeneratedCase | undefined> {
+async function smallerOf(each: GeneratedCase, places: ReadonlySet<string>): Promise<GeneratedCase | undefined> {
   const attempts = attemptsOf(each).slice(0, ATTEMPTS_PER_START)
   if (attempts.length === 0) return undefined
-  const spared = await stillDifferent(attempts.map(({ made }) => made))
+  const spared = await stillDifferent(
+    attempts.map(({ made }) => made),
+    places,
+  )
   const good = attempts.filter((_, index) => spared[index] === true)
   const first = good[0]
   if (first === undefined) return undefined
@@ -36,14 +40,16 @@ async function smallerOf(each: GeneratedCase): Promise<GeneratedCase | undefined
     made = next
     chain.push(made)
   }
-  const together = chain.length === 0 ? [] : await stillDifferent(chain)
+  const together = chain.length === 0 ? [] : await stillDifferent(chain, places)
   return chain.findLast((_, index) => together[index] === true) ?? first.made
 }
 
-async function stillDifferent(cases: readonly GeneratedCase[]): Promise<readonly boolean[]> {
+async function stillDifferent(cases: readonly GeneratedCase[], places: ReadonlySet<string>): Promise<readonly boolean[]> {
   const lab = await openLab(cases.map(({ table }) => table))
   try {
-    return await Promise.all(cases.map(async (each, index) => differencesOf(each, await lab.ask(index, each.request)).length > 0))
+    return await Promise.all(
+      cases.map(async (each, index) => differencesOf(each, await lab.ask(index, each.request)).some(({ at }) => places.has(at))),
+    )
   } finally {
     await lab.stop()
   }
