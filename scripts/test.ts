@@ -21,6 +21,7 @@ const failed = await runStages([
   suite('golden', 'test/golden/*.test.ts', 40, 1),
   suite('fuzz (bounded)', 'test/fuzz/*.test.ts', 30, 1),
   suite('data plane', 'test/dataplane/*.test.ts', 40, 2),
+  suite('conformance', 'test/conformance/*.test.ts', 30, 1),
   suite('feature', 'test/feature/*.test.ts', 60, 1),
   suite('differential', 'test/differential/*.test.ts', 15, 1, withoutEnvoy),
   suite('proof', 'test/proof/*.test.ts', 155, 1),
