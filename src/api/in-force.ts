@@ -132,6 +132,12 @@ export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<st
   Sidecar: { 'egress[].captureMode': '"DEFAULT"' },
 }
 
+/** What does the same, for fields of which a mesh's user expects it. */
+const INSTEAD: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
+  // kube-proxy's: a sidecar chooses the endpoint itself (as in Istio).
+  Service: { sessionAffinity: "a DestinationRule's loadBalancer.consistentHash.useSourceIp does it" },
+}
+
 /** Kinds of which a policy that is ignored would let through what its author forbade: until in force, the selected workloads deny. */
 export const denyingKinds: readonly KindName[] = ['AuthorizationPolicy', 'RequestAuthentication']
 
@@ -163,6 +169,7 @@ export function reportNotInForce(object: AnyApiObject, info: KindInfo, schema: S
     atStockEnvoys: stockFields[info.kind] ?? {},
     ineffective: INEFFECTIVE[info.kind] ?? {},
     defaults: defaultsInForce[info.kind] ?? {},
+    instead: INSTEAD[info.kind] ?? {},
   }
   walk(object.spec, spec, ['spec'], '', table, report)
 }
@@ -172,6 +179,7 @@ interface InForceTable {
   readonly atStockEnvoys: StockFields
   readonly ineffective: Readonly<Record<string, string>>
   readonly defaults: Readonly<Record<string, string>>
+  readonly instead: Readonly<Record<string, string>>
 }
 
 /** Reports the topmost field below which nothing is in force. `pattern` is the path below spec with `[]` and `{}`. */
@@ -190,7 +198,8 @@ function walk(value: unknown, schema: SchemaNode, path: FieldPath, pattern: stri
   }
   const known = [...table.inForce, ...Object.keys(table.atStockEnvoys), ...Object.keys(table.ineffective)]
   if (pattern !== '' && !known.some((entry) => isBelow(entry, pattern))) {
-    report('LTN0102', path, { field }, 'key')
+    const instead = table.instead[pattern]
+    report('LTN0102', path, { field: instead === undefined ? field : `${field} (${instead})` }, 'key')
     return
   }
   if (Array.isArray(value)) {

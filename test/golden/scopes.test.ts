@@ -181,3 +181,27 @@ test('scopes that differ in short names only share clusters and endpoints, and a
   assert.notEqual(clusters(after, 'b.two'), clusters(inOne, 'b.two'))
   assert.equal(after.get(ENDPOINT_TYPE)?.shared, inOne.get(ENDPOINT_TYPE)?.shared)
 })
+
+test('clients in two places share everything until a rule asks where they are, and then all but the endpoints that it is for', () => {
+  const generate = createGenerator()
+  const placed = BASE.replaceAll('labels: {app: a}', 'labels: {app: a, topology.istio.io/locality: eu.a}')
+    .replaceAll('labels: {app: c}', 'labels: {app: c, topology.istio.io/locality: us.a}')
+    .replaceAll('labels: {app: b}', 'labels: {app: b, topology.istio.io/locality: us.a}')
+  const more = workload('b-near', 'two').replace('labels: {app: b-near}', 'labels: {app: b, topology.istio.io/locality: eu.a}')
+  const compiler = createMeshCompiler()
+  const sent = (text: string, name: string): ReturnType<typeof generate> => {
+    const view = viewFor(compile(placed + more + text, compiler).snapshot, { namespace: 'one', workload: name })
+    assert.ok(view !== undefined)
+    return generate(view)
+  }
+  assert.equal(sent('', 'a').get(ENDPOINT_TYPE)?.shared, sent('', 'c').get(ENDPOINT_TYPE)?.shared)
+
+  const rule = network('DestinationRule', 'r', 'two', 'host: b, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}')
+  const [a, c] = [sent(rule, 'a'), sent(rule, 'c')]
+
+  const endpoints = (of: typeof a, host: string): unknown => of.get(ENDPOINT_TYPE)?.shared.get(`outbound|80||${host}.svc.cluster.local`)
+  assert.notDeepEqual(endpoints(a, 'b.two'), endpoints(c, 'b.two'))
+  assert.equal(endpoints(a, 'a.one'), endpoints(c, 'a.one'))
+  assert.equal(a.get(CLUSTER_TYPE)?.shared, c.get(CLUSTER_TYPE)?.shared)
+  assert.equal(a.get(ROUTE_TYPE)?.shared, c.get(ROUTE_TYPE)?.shared)
+})
