@@ -1,18 +1,20 @@
 // Text to API objects, with the place of every problem. Called by the directory source, `lateen apply` and `lateen analyze`.
 // Invariant: nothing in a text throws. A document that cannot be read costs its own objects only, never those of its neighbours;
 // sizes, nesting and aliases are bounded, because the text may come from anybody.
-import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type Node, parseAllDocuments } from 'yaml'
+import { type Document, parseAllDocuments } from 'yaml'
 import { errorMessage } from '../base/errors.ts'
 import { type Result, succeed } from '../base/result.ts'
 import { checkApiObject } from './check-object.ts'
 import type { CheckOptions } from './check-options.ts'
 import type { FieldPath } from './field-path.ts'
 import { type Finding, findingAt } from './finding.ts'
+import { adaptConfigMap } from './istio-config-map.ts'
 import type { AnyApiObject } from './kinds.ts'
 import type { ObjectSource, Position } from './object-meta.ts'
 import { isRecord } from './record.ts'
 import type { Locate } from './report.ts'
 import { type Chunk, documentChunks, itemChunks } from './yaml-chunks.ts'
+import { firstOffset, isLiteralBlock, locator, offsetIn, type Places, placesIn } from './yaml-places.ts'
 
 const MAX_TEXT_LENGTH = 16 * 1024 * 1024
 /** Of one piece that is parsed at once: a second of work. What is longer comes from programs, which write JSON. */
@@ -87,11 +89,7 @@ function readPiece(chunk: Chunk, index: number, { file, options }: Reader): Read
   if (!parsed.ok) return { objects: [], findings: parsed.problems, broken: true }
   const item = chunk.item === undefined ? {} : { item: chunk.item }
   const read = parsed.value.map((document, number) => readDocument(document, place, { document: index + number, ...item }, options))
-  return {
-    objects: read.flatMap(({ objects }) => objects),
-    findings: read.flatMap(({ findings }) => findings),
-    broken: read.some(({ broken }) => broken),
-  }
+  return joined(read)
 }
 
 function isListFrame(text: string): boolean {
@@ -112,7 +110,10 @@ function* readLongJson(text: string, reader: Reader): Generator<number> {
   const each = text.length / Math.max(1, values.length)
   for (const [item, one] of values.entries()) {
     const source = { ...start, document: 0, ...(isList(value) ? { item } : {}) }
-    take(reader, collect([checkApiObject(one, () => start, source, reader.options)]))
+    take(
+      reader,
+      readObject(one, () => start, undefined, source, reader.options),
+    )
     yield each
   }
 }
@@ -139,26 +140,13 @@ export function fieldFinder(text: string): (source: ObjectSource, path: FieldPat
     const found = find(source)
     const document = found?.documents[chunks.length === 1 ? source.document : 0]
     if (found === undefined || document === undefined || document.errors.length > 0) return undefined
-    return locator(document, found.place)(found.inList ? ['items', source.item ?? 0, ...path] : path, 'value')
-  }
-}
-
-/** An offset in a chunk as a place in the whole text. Lines are counted here: the parser's own count skips some of a broken scalar. */
-type Places = (offset: number) => Position
-
-function placesIn(chunk: Chunk, file: string): Places {
-  let starts: readonly number[] | undefined
-  return (offset) => {
-    starts ??= [0, ...Array.from(chunk.text.matchAll(/\n/g), ({ index }) => index + 1)]
-    // The parser places what is missing at the end one step beyond it.
-    const at = Math.min(offset, chunk.text.length)
-    let [low, high] = [0, starts.length - 1]
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2)
-      if ((starts[middle] ?? 0) <= at) low = middle
-      else high = middle - 1
-    }
-    return { file, line: chunk.linesBefore + low + 1, column: at - (starts[low] ?? 0) + 1 }
+    const base: FieldPath = found.inList ? ['items', source.item ?? 0] : []
+    const within: Locate = (field, at) => locator(document, found.place)([...base, ...field], at)
+    const isConfigMap = document.getIn([...base, 'kind']) === 'ConfigMap'
+    const value: unknown = isConfigMap ? document.toJS({ maxAliasCount: MAX_ALIASES }) : undefined
+    const one = found.inList && isList(value) ? value.items[source.item ?? 0] : value
+    const adapted = adaptConfigMap(one, within, (field) => isLiteralBlock(document, [...base, ...field]), offsetIn)
+    return (adapted?.locate ?? within)(path, 'value')
   }
 }
 
@@ -197,18 +185,50 @@ function readDocument(
   }
   if (value === null) return { objects: [], findings: [], broken: false }
   const locate = locator(document, place)
-  if (isList(value) && at.item === undefined) return readList(value.items, locate, start, at.document, options)
-  return collect([checkApiObject(value, locate, { ...start, ...at }, options)])
+  if (isList(value) && at.item === undefined) return readList(value.items, locate, start, document, at.document, options)
+  return readObject(value, locate, document, { ...start, ...at }, options)
 }
 
-function readList(items: readonly unknown[], locate: Locate, start: Position, document: number, options: CheckOptions): ReadText {
-  return collect(
+function readList(
+  items: readonly unknown[],
+  locate: Locate,
+  start: Position,
+  of: Document,
+  document: number,
+  options: CheckOptions,
+): ReadText {
+  return joined(
     items.map((value, item) => {
       const within: Locate = (path, at) => locate(['items', item, ...path], at)
       const position = locate(['items', item], 'value') ?? start
-      return checkApiObject(value, within, { ...position, document, item }, options)
+      return readObject(value, within, of, { ...position, document, item }, options, ['items', item])
     }),
   )
+}
+
+/** @param document undefined: nothing is known of places. @param base where in the document the object is. */
+function readObject(
+  value: unknown,
+  locate: Locate,
+  document: Document | undefined,
+  source: ObjectSource,
+  options: CheckOptions,
+  base: FieldPath = [],
+): ReadText {
+  const isLiteral = (path: FieldPath): boolean => document !== undefined && isLiteralBlock(document, [...base, ...path])
+  const adapted = adaptConfigMap(value, locate, isLiteral, offsetIn)
+  if (adapted === undefined) return collect([checkApiObject(value, locate, source, options)])
+  if (adapted.broken) return { objects: [], findings: adapted.findings, broken: true }
+  const read = collect([checkApiObject(adapted.value, adapted.locate, source, options)])
+  return { ...read, findings: [...adapted.findings, ...read.findings] }
+}
+
+function joined(parts: readonly ReadText[]): ReadText {
+  return {
+    objects: parts.flatMap(({ objects }) => objects),
+    findings: parts.flatMap(({ findings }) => findings),
+    broken: parts.some(({ broken }) => broken),
+  }
 }
 
 function collect(checked: readonly ReturnType<typeof checkApiObject>[]): ReadText {
@@ -226,46 +246,4 @@ function isList(value: unknown): value is { readonly items: readonly unknown[] }
 function yamlProblem(error: { readonly code: string; readonly message: string }): string {
   if (error.code === 'DUPLICATE_KEY') return 'a key occurs twice in the same mapping'
   return error.message.charAt(0).toLowerCase() + error.message.slice(1).replace(/\s*\n[\s\S]*$/, '')
-}
-
-function firstOffset(document: Document): number {
-  return document.contents?.range?.[0] ?? document.range?.[0] ?? 0
-}
-
-/** Finds a field's place by walking the document's nodes; a field that is missing is placed at its nearest parent. */
-function locator(document: Document, place: Places): Locate {
-  return (path, at) => {
-    let node: Node | null | undefined = document.contents
-    let offset = firstOffset(document)
-    for (const [index, step] of path.entries()) {
-      const found = childOf(resolve(node, document), step)
-      if (found === undefined) break
-      node = found.value
-      const last = index === path.length - 1
-      const useValue = isScalar(node) && (!last || at === 'value') && node.range?.[0] !== undefined
-      offset = (useValue || found.keyOffset === undefined ? node?.range?.[0] : found.keyOffset) ?? found.keyOffset ?? offset
-    }
-    return place(offset)
-  }
-}
-
-function resolve(node: Node | null | undefined, document: Document): Node | null | undefined {
-  return isAlias(node) ? (node as Alias).resolve(document) : node
-}
-
-function childOf(
-  node: Node | null | undefined,
-  step: FieldPath[number],
-): { readonly value: Node | null; readonly keyOffset?: number } | undefined {
-  if (isSeq(node) && typeof step === 'number') {
-    const item = node.items[step]
-    return item === undefined ? undefined : { value: item as Node }
-  }
-  if (!isMap(node)) return undefined
-  for (const { key, value } of node.items) {
-    if (!isScalar(key) || String(key.value) !== String(step)) continue
-    const keyOffset = key.range?.[0]
-    return { value: value as Node | null, ...(keyOffset === undefined ? {} : { keyOffset }) }
-  }
-  return undefined
 }
