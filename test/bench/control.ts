@@ -15,6 +15,8 @@ export interface ControlOptions {
   readonly clients: number
   readonly rows: readonly string[]
   readonly churnSeconds: number
+  /** Undefined: both. */
+  readonly scopes?: readonly string[] | undefined
   /** Each row as soon as it is measured. */
   readonly onRow: (row: ControlRow) => void
 }
@@ -85,6 +87,7 @@ const FULL = { services: 1000, clients: 2000 }
 export async function benchControl(options: ControlOptions): Promise<readonly ControlRow[]> {
   const rows: ControlRow[] = []
   for (const scoped of [true, false]) {
+    if (options.scopes !== undefined && !options.scopes.includes(scoped ? 'scoped' : 'unscoped')) continue
     const wanted = [scoped ? 'C1' : 'C2', 'C3', 'C4', 'C5', 'C6']
     if (!wanted.some((row) => options.rows.includes(row))) continue
     rows.push(...(await measure({ services: options.services, clients: options.clients, scoped }, options)))
