@@ -62,6 +62,9 @@ interface Pending<T> {
   readonly reject: (error: Error) => void
 }
 
+/** Newcomers that the thread is told of and has not answered for: more of them wait here, where they cost a name each. */
+const MAX_ASKED = 100
+
 /** Objects per message: copying them into it is a few milliseconds of this thread's time. */
 const OBJECTS_PER_MESSAGE = 500
 
@@ -77,7 +80,9 @@ export function createCompileClient(
   const pending = new Map<number, Pending<CompileOutcome>>()
   const questions = new Map<number, Pending<FindingPages>>()
   let findings = NO_FINDINGS
-  let unsaid: WantedNode[] = []
+  /** Not told to the thread yet, and told but not looked at. */
+  const unsaid = new Map<string, WantedNode>()
+  const asked = new Set<string>()
   let unannounced = new Set<string>()
   let sent: CompileRequest | undefined
   /** One after the other: pieces of two states may not mix. */
@@ -103,30 +108,40 @@ export function createCompileClient(
     onServed(nodes)
   }
   const sayWanted = (): void => {
-    if (!stopped) thread.post({ kind: 'want', nodes: unsaid })
-    unsaid = []
+    const nodes: WantedNode[] = []
+    for (const [id, node] of unsaid) {
+      if (asked.size >= MAX_ASKED) break
+      unsaid.delete(id)
+      asked.add(id)
+      nodes.push(node)
+    }
+    if (!stopped && nodes.length > 0) thread.post({ kind: 'want', nodes })
+  }
+  const endRound = (from: Extract<FromCompileThread, { readonly round: number }>): void => {
+    const waiting = pending.get(from.round)
+    pending.delete(from.round)
+    if (from.kind === 'failed') {
+      // Whatever the thread has kept of it, the next round tells it everything.
+      sent = undefined
+      waiting?.reject(new LateenError('COMPILE_FAILED', from.reason))
+      return
+    }
+    if (from.accounts !== undefined) accounts = from.accounts
+    findings = from.findings ?? findings
+    waiting?.resolve({ findings, fresh: from.fresh, counts: from.counts })
   }
   const message = (from: FromCompileThread): void => {
     if (from.kind === 'map') maps.set(from.map, takeMap(from, from.base === undefined ? undefined : maps.get(from.base)))
     else if (from.kind === 'served') take(from.nodes)
-    else if (from.kind === 'drop') for (const number of from.maps) maps.delete(number)
+    else if (from.kind === 'answered') {
+      for (const id of from.ids) asked.delete(id)
+      sayWanted()
+    } else if (from.kind === 'drop') for (const number of from.maps) maps.delete(number)
     else if (from.kind === 'settled') busyMs = from.busyMs
     else if (from.kind === 'analyzed') {
       questions.get(from.question)?.resolve(from.findings)
       questions.delete(from.question)
-    } else {
-      const waiting = pending.get(from.round)
-      pending.delete(from.round)
-      if (from.kind === 'failed') {
-        // Whatever the thread has kept of it, the next round tells it everything.
-        sent = undefined
-        waiting?.reject(new LateenError('COMPILE_FAILED', from.reason))
-        return
-      }
-      if (from.accounts !== undefined) accounts = from.accounts
-      findings = from.findings ?? findings
-      waiting?.resolve({ findings, fresh: from.fresh, counts: from.counts })
-    }
+    } else endRound(from)
   }
   const died = (why: string): void => {
     if (stopped) return
@@ -139,7 +154,9 @@ export function createCompileClient(
     const again = sent
     sent = undefined
     thread = start({ message, died })
-    thread.post({ kind: 'want', nodes: [...wanted.values()] })
+    asked.clear()
+    for (const [id, node] of wanted) unsaid.set(id, node)
+    sayWanted()
     if (again !== undefined) send(++rounds, again)
   }
   let thread = start({ message, died })
@@ -200,10 +217,10 @@ export function createCompileClient(
       const id = nodeKey(node)
       if (!wanted.has(id)) {
         const { namespace, workload, isStock, type, discoversVirtualHosts } = node
-        const asked = { namespace, workload, isStock, type, discoversVirtualHosts }
-        wanted.set(id, asked)
-        if (unsaid.length === 0) setImmediate(sayWanted)
-        unsaid.push(asked)
+        const copy = { namespace, workload, isStock, type, discoversVirtualHosts }
+        wanted.set(id, copy)
+        if (unsaid.size === 0) setImmediate(sayWanted)
+        unsaid.set(id, copy)
       }
       return served.get(id)
     },
@@ -213,6 +230,8 @@ export function createCompileClient(
       for (const id of ids) {
         wanted.delete(id)
         served.delete(id)
+        unsaid.delete(id)
+        asked.delete(id)
       }
       if (ids.length > 0) thread.post({ kind: 'forget', ids })
     },

@@ -63,6 +63,8 @@ export type FromCompileThread =
   | { readonly kind: 'failed'; readonly round: number; readonly reason: string }
   | MapMessage
   | { readonly kind: 'served'; readonly nodes: readonly ServedNode[] }
+  /** These newcomers have been looked at, whether or not the mesh knows them. */
+  | { readonly kind: 'answered'; readonly ids: readonly string[] }
   | { readonly kind: 'drop'; readonly maps: readonly number[] }
   /** Everything wanted has been made; so long did it take since the last compile began. */
   | { readonly kind: 'settled'; readonly busyMs: number }

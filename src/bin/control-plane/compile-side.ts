@@ -46,6 +46,9 @@ export class CompileSide {
   readonly #served = new Map<string, ServedResources>()
   /** Whose resources must be looked at, oldest first. */
   readonly #due = new Set<string>()
+  readonly #newcomers = new Set<string>()
+  /** Of each type the shared map that was announced last: what a newcomer's scope shares with it does not cross again. */
+  readonly #lastShared = new Map<string, ResourceMap>()
   #state: KubeState = emptyKubeState
   #addresses: AddressPlan = { strategy: 'loopback', workloads: {} }
   #ready: ReadonlySet<string> = new Set()
@@ -90,6 +93,7 @@ export class CompileSide {
       for (const node of message.nodes) {
         this.#wanted.set(nodeKey(node), node)
         this.#due.add(nodeKey(node))
+        this.#newcomers.add(nodeKey(node))
       }
       this.#schedule()
     } else {
@@ -97,6 +101,7 @@ export class CompileSide {
         this.#wanted.delete(id)
         this.#served.delete(id)
         this.#due.delete(id)
+        this.#newcomers.delete(id)
         this.#cache.forget(id)
       }
     }
@@ -193,10 +198,12 @@ export class CompileSide {
     const startMs = this.#clock.monotonicMs()
     const snapshot = this.#snapshot
     const nodes: ServedNode[] = []
+    const answered: string[] = []
     let left = SLICE
     for (const id of this.#due) {
       if (left-- === 0 || snapshot === undefined) break
       this.#due.delete(id)
+      if (this.#newcomers.delete(id)) answered.push(id)
       const node = this.#wanted.get(id)
       const resources = node === undefined ? undefined : this.#cache.resourcesOf(snapshot, node)
       // Gone, or not there yet: its proxy keeps what it has.
@@ -204,6 +211,7 @@ export class CompileSide {
       nodes.push(this.#hand(id, resources))
     }
     if (nodes.length > 0) this.#post({ kind: 'served', nodes })
+    if (answered.length > 0) this.#post({ kind: 'answered', ids: answered })
     if (this.#busyMs !== undefined) this.#busyMs += this.#clock.monotonicMs() - startMs
     if (this.#due.size > 0 && snapshot !== undefined) this.#schedule()
     else this.#settle()
@@ -214,7 +222,9 @@ export class CompileSide {
     this.#served.set(id, resources)
     const types = [...resources].map(([typeUrl, { shared, own }]) => {
       const known = before?.get(typeUrl)
-      return [typeUrl, this.#announcer.numberOf(shared, known?.shared), this.#announcer.numberOf(own, known?.own)] as const
+      const number = this.#announcer.numberOf(shared, known?.shared ?? this.#lastShared.get(typeUrl))
+      this.#lastShared.set(typeUrl, shared)
+      return [typeUrl, number, this.#announcer.numberOf(own, known?.own)] as const
     })
     return { id, types }
   }

@@ -18,7 +18,7 @@ export function createAnnouncer(announce: (message: MapMessage) => void): Announ
       const known = numbers.get(map)
       if (known !== undefined) return known
       const number = ++next
-      const base = before !== undefined && numbers.has(before) ? before : undefined
+      const base = before !== undefined && numbers.has(before) && isLike(before, map) ? before : undefined
       announce(differenceOf(map, number, base, base === undefined ? undefined : numbers.get(base)))
       numbers.set(map, number)
       return number
@@ -29,6 +29,13 @@ export function createAnnouncer(announce: (message: MapMessage) => void): Announ
       return dropped.map(([, number]) => number)
     },
   }
+}
+
+/** A base that has little in common with a map would be copied and emptied. */
+function isLike(before: ResourceMap, map: ResourceMap): boolean {
+  let common = 0
+  for (const name of map.keys()) if (before.has(name)) common++
+  return common * 2 >= before.size
 }
 
 function differenceOf(map: ResourceMap, number: number, base: ResourceMap | undefined, baseNumber: number | undefined): MapMessage {

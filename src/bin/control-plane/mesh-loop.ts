@@ -14,6 +14,7 @@ import type { AddressBook } from '../../standalone/address-book.ts'
 import { type DebounceOptions, debounce } from '../../xds/serve/debounce.ts'
 import type { CompileClient } from './compile-client.ts'
 import type { FindingPages } from './finding-pages.ts'
+import { pauseMs } from './pace.ts'
 import { createFreshness, type FreshFindings, NOTHING_FRESH } from './say-findings.ts'
 
 export interface CurrentMesh {
@@ -36,6 +37,8 @@ export interface MeshLoopOptions {
   readonly log: Logger
   readonly debounce?: DebounceOptions
   readonly compiler: CompileClient
+  /** How long this thread has worked for proxies, ever: pushes to thousands are part of what a round costs. */
+  readonly servingMs: () => number
   /** Runs before every round. */
   readonly tidy: () => void
   /** Told after every round what is new, of reading and of compiling. */
@@ -52,9 +55,6 @@ export interface MeshLoop {
   stop(): void
 }
 
-/** Rounds for readiness alone take a quarter of the compile thread at most. */
-const PACE = 3
-const MAX_PACE_MS = 1000
 const MAX_PROBLEM_LINES = 20
 
 export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop> {
@@ -65,11 +65,14 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
   const freshIn = createFreshness()
   let rounds = 0
   let roundEndMs = Number.NEGATIVE_INFINITY
-  let paced: Timer | undefined
+  let servedBeforeMs = 0
+  let timer: Timer | undefined
+  let waiting: Promise<void> | undefined
   let queue: Promise<void> = Promise.resolve()
 
   const round = async (): Promise<void> => {
     const startMs = clock.monotonicMs()
+    servedBeforeMs = options.servingMs()
     const ingest = source.value
     const nowReady = ready
     // A caller that would not wait for the debounce was here already.
@@ -105,7 +108,21 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
     queue = next
     return next
   }
-  const debounced = debounce(clock, refresh, options.debounce)
+  const pause = (): number =>
+    pauseMs(Math.max(options.compiler.busyMs, options.servingMs() - servedBeforeMs), clock.monotonicMs() - roundEndMs)
+  /** One round for all who wait; looked at again after the pause, because the last one may still cost. */
+  const paced = (): Promise<void> => {
+    const waitMs = pause()
+    if (waitMs <= 0) return refresh()
+    waiting ??= new Promise((resolve) => {
+      timer = clock.after(waitMs, () => {
+        waiting = undefined
+        resolve(paced())
+      })
+    })
+    return waiting
+  }
+  const debounced = debounce(clock, paced, options.debounce)
   const unwatch = source.watch(() => debounced.changed())
   await refresh()
   return {
@@ -118,20 +135,13 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
     setReady(next) {
       if (next.size === ready.size && [...next].every((key) => ready.has(key))) return
       ready = next
-      // Not debounced: an endpoint that answers (or stops answering) is what requests wait for. But a stream of such changes may not
-      // take more than a share of the processor: the longer a round takes, the more of them it gathers.
-      const waitMs = roundEndMs + Math.min(options.compiler.busyMs * PACE, MAX_PACE_MS) - clock.monotonicMs()
-      if (paced !== undefined) return
-      if (waitMs <= 0) return ignore(refresh(), 'rounds do not reject')
-      paced = clock.after(waitMs, () => {
-        paced = undefined
-        ignore(refresh(), 'rounds do not reject')
-      })
+      // Not debounced: an endpoint that answers (or stops answering) is what requests wait for.
+      ignore(paced(), 'rounds do not reject')
     },
     refresh,
     stop() {
       unwatch()
-      paced?.cancel()
+      timer?.cancel()
       debounced.stop()
     },
   }

@@ -124,6 +124,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     log,
     ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
     compiler,
+    servingMs: () => xds.servingMs,
     tidy: () => compiler.keepOnly(xds.nodes()),
     sayFindings: (fresh) => sayFindings(log, (findings) => source.locate(findings), fresh),
   })

@@ -43,6 +43,8 @@ export interface XdsMetrics {
 export interface XdsServer {
   readonly service: GrpcService
   readonly metrics: Readonly<XdsMetrics>
+  /** How long the loop has been kept by clients, ever. */
+  readonly servingMs: number
   /** There are new resources: for anybody, or for the nodes that this concerns. */
   update(concerns?: (node: ProxyNode) => boolean): void
   /** Who is connected. */
@@ -68,6 +70,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   /** Whoever may have something to get, oldest first. */
   const waiting = new Set<AdsStream>()
   let inFlight = 0
+  let servingMs = 0
   let scheduled = false
 
   const schedule = (): void => {
@@ -84,6 +87,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       // A busy stream comes back by itself: when it is flushed, it is ready again.
       if (stream.idle) serve(stream)
     }
+    servingMs += clock.monotonicMs() - startMs
     schedule()
   }
   /** One of the places for clients being written to; given back once, when the client has taken all or has had its time. */
@@ -162,6 +166,9 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       streams: { [DELTA_ADS_PATH]: open('delta', decodeDelta), [STREAM_ADS_PATH]: open('state-of-the-world', decodeSotw) },
     },
     metrics,
+    get servingMs() {
+      return servingMs
+    },
     nodes: () => [...streams].flatMap(({ admitted }) => admitted?.node ?? []),
     update(concerns = () => true) {
       for (const stream of streams) if (stream.admitted !== undefined && concerns(stream.admitted.node)) waiting.add(stream)
