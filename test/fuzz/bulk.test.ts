@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { CLUSTER_TYPE } from '../../src/envoy/type-urls.ts'
 import { isRecord, mintJoinToken } from '../../src/standalone/mesh-api.ts'
-import { connectMesh, type MeshClient } from '../../src/standalone/mesh-client.ts'
+import { connectMesh, isUnreachable, type MeshClient } from '../../src/standalone/mesh-client.ts'
 import { writePrivateFile } from '../../src/standalone/state-folder.ts'
 import { AdsClient, requestCertificate } from '../feature/support/ads-client.ts'
 import { CART_NODE, SHOP } from '../feature/support/mesh.ts'
@@ -86,8 +86,11 @@ async function askAgain({ client }: Running, name: string): Promise<void> {
   await client.until(() => client.responsesOf('CDS').length > before)
 }
 
-async function findingsOf(mesh: MeshClient): Promise<Record<string, unknown>> {
-  const answer = await mesh.get('/v1/findings')
+async function findingsOf(mesh: MeshClient): Promise<Record<string, unknown> | undefined> {
+  const answer = await mesh.get('/v1/findings').catch((error: unknown) => {
+    if (!isUnreachable(error)) throw error
+  })
+  if (answer === undefined) return undefined
   assert.ok(isRecord(answer))
   return answer
 }
@@ -110,7 +113,8 @@ test(`${OBJECTS} objects, good and bad: nobody else waits, and every mistake is 
     timeoutMs: 500_000,
   })
   const roundMs = performance.now() - startMs
-  const answer = await findingsOf(mesh)
+  // On a machine that has other things to do the answer may take longer than a client waits; the next question gets it.
+  const answer = await waitFor(() => findingsOf(mesh), { what: 'the findings', timeoutMs: 200_000 })
   const findingsMs = performance.now() - startMs - roundMs
   const waits = { status: await status(), ads: await ads() }
   const figures = await running.figures()

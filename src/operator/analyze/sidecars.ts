@@ -7,12 +7,18 @@ import type { MeshFacts } from './mesh-facts.ts'
 export function sidecarImports(facts: MeshFacts): readonly Finding[] {
   if (facts.hosts.size === 0) return []
   const known = namesByNamespace(facts)
-  const candidates = [...facts.hosts].slice(0, MAX_SUGGESTIONS).map(([host, namespace]) => `${namespace}/${host}`)
+  const some = [...facts.hosts].slice(0, MAX_SUGGESTIONS).map(([host, namespace]) => `${namespace}/${host}`)
+  // A slip is more often in the name than in its namespace; and comparing with everything would take longer than all other checks.
+  const candidates = (written: string, own: string): readonly string[] => {
+    const [scope = ''] = written.split('/')
+    const names = known.byNamespace.get(scope === '.' ? own : scope)
+    return names === undefined ? some : names.map((host) => `${scope}/${host}`)
+  }
   return [...facts.state.objects.Sidecar.values()].flatMap((sidecar) =>
     (sidecar.spec.egress ?? []).flatMap(({ hosts }, index) =>
       hosts.flatMap((written, place) => {
         if (findsSomething(written, sidecar.metadata.namespace, known, facts.hosts)) return []
-        const nearest = suggest(written, candidates)
+        const nearest = suggest(written, candidates(written, sidecar.metadata.namespace))
         const suggestion = nearest === undefined ? '' : `; did you mean '${nearest}'?`
         return [finding('LTN0315', sidecar, `spec.egress[${index}].hosts[${place}]`, { host: written, suggestion })]
       }),
