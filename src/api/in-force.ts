@@ -198,8 +198,7 @@ function walk(value: unknown, schema: SchemaNode, path: FieldPath, pattern: stri
   }
   const known = [...table.inForce, ...Object.keys(table.atStockEnvoys), ...Object.keys(table.ineffective)]
   if (pattern !== '' && !known.some((entry) => isBelow(entry, pattern))) {
-    const instead = table.instead[pattern]
-    report('LTN0102', path, { field: instead === undefined ? field : `${field} (${instead})` }, 'key')
+    report('LTN0102', path, { field: `${field}${insteadOf(pattern, table)}` }, 'key')
     return
   }
   if (Array.isArray(value)) {
@@ -213,6 +212,10 @@ function walk(value: unknown, schema: SchemaNode, path: FieldPath, pattern: stri
       if (child !== undefined) walk(inner, child, [...path, field], step, table, report)
     }
   }
+}
+
+function insteadOf(pattern: string, { instead }: InForceTable): string {
+  return instead[pattern] === undefined ? '' : ` (${instead[pattern]})`
 }
 
 function isBelow(entry: string, pattern: string): boolean {

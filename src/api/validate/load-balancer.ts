@@ -19,7 +19,9 @@ export function checkLoadBalancer(settings: LoadBalancerSettings, hasOutlierDete
 function checkConsistentHash(hash: ConsistentHashLB, path: FieldPath, report: Report): void {
   const attributes = (hash.httpCookie?.attributes ?? []).map(({ name }) => name)
   if (hash.httpCookie?.name === '') report('LTN0136', [...path, 'httpCookie'], { what: 'httpCookie', needed: 'name' }, 'key')
+  checkSentText(hash, path, report)
   attributes.forEach((name, index) => {
+    if (name === '') report('LTN0136', [...path, 'httpCookie', 'attributes', index], { what: 'a cookie attribute', needed: 'name' })
     const first = attributes.indexOf(name)
     if (first < index) report('LTN0120', [...path, 'httpCookie', 'attributes', index], { value: name, first: `[${first}]` })
   })
@@ -35,6 +37,23 @@ function checkConsistentHash(hash: ConsistentHashLB, path: FieldPath, report: Re
       report('LTN0117', [...path, 'maglev', 'tableSize'], { value: size, bound: `a prime below ${MAX_TABLE_SIZE}` })
     }
   }
+}
+
+/** What becomes part of a header; Envoy refuses a route that could break one in two. */
+function checkSentText({ httpHeaderName, httpQueryParameterName, httpCookie }: ConsistentHashLB, path: FieldPath, report: Report): void {
+  const check = (value: string | undefined, at: FieldPath): void => {
+    const isBroken = ['\0', '\r', '\n'].some((each) => value?.includes(each))
+    if (isBroken) report('LTN0118', at, { value: JSON.stringify(value), pattern: 'text of one line' })
+  }
+  check(httpHeaderName, [...path, 'httpHeaderName'])
+  check(httpQueryParameterName, [...path, 'httpQueryParameterName'])
+  const cookie = [...path, 'httpCookie']
+  check(httpCookie?.name, [...cookie, 'name'])
+  check(httpCookie?.path, [...cookie, 'path'])
+  httpCookie?.attributes?.forEach(({ name, value }, index) => {
+    check(name, [...cookie, 'attributes', index, 'name'])
+    check(value, [...cookie, 'attributes', index, 'value'])
+  })
 }
 
 const MAX_TABLE_SIZE = 5_000_011

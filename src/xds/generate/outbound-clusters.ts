@@ -103,9 +103,12 @@ function discoveryOf(name: string, members: Members, isPassthrough: boolean, sco
   const { resolution } = members.view.service
   if (isPassthrough) return { type: 'ORIGINAL_DST', lbPolicy: 'CLUSTER_PROVIDED' }
   if (resolution === 'endpoints') return { type: 'EDS', edsClusterConfig: { edsConfig: ADS, serviceName: name } }
+  const assignment = loadAssignment(name, members, scope)
+  // Envoy wants exactly one name to use one address of: a subset without it has nobody, and is called as such.
+  const isLogical = resolution === 'logical-dns' && (assignment.endpoints ?? []).length === 1
   return {
-    type: resolution === 'dns' ? 'STRICT_DNS' : 'LOGICAL_DNS',
-    loadAssignment: loadAssignment(name, members, scope),
+    type: isLogical ? 'LOGICAL_DNS' : 'STRICT_DNS',
+    loadAssignment: assignment,
     dnsLookupFamily: 'V4_PREFERRED',
     dnsRefreshRate: scope.settings.dnsRefreshMs,
     respectDnsTtl: true,
