@@ -120,3 +120,30 @@ test('explain code says what a code means; without a code it lists all; a slip g
   assert.match(slip.err, /did you mean LTN0/)
   assert.equal((await lateen(['explain', 'weather'])).code, 1)
 })
+
+const codesIn = (out: string): readonly string[] => [...out.matchAll(/\b(?:error|warning|info) (LTN\d{4})/g)].map(([, code]) => code ?? '')
+
+test('an object silences remarks about itself, not what keeps it from working', async () => {
+  const rule = (annotations: string): string => `${SERVICE}apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, annotations: {${annotations}}}
+spec: {host: reviews, subsets: [{name: v9, labels: {version: v9}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, annotations: {galley.istio.io/analyze-suppress: "*"}}
+spec: {hosts: [reviews], http: [{route: [{destination: {host: reviws}}]}]}
+`
+  assert.deepEqual(codesIn((await lateen(['analyze', '-'], rule(''))).out), ['LTN0204', 'LTN0201'])
+  assert.deepEqual(codesIn((await lateen(['analyze', '-'], rule('galley.istio.io/analyze-suppress: IST0173'))).out), ['LTN0201'])
+  assert.deepEqual(codesIn((await lateen(['analyze', '-'], rule('lateen.dev/analyze-suppress: LTN0207'))).out), ['LTN0204', 'LTN0201'])
+})
+
+test("Istio's ConfigMap among the files is the mesh's settings", async () => {
+  const map = (name: string, namespace: string): string =>
+    `---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}, namespace: ${namespace}}\ndata:\n  mesh: |\n    accessLogFile: /dev/stdout\n`
+  assert.deepEqual(codesIn((await lateen(['analyze', '-'], map('istio', 'istio-system'))).out), [])
+  assert.deepEqual(codesIn((await lateen(['analyze', '-'], map('istio', 'default'))).out), ['LTN0232'])
+  const two = map('istio', 'istio-system') + map('istio-canary', 'istio-system')
+  assert.deepEqual(codesIn((await lateen(['analyze', '-'], two)).out), ['LTN0205'])
+})
