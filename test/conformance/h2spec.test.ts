@@ -1,0 +1,39 @@
+// All of h2spec (generic, http2, hpack) against the proxy's side towards clients, by prior knowledge and on TLS with ALPN.
+// The program is made once by 'npm run go-tools'.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { type TestContext, test } from 'node:test'
+import { chain, cluster, downstreamTls, forwardTo, listener, manager, proxyConfig, route, virtualHost } from '../dataplane/configs.ts'
+import { always, startProxy, startUpstream } from '../dataplane/peers.ts'
+import { TestCa } from '../harness/certificates.ts'
+import { requireGoTool } from '../harness/go-tools.ts'
+
+const CASES = 145
+const ANSWER = `HTTP/1.1 200 OK\r\nContent-Length: 2048\r\n\r\n${'x'.repeat(2048)}`
+
+async function startServer(t: TestContext, overTls: boolean): Promise<number> {
+  const upstream = await startUpstream(t, always(ANSWER))
+  // Without ALPN the listener fixes the protocol: what is no preface must end the connection, not be taken for HTTP/1.1.
+  const http = manager(virtualHost([route('/', forwardTo('app'))]), overTls ? {} : { codec: 'http2' })
+  const tls = downstreamTls(new TestCa(), 'spiffe://cluster.local/ns/default/sa/edge', {
+    alpn: ['h2', 'http/1.1'],
+    requiresClientCertificate: false,
+  })
+  const served = chain(http, overTls ? { tls } : {})
+  const proxy = await startProxy(t, proxyConfig([listener([served])], [cluster('app', [upstream.port])]))
+  return proxy.port
+}
+
+for (const overTls of [false, true]) {
+  test(`h2spec ${overTls ? 'on TLS' : 'by prior knowledge'}: all ${CASES} cases pass`, async (t) => {
+    const program = requireGoTool(t, 'h2spec')
+    if (program === undefined) return
+    const port = await startServer(t, overTls)
+    const options = ['-h', '127.0.0.1', '-p', String(port), '-o', '5', ...(overTls ? ['-t', '-k'] : [])]
+    const output = await new Promise<string>((resolve) => {
+      execFile(program, options, { timeout: 120_000, maxBuffer: 1 << 24 }, (_error, stdout) => resolve(stdout))
+    })
+    const [, total, passed] = /(\d+) tests, (\d+) passed/.exec(output) ?? []
+    assert.deepEqual([Number(total), Number(passed)], [CASES, CASES], output.slice(output.indexOf('Failures:')))
+  })
+}
