@@ -6,7 +6,6 @@ import { placementOf } from '../../model/load-balancing.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { type Locality, topologyLabels } from '../../model/service.ts'
 import type { Client } from './client.ts'
-import { objectKey } from './object-key.ts'
 
 export interface ClientPlace {
   /** Equal places have equal keys. */
@@ -23,7 +22,8 @@ export function placeFor({ policies, settings }: MeshSnapshot, client: Pick<Clie
   const { locality } = client
   const own: Readonly<Record<string, string>> = { ...client.labels, ...topologyLabels(locality, settings.cluster) }
   const labels = Object.fromEntries(asked.labels.flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])))
-  return { key: objectKey({ locality, labels }), locality, labels }
+  // Asked for every client of every snapshot: not worth a hash.
+  return { key: JSON.stringify([locality.region, locality.zone, locality.subzone, labels]), locality, labels }
 }
 
 interface Questions {
