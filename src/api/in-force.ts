@@ -29,6 +29,7 @@ const workloadEntry: readonly string[] = ['address', 'ports', 'labels', 'localit
 export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } = {
   VirtualService: [
     'hosts',
+    'gateways',
     'http[].name',
     'http[].match[].name',
     'http[].match[].uri',
@@ -95,6 +96,16 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
       ),
     ]),
   ],
+  // At gateway proxies, which is said on the object as a whole.
+  Gateway: [
+    ...['selector', 'servers[].port.number', 'servers[].port.protocol', 'servers[].port.name', 'servers[].bind', 'servers[].hosts'],
+    ...['httpsRedirect', 'mode', 'serverCertificate', 'privateKey', 'caCertificates', 'subjectAltNames'].map(
+      (field) => `servers[].tls.${field}`,
+    ),
+    ...['credentialName', 'credentialNames', 'caCertCredentialName'].map((field) => `servers[].tls.${field}`),
+    ...['serverCertificate', 'privateKey'].map((field) => `servers[].tls.tlsCertificates[].${field}`),
+    ...['minProtocolVersion', 'maxProtocolVersion', 'cipherSuites', 'ecdhCurves'].map((field) => `servers[].tls.${field}`),
+  ],
   PeerAuthentication: ['selector', 'mtls', 'portLevelMtls'],
   Service: [
     'type',
@@ -123,7 +134,6 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
 
 /** Values that say what is the case anyway, so that a field not in force yet may carry them without a word. */
 export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
-  VirtualService: { gateways: '["mesh"]', exportTo: '["*"]' },
   Service: { sessionAffinity: '"None"' },
   MeshConfig: {
     ...{ proxyListenPort: '15001', proxyInboundListenPort: '15006', enableTracing: 'false', ingressControllerMode: '"OFF"' },
@@ -138,6 +148,13 @@ const INSTEAD: { readonly [Kind in KindName]?: Readonly<Record<string, string>> 
   Service: { sessionAffinity: "a DestinationRule's loadBalancer.consistentHash.useSourceIp does it" },
 }
 
+/** Of kinds that are not in force: what would have to be there first, and what to do meanwhile. */
+const WITHOUT_EFFECT: { readonly [Kind in KindName]?: string } = {
+  WorkloadGroup: ': it is the template of workloads that register themselves, and none can yet; write a WorkloadEntry for each of them',
+  ProxyConfig:
+    ': it is for proxies that are injected, and none is yet; a proxy has the environment and the threads that it is started with',
+}
+
 /** Kinds of which a policy that is ignored would let through what its author forbade: until in force, the selected workloads deny. */
 export const denyingKinds: readonly KindName[] = ['AuthorizationPolicy', 'RequestAuthentication']
 
@@ -145,6 +162,12 @@ export const denyingKinds: readonly KindName[] = ['AuthorizationPolicy', 'Reques
 const INEFFECTIVE: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
   VirtualService: {
     'tcp[].match[].sourceSubnet': 'no mesh implements it; who may connect is a matter of policies',
+  },
+  Gateway: {
+    'servers[].defaultEndpoint': 'no mesh implements it',
+    'servers[].name': 'it names statistics in other meshes; the port and the host do here',
+    'servers[].tls.insecureSkipVerify': 'clients that must show a certificate are always verified',
+    'servers[].tls.tlsCertificates[].caCertificates': 'whom to trust is said once for the server, by caCertificates',
   },
 }
 
@@ -159,9 +182,10 @@ export function reportNotInForce(object: AnyApiObject, info: KindInfo, schema: S
   const inForce = fieldsInForce[info.kind]
   if (inForce === undefined) {
     const code = denyingKinds.includes(info.kind) ? 'LTN0104' : 'LTN0103'
-    report(code, ['kind'], { kind: info.kind })
+    report(code, ['kind'], { kind: info.kind, more: WITHOUT_EFFECT[info.kind] ?? '' })
     return
   }
+  if (info.kind === 'Gateway') report('LTN0122', ['kind'], {})
   const spec = ownProperty(schema.properties, 'spec')
   if (spec === undefined) return
   const table: InForceTable = {

@@ -55,6 +55,9 @@ export const stockFields: { readonly [Kind in KindName]?: StockFields } = {
     ...unsetAt('http[].fault', 'http[].corsPolicy'),
   },
   DestinationRule: { ...at('trafficPolicy.', trafficPolicy), ...at('subsets[].trafficPolicy.', trafficPolicy) },
+  Gateway: Object.fromEntries(
+    ['caCrl', 'verifyCertificateSpki', 'verifyCertificateHash'].map((field) => [`servers[].tls.${field}`, 'they do not open this server']),
+  ),
   Sidecar: {
     ...Object.fromEntries(
       ['caCrl', 'verifyCertificateSpki', 'verifyCertificateHash'].map((field) => [

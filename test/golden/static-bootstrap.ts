@@ -56,8 +56,8 @@ function replaceRds(value: unknown, tables: ReadonlyMap<string, Json>): unknown 
 
 function replaceEds(cluster: Json, assignments: ReadonlyMap<string, Json>): Json {
   if (cluster.type !== 'EDS') return cluster
-  const { eds_cluster_config: _eds, ...others } = cluster
-  const assignment = assignments.get(String(cluster.name))
+  const { eds_cluster_config: eds, ...others } = cluster
+  const assignment = assignments.get(String((eds as Json | undefined)?.service_name ?? cluster.name))
   if (assignment === undefined) throw new Error(`the cluster '${cluster.name}' has no load assignment`)
   return { ...others, type: 'STATIC', load_assignment: assignment }
 }

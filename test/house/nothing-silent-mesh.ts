@@ -107,6 +107,48 @@ spec:
       route: [{destination: {host: plain.example.com, subset: a, port: {number: 9000}}}]
 ---
 apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: default}
+spec:
+  selector: {app: neighbour}
+  servers:
+    - {port: {number: 443, name: https, protocol: HTTPS}, hosts: [edge.example.com], tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /a}}
+    - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: named, namespace: default}
+spec:
+  selector: {app: neighbour}
+  servers: [{port: {number: 8443, name: https, protocol: HTTPS}, hosts: [edge.example.com], tls: {mode: MUTUAL, credentialName: www}}]
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: several, namespace: default}
+spec:
+  selector: {app: neighbour}
+  servers: [{port: {number: 9443, name: https, protocol: HTTPS}, hosts: [edge.example.com], tls: {mode: SIMPLE, tlsCertificates: [{serverCertificate: /c, privateKey: /k}]}}]
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: two, namespace: default}
+spec:
+  selector: {app: neighbour}
+  servers: [{port: {number: 7443, name: https, protocol: HTTPS}, hosts: [edge.example.com], tls: {mode: SIMPLE, credentialNames: [a, b]}}]
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: plain, namespace: default}
+spec:
+  selector: {app: neighbour}
+  servers: [{port: {number: 81, name: http, protocol: HTTP}, hosts: [edge.example.com]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: edge, namespace: default}
+spec: {hosts: [edge.example.com], gateways: [edge, named, several, two, plain], http: [{route: [{destination: {host: reviews}}]}]}
+---
+apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: reviews, namespace: default}
 spec:

@@ -28,13 +28,15 @@ export function createOutcomes(): (objects: readonly AnyApiObject[]) => Outcome 
   const captures = (['bind', 'redirect'] as const).map((capture) => ({ capture, compiler: createMeshCompiler() }))
   const generate = createGenerator()
   const sent = (snapshot: MeshSnapshot, isStock: boolean): readonly string[] =>
-    [...snapshot.workloads.values()].flatMap(({ namespace, name }) => {
-      const view = viewFor(snapshot, { namespace, workload: name, isStock })
-      if (view === undefined) return []
-      return [...generate(view)].flatMap(([type, { shared, own }]) =>
-        [...shared, ...own].map(([resource, { version }]) => `${name} ${type} ${resource} ${version}`),
-      )
-    })
+    [...snapshot.workloads.values()].flatMap(({ namespace, name }) =>
+      (['sidecar', 'router'] as const).flatMap((type) => {
+        const view = viewFor(snapshot, { namespace, workload: name, isStock, type })
+        if (view === undefined || view.gateway?.listeners.length === 0) return []
+        return [...generate(view)].flatMap(([typeUrl, { shared, own }]) =>
+          [...shared, ...own].map(([resource, { version }]) => `${type} ${name} ${typeUrl} ${resource} ${version}`),
+        )
+      }),
+    )
   return (objects) => {
     state = nextKubeState(state, objects)
     const workloads = instancesOf([...state.objects.LocalWorkload.values()], undefined)

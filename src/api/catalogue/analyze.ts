@@ -151,4 +151,13 @@ export const analyzeCatalogue = {
     fix: "Name a provider that the MeshConfig's extensionProviders define, or set its defaultProviders.",
     example: 'spec: {accessLogging: [{providers: [{name: nowhere}]}]}',
   },
+  LTN0319: {
+    severity: 'error',
+    title: 'A server of a gateway that does not go together with another',
+    what: 'the server on port {port} is not opened: {problem} ({winner})',
+    why: 'One address and port is read in one way; the oldest server on it says how.',
+    fix: 'Give the server another port, or make the two of one kind.',
+    example:
+      'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: ["*"]}, {port: {number: 80, name: b, protocol: TCP}, hosts: ["*"]}]}',
+  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>

@@ -29,10 +29,10 @@ export const readingCatalogue = {
   LTN0103: {
     severity: 'warning',
     title: 'A kind is not in force yet',
-    what: '{kind} objects are read but not in force in this version',
+    what: '{kind} objects are read but not in force in this version{more}',
     why: 'The object is checked and kept, but nothing in the mesh acts on it yet.',
     fix: 'Do not rely on it; remove it, or wait for a version that puts it in force.',
-    example: 'apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: default}\nspec: {egress: [{hosts: ["./*"]}]}',
+    example: 'apiVersion: networking.istio.io/v1beta1\nkind: ProxyConfig\nmetadata: {name: default}\nspec: {concurrency: 2}',
   },
   LTN0104: {
     severity: 'error',

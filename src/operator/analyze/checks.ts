@@ -2,7 +2,7 @@
 
 import type { Finding } from '../../api/finding.ts'
 import { gatewayReferences } from './gateway-references.ts'
-import { gatewayConflicts, gatewayPorts, sharedCertificates } from './gateways.ts'
+import { gatewayConflicts, gatewayPorts, gatewayServers, sharedCertificates } from './gateways.ts'
 import type { MeshFacts } from './mesh-facts.ts'
 import { mutualTlsContradictions } from './mutual-tls.ts'
 import { overlappingSelectors } from './overlapping-selectors.ts'
@@ -18,6 +18,7 @@ export type Check = (facts: MeshFacts) => readonly Finding[]
 export const checks: readonly Check[] = [
   gatewayReferences, // do routes name gateways that exist and serve their hosts?
   gatewayConflicts, // does one server hide another?
+  gatewayServers, // do servers of one port go together?
   gatewayPorts, // does a gateway's Service open its ports?
   sharedCertificates, // will browsers reuse a connection for the wrong gateway?
   emptySelectors, // does each selector select somebody?

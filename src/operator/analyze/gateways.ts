@@ -28,6 +28,52 @@ function conflict(gateway: Gateway, path: string, host: string, { port }: Server
   return finding('LTN0303', gateway, path, { host, port: port.number, winner: formatRef(refOf(owner)) })
 }
 
+const TRANSPORTS: Readonly<Record<string, 'http' | 'tls'>> = {
+  HTTP: 'http',
+  HTTP2: 'http',
+  GRPC: 'http',
+  'GRPC-WEB': 'http',
+  HTTPS: 'tls',
+  TLS: 'tls',
+}
+
+interface PortOwner {
+  readonly gateway: Gateway
+  readonly transport: 'http' | 'tls' | 'tcp'
+  readonly hosts: Set<string>
+}
+
+/** On one address and port, all servers are plaintext HTTP, or all TLS with hosts of their own, or one is TCP: the first says which. */
+export function gatewayServers({ state }: MeshFacts): readonly Finding[] {
+  const findings: Finding[] = []
+  const owners = new Map<string, PortOwner>()
+  for (const gateway of [...state.objects.Gateway.values()].sort(byAge)) {
+    for (const [index, { port, bind, hosts }] of (gateway.spec.servers ?? []).entries()) {
+      const transport = TRANSPORTS[port.protocol.toUpperCase()] ?? 'tcp'
+      const key = canonicalJson([gateway.spec.selector ?? {}, bind ?? '', port.number])
+      const owner = owners.get(key) ?? { gateway, transport, hosts: new Set<string>() }
+      const isFirst = !owners.has(key)
+      owners.set(key, owner)
+      const names = hosts.map((host) => host.slice(host.indexOf('/') + 1).toLowerCase())
+      const problem = isFirst ? undefined : misfit(owner, transport, names)
+      if (problem === undefined) for (const name of names) owner.hosts.add(name)
+      else
+        findings.push(
+          finding('LTN0319', gateway, `spec.servers[${index}]`, { port: port.number, problem, winner: formatRef(refOf(owner.gateway)) }),
+        )
+    }
+  }
+  return findings
+}
+
+function misfit({ transport, hosts }: PortOwner, own: PortOwner['transport'], names: readonly string[]): string | undefined {
+  if (transport !== own) return `it is ${SPOKEN[own]}, and the port is ${SPOKEN[transport]} already`
+  if (own === 'tcp') return 'a port has one TCP server'
+  return own === 'tls' && names.every((name) => hosts.has(name)) ? 'all of its hosts are served already' : undefined
+}
+
+const SPOKEN = { http: 'plaintext HTTP', tls: 'TLS', tcp: 'TCP' } as const
+
 /** One certificate for hosts of two gateways: a browser sends requests for the second over its HTTP/2 connection to the first. */
 export function sharedCertificates({ state }: MeshFacts): readonly Finding[] {
   const findings: Finding[] = []

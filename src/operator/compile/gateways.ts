@@ -40,10 +40,7 @@ function compileGateway(object: Gateway): { readonly gateway: MeshGateway; reado
   const findings: Finding[] = []
   const servers = (object.spec.servers ?? []).flatMap((server, index): readonly GatewayServer[] => {
     const field = `spec.servers[${index}]`
-    if (server.tls?.mode === 'AUTO_PASSTHROUGH') {
-      findings.push(finding('LTN0102', object, `${field}.tls.mode`, { field: 'AUTO_PASSTHROUGH' }))
-      return []
-    }
+    if (server.bind?.startsWith('unix:') === true) findings.push(finding('LTN0102', object, `${field}.bind`, { field: 'a unix socket' }))
     return serverOf(object, server, field) ?? []
   })
   const { name, namespace, creationTimestamp = '' } = object.metadata

@@ -68,7 +68,7 @@ function outboundManager(
 ): Filter {
   const statPrefix = `outbound_${listenerName(listen.host, listen.port)}`
   const rds = { configSource: ADS, routeConfigName: routeConfig }
-  return httpManager({ statPrefix, rds, acceptsConnect, isStock, filters: routeFilters(isStock) }, view.settings)
+  return httpManager({ statPrefix, rds, acceptsConnect, filters: routeFilters(isStock) }, view.settings)
 }
 
 function outbound(listen: HostPort, filterChains: readonly FilterChain[], metadata: Listener['metadata']): Resource {

@@ -1,5 +1,6 @@
 // Who makes which resources, in the order in which they are made. A new kind of resource is a file and a line here.
 import type { ProxyView, ScopeKeys, ScopeView } from '../view/proxy-view.ts'
+import { autoPassthroughClusters } from './auto-passthrough.ts'
 import { boundListeners } from './bound-listeners.ts'
 import { builtInClusters } from './built-in-clusters.ts'
 import { endpoints } from './endpoints.ts'
@@ -32,6 +33,7 @@ export const instanceContributors: readonly ((view: ProxyView) => readonly Resou
   inboundClusters, // before listeners, which name them
   boundListeners,
   redirectListeners, // of the two kinds of listeners a proxy has one
+  autoPassthroughClusters, // before listeners, too
   gatewayRoutes, // a gateway has neither of them
   gatewayListeners,
 ]

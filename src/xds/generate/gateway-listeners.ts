@@ -7,6 +7,7 @@ import { hostIntersection } from '../../model/host-intersection.ts'
 import type { L4Route } from '../../model/l4-route.ts'
 import type { BoundServer, GatewayListener } from '../view/gateway-view.ts'
 import type { ProxyView } from '../view/proxy-view.ts'
+import { autoPassthroughChains } from './auto-passthrough.ts'
 import { ADS } from './config-source.ts'
 import { endsHttps, httpsTableName } from './gateway-routes.ts'
 import { gatewayTransport } from './gateway-tls.ts'
@@ -41,7 +42,9 @@ function chainsOf(listener: GatewayListener, view: ProxyView): readonly FilterCh
   const book = new ChainBook()
   return servers.flatMap((bound) => {
     if (kind === 'tcp') return plainChains(bound, listener, view)
-    return bound.server.tls?.mode === 'passthrough' ? passedThrough(bound, listener, view, book) : terminated(bound, listener, view, book)
+    const mode = bound.server.tls?.mode
+    if (mode === 'auto-passthrough') return autoPassthroughChains(bound, view)
+    return mode === 'passthrough' ? passedThrough(bound, listener, view, book) : terminated(bound, listener, view, book)
   })
 }
 
@@ -50,7 +53,6 @@ function manager(listener: GatewayListener, routeConfigName: string, view: Proxy
     {
       statPrefix: `outbound_${listenerName(listener.bind, listener.port)}`,
       rds: { configSource: ADS, routeConfigName },
-      isStock: view.scope.isStock,
       filters: routeFilters(view.scope.isStock),
       // The edge: who calls is the connection's other end, and what it claims of its certificate is not believed.
       useRemoteAddress: true,

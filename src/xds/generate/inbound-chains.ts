@@ -129,7 +129,6 @@ function inboundManager(
     {
       statPrefix: `inbound_${port.number}`,
       routeConfig: inboundRoutes(view, port),
-      isStock: view.isStock,
       filters: httpDenials(view.workload),
       // The application learns who called; what earlier hops proved is kept (Istio).
       forwardClientCertDetails: 'APPEND_FORWARD',

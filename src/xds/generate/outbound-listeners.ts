@@ -32,7 +32,7 @@ export function outboundListeners(scope: ScopeView): readonly Resource[] {
   for (const { port } of ports.filter((each) => isHttp(each.port.protocol))) {
     const statPrefix = `outbound_${listenerName(WILDCARD, port.number)}`
     const rds = { configSource: ADS, routeConfigName: routeConfigName(port.number) }
-    const manager = httpManager({ statPrefix, rds, isStock: scope.isStock, filters: routeFilters(scope.isStock) }, scope.settings)
+    const manager = httpManager({ statPrefix, rds, filters: routeFilters(scope.isStock) }, scope.settings)
     draftAt(drafts, WILDCARD, port.number).rest ??= { filters: [manager] }
   }
   for (const { view, port } of ports.filter((each) => !isHttp(each.port.protocol))) addConnections(drafts, view, port, scope)

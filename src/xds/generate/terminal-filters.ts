@@ -21,23 +21,22 @@ export type ManagerParts = Pick<
   'statPrefix' | 'rds' | 'routeConfig' | 'useRemoteAddress' | 'forwardClientCertDetails' | 'setCurrentClientCertDetails'
 > & {
   readonly filters?: readonly HttpFilter[]
-  readonly isStock: boolean
   /** Clients may send CONNECT. No route takes it: our proxy routes what is inside, a stock Envoy answers 404. */
   readonly acceptsConnect?: boolean
 }
 
-/** What is authorized must be what is routed. Escaped slashes are told to a stock Envoy only: ours takes paths with them as they are. */
-function pathNormalization({ pathNormalization: form }: MeshSettings, isStock: boolean): Partial<HttpConnectionManager> {
+/** What is authorized must be what is routed. */
+function pathNormalization({ pathNormalization: form }: MeshSettings): Partial<HttpConnectionManager> {
   if (form === 'none') return { normalizePath: false }
   const isDecoded = form === 'decode-and-merge-slashes'
   return {
     normalizePath: true,
     ...(isDecoded || form === 'merge-slashes' ? { mergeSlashes: true } : {}),
-    ...(isDecoded && isStock ? { pathWithEscapedSlashesAction: 'UNESCAPE_AND_FORWARD' } : {}),
+    ...(isDecoded ? { pathWithEscapedSlashesAction: 'UNESCAPE_AND_FORWARD' } : {}),
   }
 }
 
-export function httpManager({ filters = [], acceptsConnect = false, isStock, ...parts }: ManagerParts, settings: MeshSettings): Filter {
+export function httpManager({ filters = [], acceptsConnect = false, ...parts }: ManagerParts, settings: MeshSettings): Filter {
   const logs = accessLogs(settings)
   return {
     name: 'envoy.filters.network.http_connection_manager',
@@ -51,7 +50,7 @@ export function httpManager({ filters = [], acceptsConnect = false, isStock, ...
       serverHeaderTransformation: 'PASS_THROUGH',
       generateRequestId: true,
       upgradeConfigs: [{ upgradeType: 'websocket' }, ...(acceptsConnect ? [{ upgradeType: 'CONNECT' }] : [])],
-      ...pathNormalization(settings, isStock),
+      ...pathNormalization(settings),
       streamIdleTimeout: 0,
     }),
   }

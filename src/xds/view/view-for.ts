@@ -38,7 +38,17 @@ function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolea
   const scope = scopeFor(snapshot, { namespace, labels, capture: 'gateway', locality, isStock, discoversVirtualHosts: false })
   const gateway = gatewayViewFor(snapshot, workload)
   const own: Workload = { ...workload, ports: [], capture: NO_CAPTURE }
+  // A server that passes on to every service says which there are.
+  const isAutomatic = gateway.listeners.some(({ servers }) => servers.some(({ server }) => server.tls?.mode === 'auto-passthrough'))
   const routed = [...scope.routedPolicies.values()].map(objectKey)
-  const key = joinedKey(['gateway', String(isStock), objectKey(settings), objectKey(own), objectKey(gateway), ...routed])
+  const key = joinedKey([
+    'gateway',
+    String(isStock),
+    objectKey(settings),
+    objectKey(own),
+    objectKey(gateway),
+    isAutomatic ? scope.keys.clusters : '',
+    ...routed,
+  ])
   return { scope, instance: { key, workload: own, settings, isStock }, gateway }
 }
