@@ -144,7 +144,7 @@ export const compileCatalogue = {
   LTN0218: {
     severity: 'warning',
     title: 'A delegate that nobody hands over to',
-    what: 'the VirtualService has no hosts, and no other one delegates to it',
+    what: 'the VirtualService has no hosts, and none that has hosts delegates to it',
     why: 'Its routes have no effect.',
     fix: 'Add hosts, or delegate to it.',
     example: 'spec: {http: [{route: [{destination: {host: reviews}}]}]}',

@@ -3,7 +3,8 @@
 // Invariants: one level only, so a cycle ends at once and memory is bounded; a delegate widens nothing: its matches are narrowed by the
 // root's, and what fits to none of them is dropped with a Finding (Istio's rule).
 import { type Finding, finding } from '../../api/finding.ts'
-import type { HTTPMatchRequest, HTTPRoute, VirtualService } from '../../api/generated/virtual-service.gen.ts'
+import type { Delegate, HTTPMatchRequest, HTTPRoute, VirtualService } from '../../api/generated/virtual-service.gen.ts'
+import { keyOf } from '../../api/object-meta.ts'
 import { isVisibleTo } from '../../model/visibility.ts'
 import { mergeMatches } from './delegate-match.ts'
 import { gatewaysOf } from './gateway-names.ts'
@@ -21,22 +22,43 @@ export function isDelegate({ spec }: VirtualService): boolean {
   return (spec.hosts ?? []).length === 0
 }
 
+/** About delegates themselves, whoever hands over to them: those that nobody reaches, and entries that would hand over once more. */
+export function delegateFindings(objects: readonly VirtualService[]): readonly Finding[] {
+  const reached = new Set(objects.filter((object) => !isDelegate(object)).flatMap(namesOfDelegates))
+  return objects.filter(isDelegate).flatMap((object) => {
+    if (!reached.has(keyOf(object))) return [finding('LTN0218', object, 'spec', {})]
+    return (object.spec.http ?? []).flatMap(({ delegate }, index) => {
+      if (delegate === undefined) return []
+      const params = { delegate: nameOf(object, delegate), problem: 'a delegate cannot hand over to another one' }
+      return [finding('LTN0215', object, `spec.http[${index}].delegate`, params)]
+    })
+  })
+}
+
+function namesOfDelegates(object: VirtualService): readonly string[] {
+  return (object.spec.http ?? []).flatMap(({ delegate }) => (delegate === undefined ? [] : [nameOf(object, delegate)]))
+}
+
+/** Without a namespace, the namer's own. */
+function nameOf({ metadata }: VirtualService, { namespace, name = '' }: Delegate): string {
+  return `${namespace || metadata.namespace}/${name}`
+}
+
 export function entriesOf(object: VirtualService, around: Surroundings): CompiledEntries {
   const findings: Finding[] = []
   const entries = (object.spec.http ?? []).flatMap((entry, index): readonly RouteEntry[] => {
     const root: RouteEntry = { entry, object, field: `spec.http[${index}]` }
     if (entry.delegate === undefined) return [root]
-    const { entries: delegated, findings: found } = delegatedEntries(root, around)
+    const { entries: delegated, findings: found } = delegatedEntries(root, nameOf(object, entry.delegate), around)
     findings.push(...found)
     return delegated
   })
   return { entries, findings }
 }
 
-function delegatedEntries(root: RouteEntry, around: Surroundings): CompiledEntries {
-  const { entry, object, field } = root
+function delegatedEntries(root: RouteEntry, name: string, around: Surroundings): CompiledEntries {
+  const { object, field } = root
   const { namespace } = object.metadata
-  const name = `${entry.delegate?.namespace || namespace}/${entry.delegate?.name ?? ''}`
   const refused = (problem: string): CompiledEntries => ({
     entries: [],
     findings: [finding('LTN0215', object, `${field}.delegate`, { delegate: name, problem })],
@@ -50,7 +72,7 @@ function delegatedEntries(root: RouteEntry, around: Surroundings): CompiledEntri
   const findings: Finding[] = []
   const entries = (delegate.spec.http ?? []).flatMap((each, index): readonly RouteEntry[] => {
     const at = `spec.http[${index}]`
-    // Validation refuses a delegate that delegates; without this a cycle could be written.
+    // Without this a cycle could be written. delegateFindings says so, once however many hand over to this one.
     if (each.delegate !== undefined) return []
     const merged = mergeEntry(root, { entry: each, object: delegate, field: at }, around)
     if (merged !== undefined) return [merged]

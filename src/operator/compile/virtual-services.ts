@@ -9,7 +9,7 @@ import type { GatewayRoute } from '../../model/gateway.ts'
 import { describeOrigin } from '../../model/origin.ts'
 import { isHttp } from '../../model/service.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
-import { isDelegate } from './delegates.ts'
+import { delegateFindings, isDelegate } from './delegates.ts'
 import { gatewaysOf, MESH } from './gateway-names.ts'
 import { didYouMean, isRoutableHost, resolveHost } from './hosts.ts'
 import { type BoundRoute, httpRoutes, routesFor } from './http-routes.ts'
@@ -29,7 +29,7 @@ export const virtualServices = definePass({
     const settled = new Remembered(settle)
     return (input) => {
       const objects = [...input.objects.VirtualService.values()].sort(byAge)
-      const findings: Finding[] = [...unusedDelegates(objects)]
+      const findings: Finding[] = [...delegateFindings(objects)]
       const claims = new Map<string, OwnedClaim[]>()
       const gatewayRoutes = new Map<string, GatewayRoute[]>()
       const compile = compiled.round(surroundingsIn(input))
@@ -152,18 +152,4 @@ function hostFindings(
 /** A name of this mesh that no Service has. Other names may be hosts of the outside world. */
 function isMissingService(host: string, around: Surroundings): boolean {
   return around.service(host) === undefined && !host.includes('*') && host.endsWith(`.svc.${around.settings.domainSuffix}`)
-}
-
-/** A VirtualService without hosts is used by those that name it, and by nobody else. */
-function unusedDelegates(objects: readonly VirtualService[]): readonly Finding[] {
-  const used = new Set(
-    objects.flatMap(({ metadata, spec }) =>
-      (spec.http ?? []).flatMap(({ delegate }) =>
-        delegate === undefined ? [] : [`${delegate.namespace || metadata.namespace}/${delegate.name ?? ''}`],
-      ),
-    ),
-  )
-  return objects
-    .filter((object) => isDelegate(object) && !used.has(`${object.metadata.namespace}/${object.metadata.name}`))
-    .map((object) => finding('LTN0218', object, 'spec', {}))
 }
