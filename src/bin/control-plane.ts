@@ -17,6 +17,8 @@ const USAGE = `Usage: lateen control-plane --dir DIR [options]
   --listen ADDR:PORT   xDS and certificates (default 127.0.0.1:0; port 0: the one of the run before, else a free one)
   --monitoring PORT    metrics and version (default 0)
   --certificate-lifetime TIME  of workloads and of the control plane itself, from 5s to 24h (default 24h)
+  --cacerts DIR        a certificate authority to issue from: ca-cert.pem, ca-key.pem, cert-chain.pem, root-cert.pem; watched
+                       (default: cacerts in the state folder; without it the mesh makes a root of its own)
   --log-level LEVEL    ${LOG_LEVELS.join(', ')} (default info)
   --log-format FORMAT  text or json (default text)
 `
@@ -27,6 +29,7 @@ const OPTIONS = {
   listen: { type: 'string', default: '127.0.0.1:0' },
   monitoring: { type: 'string', default: '0' },
   'certificate-lifetime': { type: 'string', default: '24h' },
+  cacerts: { type: 'string' },
   'log-level': { type: 'string', default: 'info' },
   'log-format': { type: 'string', default: 'text' },
   help: { type: 'boolean', default: false },
@@ -55,6 +58,7 @@ export async function runControlPlane(argv: readonly string[], env: Readonly<Rec
     ...address(values.listen),
     monitoringPort: portNumber(values.monitoring, '--monitoring'),
     certificateLifetimeMs: certificateLifetime(values['certificate-lifetime']),
+    ...(values.cacerts === undefined ? {} : { cacerts: resolve(values.cacerts) }),
     settings: { ...DEFAULT_MESH_SETTINGS, accessLog: { path: '/dev/stdout', format: undefined } },
     version: ownVersion(),
     pid: process.pid,

@@ -86,3 +86,33 @@ test('a damaged file stops the start instead of forgetting which tokens were use
     assert.throws(() => openJoinTokens(path, new FakeClock()), /cannot be read/)
   }
 })
+
+test('tokens that are redeemed while the disk is busy share the next flush, and none is answered before it', async (t) => {
+  const writes: { readonly content: string; readonly done: () => void }[] = []
+  const write = (_: string, content: string): Promise<void> => new Promise((done) => void writes.push({ content, done }))
+  const tokens = openJoinTokens(file(t), new FakeClock(), { write })
+  const minting = Array.from({ length: 50 }, () => tokens.mint(id, MINUTE_MS))
+  const finish = async (): Promise<void> => {
+    await Promise.resolve().then(() => Promise.resolve())
+    await new Promise((resolve) => setImmediate(resolve))
+    writes.at(-1)?.done()
+  }
+  await finish()
+  await finish()
+  const minted = (await Promise.all(minting)).map((each) => value(each))
+  const flushes = writes.length
+  assert.ok(flushes <= 2, `${flushes} flushes`)
+  let answered = 0
+  const redeeming = minted.map(async (token) => {
+    value(await tokens.redeem(token))
+    answered++
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(answered, 0)
+  assert.match(why(tokens.check(minted[7] ?? '')), /was used already/, 'nobody else can use it in the meantime')
+  await finish()
+  await finish()
+  await Promise.all(redeeming)
+  assert.ok(writes.length - flushes <= 2)
+  assert.equal(JSON.parse(writes.at(-1)?.content ?? '').tokens.filter((each: { usedMs?: number }) => each.usedMs !== undefined).length, 50)
+})

@@ -96,12 +96,17 @@ function readRequestedNames(fields: DerReader): readonly string[] {
   return names
 }
 
+interface RequestKey {
+  readonly key: KeyObject
+  readonly isRsa: boolean
+}
+
 const EC_P256 = Buffer.concat([OID.ecPublicKey, OID.prime256v1])
 const RSA = Buffer.concat([OID.rsaEncryption, Buffer.from([TAG.null, 0])])
 
 /** The kind of key is read from its algorithm (RFC 5480 2.1.1, RFC 3279 2.3.1): asking node:crypto for a key's details costs as much as
  *  importing it. What is no point on the curve fails to import. */
-function importKey(publicKeyDer: Buffer): Result<KeyObject> {
+function importKey(publicKeyDer: Buffer): Result<RequestKey> {
   const info = new DerReader(readOnly(publicKeyDer, TAG.sequence, 'subjectPublicKeyInfo').content)
   const algorithm = info.expect(TAG.sequence, 'algorithm').content
   const isRsa = algorithm.equals(RSA)
@@ -112,7 +117,7 @@ function importKey(publicKeyDer: Buffer): Result<KeyObject> {
   } catch {
     return fail('csr', 'its public key cannot be read')
   }
-  return !isRsa || isSoundRsa(key) ? succeed(key) : fail('csr', WRONG_KEY)
+  return !isRsa || isSoundRsa(key) ? succeed({ key, isRsa }) : fail('csr', WRONG_KEY)
 }
 
 const WRONG_KEY = 'its public key must be EC P-256 or RSA of 2048 to 4096 bits'
@@ -125,7 +130,7 @@ function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
 
 const RSA_ALGORITHM = Buffer.concat([OID.sha256WithRsa, Buffer.from([TAG.null, 0])])
 
-function signatureHolds(key: KeyObject, algorithm: Buffer, signed: Buffer, signature: Buffer): boolean {
-  const expected = key.asymmetricKeyType === 'ec' ? OID.ecdsaWithSha256 : RSA_ALGORITHM
+function signatureHolds({ key, isRsa }: RequestKey, algorithm: Buffer, signed: Buffer, signature: Buffer): boolean {
+  const expected = isRsa ? RSA_ALGORITHM : OID.ecdsaWithSha256
   return algorithm.equals(expected) && verify('sha256', signed, key, signature)
 }

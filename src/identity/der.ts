@@ -80,11 +80,8 @@ export function oid(dotted: string): Buffer {
 
 /** UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 4.1.2.5); whole seconds. */
 export function time(atMs: number): Buffer {
-  const digits = new Date(atMs)
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replace(/[-:T]/g, '')
-  return Number(digits.slice(0, 4)) < 2050
-    ? element(TAG.utcTime, Buffer.from(digits.slice(2), 'latin1'))
-    : element(TAG.generalizedTime, Buffer.from(digits, 'latin1'))
+  const iso = new Date(atMs).toISOString()
+  const late = Number(iso.slice(0, 4)) >= 2050
+  const digits = `${iso.slice(late ? 0 : 2, 4)}${iso.slice(5, 7)}${iso.slice(8, 10)}${iso.slice(11, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`
+  return element(late ? TAG.generalizedTime : TAG.utcTime, Buffer.from(digits, 'latin1'))
 }

@@ -48,6 +48,7 @@ export interface Certificates {
 
 /** What ends is looked at as often. */
 const CHECK_MS = 3_600_000
+const MAX_KNOWN_AUTHORITIES = 16
 
 export function openCertificates(options: CertificatesOptions): Certificates {
   const { clock, log, trustDomain, maxValidityMs = LEAF_VALIDITY_MS, rootSpreadMs } = options
@@ -55,6 +56,7 @@ export function openCertificates(options: CertificatesOptions): Certificates {
   const { bundle, issuing } = authority
   const rootsPem = new Watchable(bundle.value.pem)
   options.recordRoots(rootsPem.value)
+  const authoritiesOf = createKnownAuthorities()
   let aliases: readonly string[] = []
   const trustNow = (): Trust => ({ trustDomain, aliases, bundle: bundle.value, authorities: authoritiesOf(authority) })
   let trust = trustNow()
@@ -113,7 +115,17 @@ export function openCertificates(options: CertificatesOptions): Certificates {
   }
 }
 
-/** Those of the set that comes next too: leaves of both are about during a change. */
-function authoritiesOf({ issuing, pending }: Authority): readonly CertificateFacts[] {
-  return [...issuing.value.authorities, ...(pending?.set.authorities ?? [])]
+/** A resumed TLS session shows a leaf without its chain, so the authorities of earlier sets are remembered: they vouch for nothing, they
+ *  only lead to a root. */
+function createKnownAuthorities(): (authority: Authority) => readonly CertificateFacts[] {
+  const known = new Map<string, CertificateFacts>()
+  return ({ issuing, pending }) => {
+    for (const facts of [...issuing.value.authorities, ...(pending?.set.authorities ?? [])]) {
+      const key = facts.certificate.fingerprint256
+      known.delete(key)
+      known.set(key, facts)
+    }
+    for (const key of [...known.keys()].slice(0, -MAX_KNOWN_AUTHORITIES)) known.delete(key)
+    return [...known.values()]
+  }
 }

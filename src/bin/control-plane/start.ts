@@ -163,7 +163,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   }
   files.record(recorded)
   const status = createJsonServer(
-    statusRoutes({ about, trustDomain, source, loop, compiler, xds, tokens, recordReady: (ready) => files.recordReady(ready) }),
+    statusRoutes({
+      about,
+      trustDomain,
+      source,
+      loop,
+      compiler,
+      xds,
+      tokens,
+      ownFindings: certificates.findings,
+      recordReady: (ready) => files.recordReady(ready),
+    }),
     log,
   )
   opened.defer(() => closed(status))

@@ -19,7 +19,7 @@ import type { ConfigSource } from '../../operator/ingest/config-source.ts'
 import { allObjects } from '../../operator/ingest/kube-state.ts'
 import type { XdsServer } from '../../xds/serve/ads-server.ts'
 import type { CompileClient } from './compile-client.ts'
-import { findingsAbout, shownFindings } from './current-findings.ts'
+import { findingsAbout, type ShownFindings, shownFindings } from './current-findings.ts'
 import type { Answer, Question, Routes } from './http-json.ts'
 import type { MeshLoop } from './mesh-loop.ts'
 import type { RecordedControlPlane } from './state-files.ts'
@@ -32,6 +32,8 @@ export interface StatusApiOptions {
   readonly compiler: Pick<CompileClient, 'analyze'>
   readonly xds: XdsServer
   readonly tokens: JoinTokens
+  /** What is wrong with the control plane's own files. */
+  readonly ownFindings: () => readonly Finding[]
   readonly recordReady: (ready: ReadonlySet<string>) => void
 }
 
@@ -51,7 +53,8 @@ export function statusRoutes(options: StatusApiOptions): Routes {
     },
     'GET /v1/proxies': () => fine({ revision: loop.current?.state.revision ?? 0, proxies: xds.statuses() }),
     'GET /v1/objects': ({ query }) => objects(options, query),
-    'GET /v1/findings': async () => fine({ ...(await findingsNow()), problems: loop.current?.problems.slice(0, MAX_PROBLEMS) ?? [] }),
+    'GET /v1/findings': async () =>
+      fine({ ...withOwn(options.ownFindings(), await findingsNow()), problems: loop.current?.problems.slice(0, MAX_PROBLEMS) ?? [] }),
     'POST /v1/apply': async ({ body }) => {
       if (!isRecord(body) || typeof body.text !== 'string') return wrong('{ text, name } is expected')
       const outcome = await source.apply(body.text, typeof body.name === 'string' ? body.name : 'stdin')
@@ -112,6 +115,11 @@ async function joinToken({ tokens, trustDomain }: StatusApiOptions, { body }: Qu
   const token = await tokens.mint(identity.value, JOIN_TOKEN_VALID_MS)
   if (!token.ok) return { status: 429, body: { message: token.problems[0]?.message } }
   return fine({ token: token.value, identity: identity.value })
+}
+
+/** The mesh's certificates come first: whatever else is wrong is less urgent. */
+function withOwn(own: readonly Finding[], { findings, total }: ShownFindings): ShownFindings {
+  return { findings: [...own, ...findings], total: own.length + total }
 }
 
 function fine(body: unknown): Answer {

@@ -47,6 +47,8 @@ const GRACE_JITTER = 0.01
 /** Short at first: at the start of a mesh the CA comes up together with its callers. */
 const BACKOFF: BackoffOptions = { baseMs: 200, maxMs: 60_000 }
 
+const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
+
 export class CertificateManager {
   readonly #options: CertificateManagerOptions
   readonly #status = new Watchable<CertificateStatus>({ notAfterMs: undefined, serial: '', renewals: 0, failures: 0, lastError: '' })
@@ -126,12 +128,10 @@ export class CertificateManager {
     this.#schedule(renewAtMs - clock.nowMs())
   }
 
-  /** The file's roots and the one that the CA handed out: during a rotation they differ, and both must be trusted. */
+  /** The file's roots and those that the CA handed out: during a rotation they differ, and all must be trusted. */
   #publishRoots(): void {
-    const configured = this.#options.roots.value ?? ''
-    const issued = configured.includes(this.#issuedRootPem.trim()) ? '' : this.#issuedRootPem
-    const all = [configured, issued].filter((pem) => pem !== '').map((pem) => `${pem.trim()}\n`)
-    if (all.length > 0) this.#options.store.setRoots('ROOTCA', all.join(''))
+    const blocks = `${this.#options.roots.value ?? ''}\n${this.#issuedRootPem}`.match(CERTIFICATE_BLOCK) ?? []
+    if (blocks.length > 0) this.#options.store.setRoots('ROOTCA', [...new Set(blocks)].map((block) => `${block}\n`).join(''))
   }
 
   #retry(problem: string): void {
@@ -158,12 +158,10 @@ export class CertificateManager {
   }
 }
 
-/** Istio's CA puts the root last; peers need leaf and intermediates, so it is taken off when there is more than the leaf. */
+/** The last element holds the roots, all of them during a rotation (Istio's CA answers so too); what stands before is for peers. */
 function splitChain(pems: readonly string[]): { readonly chainPem: string; readonly rootPem: string } {
-  const blocks = pems.flatMap((pem) => {
-    const decoded = decodePem(pem, 'CERTIFICATE')
-    return decoded.ok ? (pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g)?.map((block) => `${block}\n`) ?? []) : []
-  })
-  const rootPem = blocks.length > 1 ? (blocks.at(-1) ?? '') : ''
-  return { chainPem: (rootPem === '' ? blocks : blocks.slice(0, -1)).join(''), rootPem }
+  const sound = pems.filter((pem) => decodePem(pem, 'CERTIFICATE').ok).map((pem) => `${pem.trim()}\n`)
+  return sound.length > 1
+    ? { chainPem: sound.slice(0, -1).join(''), rootPem: sound.at(-1) ?? '' }
+    : { chainPem: sound.join(''), rootPem: '' }
 }

@@ -11,7 +11,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.ts'
 import { errorMessage, LateenError } from '../../base/errors.ts'
 import type { Random } from '../../base/random.ts'
@@ -175,17 +175,19 @@ function peerOf(session: Http2Session): Peer {
   return peer
 }
 
-/** A chain that is longer is nobody's; the last of one names itself as issuer. */
+/** A chain that is longer is nobody's; the last of one names itself as its issuer. */
 const MAX_CHAIN = 8
 
 function verifiedCertificates(socket: Socket): Omit<Peer, 'from'> {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return { peerCertificate: undefined, peerChain: [] }
-  const leaf = socket.getPeerX509Certificate()
+  const leaf = socket.getPeerCertificate(true)
   const peerChain: Buffer[] = []
-  for (let issuer = leaf?.issuerCertificate; issuer !== undefined && peerChain.length < MAX_CHAIN; issuer = issuer.issuerCertificate) {
+  let issuer: DetailedPeerCertificate | undefined = leaf.issuerCertificate
+  while (issuer?.raw !== undefined && peerChain.length < MAX_CHAIN) {
     peerChain.push(issuer.raw)
+    issuer = issuer.issuerCertificate === issuer ? undefined : issuer.issuerCertificate
   }
-  return { peerCertificate: leaf?.raw, peerChain }
+  return { peerCertificate: leaf.raw, peerChain }
 }
 
 function secure(tls: NonNullable<GrpcServerOptions['tls']>): { readonly server: Http2Server; readonly stop: () => void } {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { systemClock } from '../../../src/base/clock.ts'
 import { createLogger } from '../../../src/base/log.ts'
-import { type ControlPlane, startControlPlane } from '../../../src/bin/control-plane/start.ts'
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../../../src/bin/control-plane/start.ts'
 import { DEFAULT_MESH_SETTINGS } from '../../../src/model/mesh-settings.ts'
 import { writePrivateFile } from '../../../src/standalone/state-folder.ts'
 import { AdsClient, type ClientIdentity, requestCertificate } from './ads-client.ts'
@@ -28,8 +28,16 @@ export interface TestMesh {
   startAnother(): Promise<ControlPlane>
 }
 
+/** What a test gives the control plane beside the directory. */
+export type TestMeshOptions = Pick<ControlPlaneOptions, 'cacerts' | 'rootSpreadMs'>
+
 /** @param mesh number of the mesh on this machine, for tests whose proxies really listen; see standalone/free-ports.ts. */
-export async function startTestMesh(t: TestContext, files: Readonly<Record<string, string>>, mesh = 1): Promise<TestMesh> {
+export async function startTestMesh(
+  t: TestContext,
+  files: Readonly<Record<string, string>>,
+  mesh = 1,
+  options: TestMeshOptions = {},
+): Promise<TestMesh> {
   const root = mkdtempSync(join(tmpdir(), 'lateen-mesh-'))
   const [dir, state] = [join(root, 'mesh'), join(root, 'state')]
   mkdirSync(dir)
@@ -41,6 +49,7 @@ export async function startTestMesh(t: TestContext, files: Readonly<Record<strin
     startControlPlane({
       ...{ dir, state, host: '127.0.0.1', port: 0, monitoringPort: 0, version: '0.0.0-test', pid: process.pid, isRoot: false },
       settings: DEFAULT_MESH_SETTINGS,
+      ...options,
       clock: systemClock,
       log,
     })
