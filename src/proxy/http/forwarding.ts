@@ -212,6 +212,7 @@ export class Forwarding implements UpstreamUser {
           ? 'reset-before-request'
           : 'reset'
     if (this.#retryAfter({ kind })) return
+    this.#forgetUnsentHead()
     if (exchange.responseStarted) return exchange.fail('response-broken')
     exchange.fail(failure, failure === 'upstream-reset' ? '' : reason)
   }
@@ -277,6 +278,14 @@ export class Forwarding implements UpstreamUser {
     // RFC 9110 15.2: a proxy forwards 1xx; not to HTTP/1.0 clients.
     if (this.#host.request.head.minorVersion === 0) return
     this.#host.inform(`${stream.head.text}\r\n`)
+  }
+
+  /** A head that waits for its first octets of body has not been seen by the client: it still gets an answer that says what happened. */
+  #forgetUnsentHead(): void {
+    if (this.#responseHead === '') return
+    this.#responseHead = ''
+    this.#exchange.outcome.response = undefined
+    this.#exchange.responseStarted = false
   }
 
   onResponseHead(stream: UpstreamStream): BodyOutput | 'stop' {

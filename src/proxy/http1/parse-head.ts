@@ -31,6 +31,7 @@ const LF = 0x0a
 const SPACE = 0x20
 const TAB = 0x09
 const COLON = 0x3a
+const OPENING_BRACKET = 0x5b
 const ZERO = 0x30
 
 /** Parses a request head. `text` ends with the CRLF of the last line, the empty line excluded. */
@@ -176,10 +177,33 @@ function checkResponse(head: MessageHead): HeadProblem | undefined {
   return bodiless && (head.chunked || head.contentLength > 0) ? 'forbidden-length' : undefined
 }
 
-/** Host, or host and port (RFC 9110 7.2). An empty one is legal where the target has no authority. */
+/** Host, or host and port (RFC 9110 7.2, RFC 3986 3.2): no userinfo, a port that is one. An empty text is legal where the target has no
+ *  authority. Whoever cuts at the first colon and whoever cuts at the last one must find the same name. */
 export function isAuthorityText(value: string): boolean {
-  for (let index = 0; index < value.length; index++) if (!isAuthority(value.charCodeAt(index))) return false
-  return true
+  let colons = 0
+  for (let index = 0; index < value.length; index++) {
+    const code = value.charCodeAt(index)
+    if (!isAuthority(code)) return false
+    if (code === COLON) colons++
+  }
+  if (value.charCodeAt(0) === OPENING_BRACKET) return isLiteralWithPort(value)
+  if (value.includes('[') || value.includes(']')) return false
+  return colons === 0 || (colons === 1 && isPort(value, value.indexOf(':') + 1))
+}
+
+/** `[address]` of IPv6 or later, and a port perhaps. */
+function isLiteralWithPort(value: string): boolean {
+  const end = value.indexOf(']')
+  if (end < 3 || value.indexOf('[', 1) !== -1 || value.indexOf(']', end + 1) !== -1) return false
+  return end + 1 === value.length || (value.charCodeAt(end + 1) === COLON && isPort(value, end + 2))
+}
+
+/** To the end of the text; none is legal (RFC 3986 3.2.3). */
+function isPort(text: string, start: number): boolean {
+  return (
+    start === text.length ||
+    (text.length - start <= 5 && decimal(text, start, text.length) >= 0 && decimal(text, start, text.length) <= 65_535)
+  )
 }
 
 function minorVersion(text: string, at: number): -1 | 0 | 1 {

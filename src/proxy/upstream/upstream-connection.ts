@@ -204,6 +204,13 @@ export class UpstreamConnection implements UpstreamStream {
     this.#closeBroken()
   }
 
+  /** It closed inside a head: not silence but half a message (RFC 9112 8). */
+  #judgeHalfHead(): void {
+    if (this.#user === undefined || this.#headDone || !this.#reader.started) return
+    this.#failure = 'upstream-protocol'
+    this.#failureReason = 'protocol_error: the connection ended inside a head'
+  }
+
   #fail(failure: FailureKind, reason: string): void {
     this.#failure = failure
     this.#failureReason = reason
@@ -211,6 +218,7 @@ export class UpstreamConnection implements UpstreamStream {
   }
 
   #closeBroken(): void {
+    this.#judgeHalfHead()
     const user = this.#user
     this.#user = undefined
     this.close()
