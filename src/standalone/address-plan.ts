@@ -283,17 +283,20 @@ function number(
 ): void {
   const present = new Set(objects.map(keyOf))
   const used = new Set(Object.values(given))
+  const gone = Object.keys(given)
+    .filter((key) => !present.has(key))
+    .reverse()
   let next = 1
   for (const key of [...present].filter((each) => given[each] === undefined)) {
     while (used.has(next)) next++
     if (next > MAX_INDEX) {
-      const gone = Object.keys(given).find((each) => !present.has(each))
-      const freed = gone === undefined ? undefined : given[gone]
-      if (gone === undefined || freed === undefined) {
+      const left = gone.pop()
+      const freed = left === undefined ? undefined : given[left]
+      if (left === undefined || freed === undefined) {
         problems.push({ path: key, message: `a standalone mesh has room for ${MAX_INDEX} ${what}; this one gets no address` })
         continue
       }
-      delete given[gone]
+      delete given[left]
       given[key] = freed
       continue
     }
