@@ -1,4 +1,4 @@
-// npm run bench -- control [--short] [--services N] [--clients N] [--rows C1,C2,...] [--seconds N]
+// npm run bench -- control [--short] [--services N] [--clients N] [--rows C1,C2,...] [--scopes scoped,unscoped] [--seconds N]
 // npm run bench -- compile [--short] [--services N]
 // npm run bench -- certificates [--short]
 // npm run bench -- memory [--short] [--seconds N]
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     services: { type: 'string' },
     clients: { type: 'string' },
     rows: { type: 'string' },
+    scopes: { type: 'string' },
     report: { type: 'boolean', default: false },
   },
 })
@@ -47,8 +48,9 @@ async function control(): Promise<void> {
     services: Number(values.services ?? (values.short ? 100 : 1000)),
     clients: Number(values.clients ?? (values.short ? 100 : 2000)),
     rows: wantedRows(values.rows),
+    scopes: values.scopes?.split(','),
     onRow: printControl,
-    churnSeconds: Number(values.seconds ?? (values.short ? 5 : 30)),
+    churnSeconds: Number(values.seconds ?? (values.short ? 5 : 60)),
   })
   process.exitCode = rows.some(({ met }) => met === false) ? 1 : 0
 }
