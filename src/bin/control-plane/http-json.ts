@@ -7,6 +7,8 @@ export interface Answer {
   readonly status: number
   /** A string goes out as text, anything else as JSON. */
   readonly body: unknown
+  /** A field of the body, its last, that may be very long: written in slices, so that others are answered meanwhile. */
+  readonly list?: { readonly name: string; readonly items: readonly unknown[] }
 }
 
 export interface Question {
@@ -24,7 +26,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
 export function createJsonServer(routes: Routes, log: Logger): Server {
   return createServer((request, response) => {
     answer(routes, request).then(
-      (result) => send(response, result),
+      (result) => (result.list === undefined ? send(response, result) : sendList(response, result, result.list)),
       (error: unknown) => {
         log.error('a question could not be answered', { url: request.url, reason: errorMessage(error) })
         send(response, { status: 500, body: { message: errorMessage(error) } })
@@ -68,4 +70,25 @@ function send(response: ServerResponse, { status, body }: Answer): void {
   const text = isText ? body : JSON.stringify(body)
   response.writeHead(status, { 'content-type': isText ? 'text/plain; version=0.0.4; charset=utf-8' : 'application/json' })
   response.end(text)
+}
+
+/** A few milliseconds of work each. */
+const SLICE = 200
+
+function sendList(response: ServerResponse, { status, body }: Answer, { name, items }: NonNullable<Answer['list']>): void {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  const head = JSON.stringify(body ?? {}).slice(0, -1)
+  response.write(`${head}${head === '{' ? '' : ','}${JSON.stringify(name)}:[`)
+  let at = 0
+  const next = (): void => {
+    if (response.destroyed) return
+    const slice = items.slice(at, at + SLICE).map((item) => JSON.stringify(item))
+    const text = `${at === 0 || slice.length === 0 ? '' : ','}${slice.join(',')}`
+    at += SLICE
+    if (at >= items.length) response.end(`${text}]}`)
+    // Whoever reads slowly is waited for, so that little is in memory.
+    else if (response.write(text)) setImmediate(next)
+    else response.once('drain', next)
+  }
+  next()
 }

@@ -89,7 +89,8 @@ function objects({ loop }: StatusApiOptions, query: URLSearchParams): Answer {
     (kind?.info === undefined || object.kind === kind.info.kind) &&
     (namespace === null || object.metadata.namespace === namespace) &&
     (name === null || object.metadata.name === name)
-  return fine({ objects: loop.current === undefined ? [] : [...allObjects(loop.current.state)].filter(fits) })
+  const items = loop.current === undefined ? [] : [...allObjects(loop.current.state)].filter(fits)
+  return { status: 200, body: {}, list: { name: 'objects', items } }
 }
 
 async function remove({ source, loop }: StatusApiOptions, body: unknown): Promise<Answer> {
