@@ -79,7 +79,9 @@ export class DownstreamStream implements ExchangeHost {
   begin(fields: FieldList, end: boolean): void {
     const { head } = this.request
     const manager = this.#manager
-    const problem = parseRequestHead(head, requestText(fields, end), manager.maxRequestHeaders)
+    // As Envoy counts: pseudo-fields are fields.
+    const tooMany = fields.length / 2 > manager.maxRequestHeaders
+    const problem = tooMany ? 'too-many-fields' : parseRequestHead(head, requestText(fields, end), manager.maxRequestHeaders)
     if (problem !== undefined) {
       head.reset('')
       head.fieldsStart = head.fieldsEnd = 0

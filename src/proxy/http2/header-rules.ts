@@ -66,7 +66,7 @@ function badRequest(pseudo: ReadonlyMap<string, string>): string | undefined {
   }
   if (!pseudo.has(':scheme')) return ':scheme is missing (8.3.1)'
   const path = pseudo.get(':path')
-  const wellFormed = path !== undefined && (path.startsWith('/') || (path === '*' && method === 'OPTIONS')) && !/[\s#]/.test(path)
+  const wellFormed = path !== undefined && (path.startsWith('/') || (path === '*' && method === 'OPTIONS')) && !/\s/.test(path)
   return wellFormed ? undefined : ':path is missing or does not begin with a slash (8.3.1)'
 }
 
