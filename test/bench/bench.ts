@@ -62,10 +62,10 @@ function compile(): void {
 
 async function certificates(): Promise<void> {
   const rows = await benchCertificates(values.short ? 32 : 128, values.short ? 20 : 60)
-  console.log('C7  CSR to certificate over TLS\n  certificates  CPU us each  per core and s  measured/s  load')
-  for (const { what, certificates: count, cpuUsEach, perCoreSecond, perSecond, load } of rows)
+  console.log('C7  CSR to certificate over TLS\n  certificates  CPU us each  per core and s  measured/s  load  bare crypto us')
+  for (const { what, certificates: count, cpuUsEach, perCoreSecond, perSecond, load, bareUs } of rows)
     console.log(
-      `  ${String(count).padStart(12)} ${cpuUsEach.toFixed(0).padStart(12)} ${perCoreSecond.toFixed(0).padStart(15)} ${perSecond.toFixed(0).padStart(11)} ${load.toFixed(1).padStart(5)}  ${what}`,
+      `  ${String(count).padStart(12)} ${cpuUsEach.toFixed(0).padStart(12)} ${perCoreSecond.toFixed(0).padStart(15)} ${perSecond.toFixed(0).padStart(11)} ${load.toFixed(1).padStart(5)} ${bareUs.toFixed(0).padStart(15)}  ${what}`,
     )
   // On connections that are there: what the authority costs. What a handshake costs beside it is in the other rows.
   const met = rows.some(({ what, perCoreSecond }) => what.includes('that is there') && perCoreSecond >= MIN_PER_CORE_SECOND)

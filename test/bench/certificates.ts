@@ -16,6 +16,8 @@ export interface CertificateRow {
   readonly perCoreSecond: number
   readonly perSecond: number
   readonly load: number
+  /** The bare cryptography at the same time, which tells a busy machine from a slow program. */
+  readonly bareUs: number
 }
 
 /** DESIGN 6. */
@@ -56,6 +58,9 @@ async function measure(server: Child, what: string, running: Promise<Readonly<Re
   const before = await usage(server)
   const { issued, ms } = await running
   const after = await usage(server)
+  const answered = server.next('bareUs')
+  server.send({ do: 'bare' })
+  const bareUs = Number((await answered).bareUs)
   const certificates = Number(issued)
   if (after.auditLines - before.auditLines < certificates * 0.9)
     throw new Error(`${after.auditLines - before.auditLines} audit lines for ${certificates}`)
@@ -67,6 +72,7 @@ async function measure(server: Child, what: string, running: Promise<Readonly<Re
     perCoreSecond: 1e6 / cpuUsEach,
     perSecond: (certificates / Number(ms)) * 1000,
     load: loadavg()[0] ?? 0,
+    bareUs,
   }
 }
 
