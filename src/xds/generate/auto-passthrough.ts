@@ -21,6 +21,8 @@ interface Target {
   /** Whose endpoints it has. */
   readonly cluster: string
   readonly view: ServiceView
+  /** Of the service: `spec.ports[0]`. */
+  readonly field: string
 }
 
 export function autoPassthroughChains(bound: BoundServer, view: ProxyView): readonly FilterChain[] {
@@ -37,16 +39,18 @@ export function autoPassthroughChains(bound: BoundServer, view: ProxyView): read
 export function autoPassthroughClusters(view: ProxyView): readonly Resource[] {
   const servers = (view.gateway?.listeners ?? []).flatMap(({ servers: all }) => all)
   const targets = servers.flatMap((bound) => (bound.server.tls?.mode === 'auto-passthrough' ? targetsOf(bound, view) : []))
-  return [...new Map(targets.map((target) => [target.name, target])).values()].map(({ name, cluster, view: { service } }): Resource => {
-    const message: Cluster = {
-      name,
-      ...common(view.instance.settings),
-      type: 'EDS',
-      edsClusterConfig: { edsConfig: ADS, serviceName: cluster },
-      metadata: metadataOf({ origin: service.origin, services: [service] }),
-    }
-    return { type: 'envoy.config.cluster.v3.Cluster', name, message }
-  })
+  return [...new Map(targets.map((target) => [target.name, target])).values()].map(
+    ({ name, cluster, field, view: { service } }): Resource => {
+      const message: Cluster = {
+        name,
+        ...common(view.instance.settings),
+        type: 'EDS',
+        edsClusterConfig: { edsConfig: ADS, serviceName: cluster },
+        metadata: metadataOf({ origin: service.origin, field, services: [service] }),
+      }
+      return { type: 'envoy.config.cluster.v3.Cluster', name, message }
+    },
+  )
 }
 
 function targetsOf({ server }: BoundServer, { scope }: ProxyView): readonly Target[] {
@@ -55,11 +59,12 @@ function targetsOf({ server }: BoundServer, { scope }: ProxyView): readonly Targ
       ({ service }) => service.resolution === 'endpoints' && !service.isExternal && isOpen(service.hostname, service.namespace, server),
     )
     .flatMap((view) =>
-      view.service.ports.flatMap(({ number }) =>
+      view.service.ports.flatMap(({ number }, index) =>
         ['', ...(view.policy?.subsets ?? []).map(({ name }) => name)].map((subset) => ({
           name: outboundSni(number, subset, view.service.hostname),
           cluster: outboundClusterName(number, subset, view.service.hostname),
           view,
+          field: `spec.ports[${index}]`,
         })),
       ),
     )
