@@ -149,12 +149,12 @@ test('Findings stay when a round changes none, and are new only once', async (t)
 })
 
 test('a large state goes out in pieces, and arrives whole', async (t) => {
-  const names = Array.from({ length: 1700 }, (_, index) => `s${index}`)
+  const names = Array.from({ length: 1100 }, (_, index) => `s${index}`)
   const { client, threads } = start(t, realSide)
   const { counts } = await client.compile(requestOf(stateOf([workload('cart'), ...names.map(service)])))
-  assert.equal(counts.services, 1700)
+  assert.equal(counts.services, 1100)
   const sizes = threads[0]?.sent.map((message) => ('changed' in message ? message.changed.length : 0)) ?? []
-  assert.ok(sizes.length > 3 && Math.max(...sizes) <= 500, sizes.join(' '))
+  assert.ok(sizes.length >= 3 && Math.max(...sizes) <= 500, sizes.join(' '))
 })
 
 test('a thread that dies fails its round, and its successor is told everything', async (t) => {
@@ -177,7 +177,7 @@ test('a thread that dies fails its round, and its successor is told everything',
 })
 
 test('a thread that dies in the middle of a large state leaves no half of it to its successor', async (t) => {
-  const names = Array.from({ length: 1700 }, (_, index) => `s${index}`)
+  const names = Array.from({ length: 1100 }, (_, index) => `s${index}`)
   const { client, threads } = start(t)
   const failing = client.compile(requestOf(stateOf(names.map(service))))
   await untilSent(threads, 0, 'objects')
@@ -191,7 +191,7 @@ test('a thread that dies in the middle of a large state leaves no half of it to 
     parts.map((_part, index) => index === 0),
     'the first part makes a clean table',
   )
-  assert.equal(new Set(parts.flatMap(({ changed }) => changed.map(({ metadata }) => metadata.name))).size, 1700)
+  assert.equal(new Set(parts.flatMap(({ changed }) => changed.map(({ metadata }) => metadata.name))).size, 1100)
   assert.equal(
     threads[0]?.sent.some(({ kind }) => kind === 'compile'),
     false,

@@ -3,7 +3,6 @@
 // Invariant: `resourcesFor` never waits and never computes; who is asked for the first time is made known to the thread and served later.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AnyApiObject, type KindName, kinds } from '../../api/kinds.ts'
-import { keyOf } from '../../api/object-meta.ts'
 import { errorMessage, LateenError } from '../../base/errors.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import { emptyKubeState, type KubeState } from '../../operator/ingest/kube-state.ts'
@@ -164,10 +163,16 @@ export function createCompileClient(
   /** In pieces, because all at once would keep everybody waiting who asks this thread for something. A thread that ends meanwhile
    *  has its successor told from the beginning. */
   const sendPieces = async (round: number, request: CompileRequest): Promise<void> => {
-    const { changed, removed } = differenceOf(sent?.state ?? emptyKubeState, request.state)
     const to = thread
     const before = sent
     sent = request
+    const changed: AnyApiObject[] = []
+    const removed: (readonly [KindName, string])[] = []
+    for (const { kind } of kinds) {
+      const looked = addDifference(kind, before?.state ?? emptyKubeState, request.state, changed, removed)
+      if (looked > OBJECTS_PER_MESSAGE) await nextTurn()
+    }
+    if (to !== thread) return
     let whole = before === undefined
     let at = 0
     for (; changed.length - at > OBJECTS_PER_MESSAGE; at += OBJECTS_PER_MESSAGE) {
@@ -242,17 +247,18 @@ export function createCompileClient(
   }
 }
 
-function differenceOf(
+/** Of one kind; the result is how many objects were looked at. */
+function addDifference(
+  kind: KindName,
   before: KubeState,
   after: KubeState,
-): { readonly changed: readonly AnyApiObject[]; readonly removed: readonly (readonly [KindName, string])[] } {
-  const changed: AnyApiObject[] = []
-  const removed: (readonly [KindName, string])[] = []
-  for (const { kind } of kinds) {
-    const [old, now]: readonly ReadonlyMap<string, AnyApiObject>[] = [before.objects[kind], after.objects[kind]]
-    if (old === undefined || now === undefined || old === now) continue
-    for (const object of now.values()) if (old.get(keyOf(object)) !== object) changed.push(object)
-    for (const key of old.keys()) if (!now.has(key)) removed.push([kind, key])
-  }
-  return { changed, removed }
+  changed: AnyApiObject[],
+  removed: (readonly [KindName, string])[],
+): number {
+  const old: ReadonlyMap<string, AnyApiObject> = before.objects[kind]
+  const now: ReadonlyMap<string, AnyApiObject> = after.objects[kind]
+  if (old === now) return 0
+  for (const [key, object] of now) if (old.get(key) !== object) changed.push(object)
+  for (const key of old.keys()) if (!now.has(key)) removed.push([kind, key])
+  return old.size + now.size
 }
