@@ -56,8 +56,13 @@ async function control(): Promise<void> {
 }
 
 function compile(): void {
-  const rows = benchCompile(Number(values.services ?? (values.short ? 100 : 1000)))
+  const { rows, memoryMb } = benchCompile(Number(values.services ?? (values.short ? 100 : 1000)))
   for (const { what, cpuMs } of rows) console.log(`${cpuMs.toFixed(1).padStart(8)} ms CPU  ${what}`)
+  console.log(
+    memoryMb === undefined
+      ? '   memory: not measured without node --expose-gc'
+      : `${memoryMb.toFixed(1).padStart(8)} MB  memory of the compiler`,
+  )
 }
 
 async function certificates(): Promise<void> {

@@ -7,7 +7,7 @@ import type { Endpoint, MeshService, ServiceEndpoints, ServicePort } from '../..
 import type { Workload, WorkloadPort } from '../../model/workload.ts'
 import { canonicalName, canonicalRevision } from './canonical-service.ts'
 import { fixedEndpoint } from './fixed-endpoints.ts'
-import { compareText, type FixedEndpoint } from './mesh-draft.ts'
+import { compareText, type FixedEndpoint, valuesOf } from './mesh-draft.ts'
 import { definePass } from './pass.ts'
 import { Remembered } from './remembered.ts'
 import { targets } from './workloads.ts'
@@ -24,7 +24,7 @@ export const endpoints = definePass({
       const findings: Finding[] = []
       const made = new Map<string, ServiceEndpoints>()
       for (const [key, service] of draft.services) {
-        const workloads = (draft.selected.get(key) ?? []).flatMap((instance) => draft.workloads.get(instance) ?? [])
+        const workloads = valuesOf(draft.workloads, draft.selected.get(key))
         const fixed = draft.fixedEndpoints.get(key) ?? NONE
         const object = service.hasShortNames ? objects.Service.get(`${service.namespace}/${service.name}`) : undefined
         const own = compile(key, service, object, workloads, fixed, settings.trustDomain)

@@ -20,7 +20,7 @@ export interface MeshDraft {
   readonly instances: ReadonlyMap<string, Instance>
   /** By key of the service: keys of the workloads that it selects, sorted. */
   readonly selected: ReadonlyMap<string, readonly string[]>
-  /** The same by key of the workload. */
+  /** The same by key of the workload; sorted, too. */
   readonly selectedBy: ReadonlyMap<string, readonly string[]>
   readonly workloads: ReadonlyMap<string, Workload>
   readonly endpoints: ReadonlyMap<string, ServiceEndpoints>
@@ -65,6 +65,16 @@ export const emptyDraft: MeshDraft = {
   routes: new Map(),
   gatewayRoutes: new Map(),
   gateways: new Map(),
+}
+
+/** What is known of the keys, in their order. */
+export function valuesOf<V>(map: ReadonlyMap<string, V>, keys: readonly string[] = []): readonly V[] {
+  const values: V[] = []
+  for (const key of keys) {
+    const value = map.get(key)
+    if (value !== undefined) values.push(value)
+  }
+  return values
 }
 
 export function originOf(object: ApiObject): Origin {

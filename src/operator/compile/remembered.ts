@@ -3,7 +3,7 @@
 // this way.
 // Invariants: the functions are pure and see nothing but their inputs, so a result out of memory is the result; what a round does not ask
 // for is forgotten with the next one, so the memory is never larger than the mesh.
-import { isSame, shareEqual } from './same.ts'
+import { areSame, isSame, shareEqual } from './same.ts'
 
 interface Known<Inputs, Made> {
   readonly inputs: Inputs
@@ -26,7 +26,7 @@ export class Remembered<Inputs extends readonly unknown[], Made> {
     this.#known = now
     return (key, ...inputs) => {
       const last = before.get(key)
-      if (last?.inputs.every((each, index) => isSame(each, inputs[index]))) {
+      if (last !== undefined && areSame(last.inputs, inputs)) {
         now.set(key, last)
         return last.made
       }

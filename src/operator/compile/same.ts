@@ -6,7 +6,15 @@
 export function isSame(before: unknown, now: unknown): boolean {
   if (before === now) return true
   if (!Array.isArray(before) || !Array.isArray(now) || before.length !== now.length) return false
-  return before.every((each, index) => each === now[index])
+  // Asked for every object in every round: a loop is several times as fast as a callback.
+  for (let index = 0; index < before.length; index++) if (before[index] !== now[index]) return false
+  return true
+}
+
+/** Each the same as the one at its place. */
+export function areSame(before: readonly unknown[], now: readonly unknown[]): boolean {
+  for (let index = 0; index < before.length; index++) if (!isSame(before[index], now[index])) return false
+  return before.length === now.length
 }
 
 /** What equals `made`, with every part that equals the part of `before` at the same place taken from there; `before` itself when all is

@@ -43,6 +43,7 @@ export const selection = definePass({
           else services.push(key)
         }
       }
+      for (const services of selectedBy.values()) if (services.length > 1) services.sort(compareText)
       return { selected, selectedBy, fixedEndpoints, findings: [] }
     }
   },

@@ -8,7 +8,7 @@ import { isHttp, localityOfLabels, type MeshService, type Protocol, type Service
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
 import type { Instance } from './instances.ts'
-import { compareText, originOf } from './mesh-draft.ts'
+import { originOf, valuesOf } from './mesh-draft.ts'
 import { definePass } from './pass.ts'
 import { protocolOfName } from './protocol.ts'
 import { Remembered } from './remembered.ts'
@@ -24,8 +24,7 @@ export const workloads = definePass({
       const compile = compiled.round()
       const made = new Map<string, Workload>()
       for (const [key, instance] of draft.instances) {
-        const selecting = (draft.selectedBy.get(key) ?? []).toSorted(compareText)
-        const behind = selecting.flatMap((service) => draft.services.get(service) ?? [])
+        const behind = valuesOf(draft.services, draft.selectedBy.get(key))
         const called =
           capture === 'redirect'
             ? NONE
