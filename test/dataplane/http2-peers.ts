@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
+import type { ConnectionOptions } from 'node:tls'
 
 export interface Http2Answer {
   readonly status: number
@@ -47,9 +48,9 @@ export async function startHttp2Upstream(
 export async function connectHttp2(
   t: TestContext,
   port: number,
-  options: http2.ClientSessionOptions = {},
+  { tls, ...options }: http2.ClientSessionOptions & { readonly tls?: ConnectionOptions } = {},
 ): Promise<http2.ClientHttp2Session> {
-  const session = http2.connect(`http://127.0.0.1:${port}`, options)
+  const session = http2.connect(`${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, { ...options, ...tls })
   session.on('error', () => undefined)
   t.after(() => session.destroy())
   await once(session, 'connect')
