@@ -255,7 +255,7 @@ test('proxy-status shows what sidecars acknowledged, and a refusal is exit code 
   await startMesh(t, folder, 'one', { 'GET /v1/proxies': () => ({ body: { proxies: [proxy] } }) })
   const ran = await lateen(folder, ['proxy-status'])
   assert.equal(ran.code, 2)
-  assert.match(ran.out, /^a\.default +SYNCED +REJECTED +NOT ASKED +NOT ASKED +spiffe:\S+ +\ds$/m)
+  assert.match(ran.out, /^a\.default +SYNCED +REJECTED +NOT ASKED +NOT ASKED +NOT ASKED +spiffe:\S+ +\ds$/m)
   assert.match(ran.err, /a\.default refused LDS \(127\.1\.1\.1_9080\) and runs what it had before: no such field/)
 })
 

@@ -5,7 +5,7 @@ import { findMesh, STATE_OPTION } from './find-mesh.ts'
 import { describeCommand, parse } from './parse.ts'
 import { age, table } from './table.ts'
 
-const TYPES = ['CDS', 'LDS', 'EDS', 'RDS'] as const
+const TYPES = ['CDS', 'LDS', 'EDS', 'RDS', 'VHDS'] as const
 
 export async function proxyStatus(args: readonly string[], context: CliContext): Promise<number> {
   const command = describeCommand('proxy-status', 'Show which sidecars are connected and whether they run the newest configuration.')
