@@ -23,7 +23,9 @@ const failed = await runStages([
   suite('data plane', 'test/dataplane/*.test.ts', 40, 2),
   suite('conformance', 'test/conformance/*.test.ts', 30, 1),
   suite('feature', 'test/feature/*.test.ts', 60, 1),
-  suite('differential', 'test/differential/*.test.ts', 15, 1, withoutEnvoy),
+  suite('smuggling', 'test/smuggling/*.test.ts', 25, 1),
+  suite('rfc9112', 'test/rfc9112/*.test.ts', 15, 1),
+  suite('differential', 'test/differential/**/*.test.ts', 60, 1, withoutEnvoy),
   suite('proof', 'test/proof/*.test.ts', 155, 1),
 ])
 process.exitCode = failed === 0 ? 0 : 1

@@ -29,7 +29,7 @@ const OWN_ADDRESSES = Object.values(networkInterfaces())
   .flatMap((each) => (each === undefined || each.internal || each.family !== 'IPv4' ? [] : [each.address]))
 
 /** How long silence after the last byte means that the answer is complete although the connection stays open. */
-const QUIET_MS = 100
+const QUIET_MS = 400
 const LIMIT_MS = 3000
 
 export async function observe(port: number, request: CaseRequest, upstreams: readonly Upstream[]): Promise<Observation> {
@@ -105,7 +105,8 @@ function normaliseValue(name: string, value: string): string {
   if (name === 'x-request-id' && /^[0-9a-f-]{36}(?=,|$)/.test(value))
     return value.replace(/^[0-9a-f-]{36}/, '<uuid>').replaceAll(/ *, */g, ', ')
   if (name === 'date' && !value.includes('1994')) return '<date>'
-  if (name === 'x-envoy-upstream-service-time' && /^\d+(?=,|$)/.test(value)) return value.replace(/^\d+/, '<ms>').replaceAll(/ *, */g, ', ')
+  if (name === 'x-envoy-upstream-service-time' && /(?:^|,)\d+(?=,|$)/.test(value))
+    return value.replaceAll(/(?<=^|,)\d+(?=,|$)/g, '<ms>').replaceAll(/ *, */g, ', ')
   // RFC 9112 7: names of codings and options have no letter case.
   if (name === 'transfer-encoding' || name === 'connection') return value.toLowerCase()
   // It shrinks with each attempt by what the attempts before took.

@@ -57,8 +57,27 @@ export const EXPLAINED: readonly Explanation[] = [
   },
   {
     what: '%REQ()% of a repeated header is all its lines',
-    covers: ({ at }, { table, request }) =>
-      at.includes('headers.') && JSON.stringify(table.routeConfig).includes('%REQ(x-') && request.headers.some(isRepeated),
+    covers: ({ at, ours, envoys }, { table, request }) =>
+      at.includes('headers.') &&
+      JSON.stringify(table.routeConfig).includes('%REQ(') &&
+      (request.headers.some(isRepeated) || String(ours).startsWith(`${envoys}, `)),
+  },
+  {
+    what: 'x-request-id in an answer is the one that the logs have, whatever a route makes of it',
+    covers: ({ at }, { table }) => at === 'headers.x-request-id' && JSON.stringify(table.routeConfig).includes('x-request-id'),
+  },
+  {
+    what: 'A redirect to the unescaped path names its request',
+    covers: ({ at, envoys }, { table }, pair) =>
+      at === 'headers.x-request-id' &&
+      envoys === undefined &&
+      pair.ours.status === 307 &&
+      table.connectionManager.path_with_escaped_slashes_action === 'UNESCAPE_AND_REDIRECT',
+  },
+  {
+    what: '%REQ()% in the answer to a request that never left is what came',
+    covers: ({ at }, { table }, pair) =>
+      at.startsWith('headers.') && isLocal(pair) && pair.ours.status === 503 && JSON.stringify(table.routeConfig).includes('%REQ('),
   },
   {
     what: 'Paths in answers of the proxy itself are as they came',
@@ -80,13 +99,9 @@ export const EXPLAINED: readonly Explanation[] = [
       String(envoys).includes('weighted.test'),
   },
   {
-    what: 'HTTP/1.0 that asks to keep the connection, beside other options, is kept',
+    what: 'HTTP/1.0 that asks to keep the connection is kept where the end of the body can be seen',
     covers: ({ at, ours, envoys }, { request }) =>
-      at === 'headers.connection' &&
-      ours === 'keep-alive' &&
-      envoys === 'close' &&
-      request.version === '1.0' &&
-      request.headers.some(([name, value]) => name === 'connection' && value.includes(', keep-alive')),
+      at === 'headers.connection' && ours === 'keep-alive' && envoys === 'close' && request.version === '1.0',
   },
   {
     what: '%RESPONSE_CODE% in a local answer is its status',

@@ -90,6 +90,18 @@ const EXTRA: readonly (readonly [string, string])[] = [
   ['x-spaces', '  padded\t'],
 ]
 
+/** RFC 9110 5.3: nobody sends these twice, and Envoy joins them where it judges others line by line. */
+const SINGLETONS: ReadonlySet<string> = new Set([
+  'user-agent',
+  'content-type',
+  'x-request-id',
+  'te',
+  'x-forwarded-proto',
+  'date',
+  'range',
+  'x-envoy-original-path',
+])
+
 function headersFor(noise: Noise, match: JsonObject): readonly (readonly [string, string])[] {
   const wanted = listOf(match.headers).flatMap((header) => {
     const name = String(header.name)
@@ -101,7 +113,9 @@ function headersFor(noise: Noise, match: JsonObject): readonly (readonly [string
   })
   const others = Array.from({ length: noise.below(4) }, () => [noise.pick(['x-a', 'x-a', 'x-b', 'x-c']), noise.pick(VALUES)] as const)
   const extra = Array.from({ length: noise.below(4) }, () => noise.pick(EXTRA))
-  return [...wanted, ...others, ...extra]
+  return [...wanted, ...others, ...extra].filter(
+    ([name], index, all) => !SINGLETONS.has(name) || all.findIndex(([other]) => other === name) === index,
+  )
 }
 
 export function listOf(value: Json | undefined): readonly JsonObject[] {

@@ -78,7 +78,6 @@ export const MATCHED_HEADERS: readonly string[] = [
   'cookie',
   'host',
   'x-forwarded-proto',
-  'x-request-id',
   'content-length',
   ':scheme',
   'te',
