@@ -80,6 +80,10 @@ export const EXPLAINED: readonly Explanation[] = [
       at.startsWith('headers.') && isLocal(pair) && pair.ours.status === 503 && JSON.stringify(table.routeConfig).includes('%REQ('),
   },
   {
+    what: '%UPSTREAM_CLUSTER% also names a cluster that does not exist',
+    covers: ({ at, ours, envoys }) => at.startsWith('headers.') && ours === 'missing' && envoys === undefined,
+  },
+  {
     what: 'Paths in answers of the proxy itself are as they came',
     covers: ({ at, ours, envoys }, { table }, pair) =>
       at.startsWith('headers.') &&
