@@ -2,8 +2,8 @@
 // process and all proxies included, the longer the next one gathers. Used by mesh-loop.ts. Pure.
 // Invariant: a change after a quiet time never waits.
 
-/** A round is followed by a pause this many times as long as what it cost, */
-const PACE = 3
+/** A round is followed by a pause this many times as long as its cost (of which what clients answer is not counted, about as much again), */
+const PACE = 6
 /** but never longer, or a large mesh would hear of its endpoints too late. */
 const MAX_PAUSE_MS = 2000
 
