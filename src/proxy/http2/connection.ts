@@ -93,11 +93,6 @@ export class Http2Connection {
     return this.#failed
   }
 
-  /** A part of a frame or of a header block waits for the rest: what was given to `receive` last is still needed. */
-  get holdsInput(): boolean {
-    return this.#reader.holds || this.#block !== undefined
-  }
-
   /** Something of the stream waits for the peer's windows. */
   hasQueued(streamId: number): boolean {
     return this.#streams.get(streamId)?.hasQueued === true
@@ -301,6 +296,7 @@ export class Http2Connection {
     const end = (frame.flags & Flag.END_STREAM) !== 0
     const block = new HeaderBlock(frame.streamId, end, unpadded.subarray(priority), 2 * this.#options.maxHeaderListSize)
     if ((frame.flags & Flag.END_HEADERS) !== 0) return this.#onBlock(block)
+    block.keep()
     this.#block = block
     return undefined
   }

@@ -36,6 +36,12 @@ const EMPTY: Buffer = Buffer.alloc(0)
 export class FrameReader {
   #bytes: Buffer = EMPTY
   #offset = 0
+  /** The beginning of a frame whose rest has not come: a copy, so that the buffer it came in may be filled again. */
+  #partial: Buffer | undefined
+  /** Size of that frame; 0 as long as its header is not whole. */
+  #partialSize = 0
+  /** A frame that came in two pieces, put together. */
+  #joined: Buffer | undefined
   readonly #maxFrameSize: number
   readonly #frame: Frame = { type: 0, flags: 0, streamId: 0, payload: EMPTY }
 
@@ -43,20 +49,27 @@ export class FrameReader {
     this.#maxFrameSize = maxFrameSize
   }
 
-  /** Bytes of an incomplete frame are kept, as a view of what was pushed. */
-  get holds(): boolean {
-    return this.#offset < this.#bytes.length
-  }
-
+  /** All frames of what was pushed before have been taken. */
   push(bytes: Buffer): void {
-    const rest = this.#bytes.length - this.#offset
-    this.#bytes = rest === 0 ? bytes : Buffer.concat([this.#bytes.subarray(this.#offset), bytes])
+    const partial = this.#partial
+    this.#bytes = bytes
     this.#offset = 0
+    if (partial === undefined) return
+    const missing = this.#partialSize - partial.length
+    this.#partial = undefined
+    if (this.#partialSize === 0) this.#bytes = Buffer.concat([partial, bytes])
+    else if (bytes.length < missing) {
+      this.#partial = Buffer.concat([partial, bytes])
+      this.#bytes = EMPTY
+    } else {
+      this.#joined = Buffer.concat([partial, bytes.subarray(0, missing)])
+      this.#offset = missing
+    }
   }
 
   /** Takes `count` raw bytes, for the preface; undefined while fewer have come. */
   take(count: number): Buffer | undefined {
-    if (this.#bytes.length - this.#offset < count) return undefined
+    if (this.#bytes.length - this.#offset < count) return this.#pause(0)
     const taken = this.#bytes.subarray(this.#offset, this.#offset + count)
     this.#offset += count
     return taken
@@ -64,28 +77,39 @@ export class FrameReader {
 
   /** The next whole frame, undefined when more bytes are needed, 'too-large' as soon as a header announces too much. */
   next(): Frame | undefined | 'too-large' {
+    const joined = this.#joined
+    if (joined !== undefined) {
+      this.#joined = undefined
+      return this.#frameAt(joined, 0, joined.length)
+    }
     const bytes = this.#bytes
     const at = this.#offset
-    if (bytes.length - at < FRAME_HEADER_BYTES) return this.#pause()
+    if (bytes.length - at < FRAME_HEADER_BYTES) return this.#pause(0)
     const length = bytes.readUIntBE(at, 3)
     if (length > this.#maxFrameSize) return 'too-large'
     const end = at + FRAME_HEADER_BYTES + length
-    if (bytes.length < end) return this.#pause()
+    if (bytes.length < end) return this.#pause(end - at)
+    this.#offset = end
+    return this.#frameAt(bytes, at, end)
+  }
+
+  #frameAt(bytes: Buffer, at: number, end: number): Frame {
     const frame = this.#frame
     frame.type = bytes.readUInt8(at + 3)
     frame.flags = bytes.readUInt8(at + 4)
     frame.streamId = bytes.readUInt32BE(at + 5) & MAX_STREAM_ID
     frame.payload = bytes.subarray(at + FRAME_HEADER_BYTES, end)
-    this.#offset = end
     return frame
   }
 
-  /** Everything consumed: drop the reference, so that an idle connection does not pin its last read buffer. */
-  #pause(): undefined {
-    if (this.#offset === this.#bytes.length) {
-      this.#bytes = EMPTY
-      this.#offset = 0
+  /** Keeps what is left for the next push, and lets go of the rest: an idle connection pins no read buffer. */
+  #pause(size: number): undefined {
+    if (this.#offset < this.#bytes.length) {
+      this.#partial = Buffer.from(this.#bytes.subarray(this.#offset))
+      this.#partialSize = size
     }
+    this.#bytes = EMPTY
+    this.#offset = 0
     return undefined
   }
 }

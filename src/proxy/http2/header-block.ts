@@ -19,9 +19,12 @@ export class HeaderBlock {
     this.#maxBytes = maxBytes
   }
 
+  /** The rest comes later: a view into the read buffer would pin it, and be overwritten by a reader that uses its memory again. */
+  keep(): void {
+    this.#pieces = this.#pieces.map((piece) => Buffer.from(piece))
+  }
+
   add(piece: Buffer): Violation | undefined {
-    // A view into the read buffer would pin it, and be overwritten by a reader that reuses its memory.
-    if (this.#pieces.length === 1) this.#pieces = this.#pieces.map((first) => Buffer.from(first))
     this.#pieces.push(Buffer.from(piece))
     this.#bytes += piece.length
     if (this.#pieces.length > MAX_CONTINUATIONS || this.#bytes > this.#maxBytes)

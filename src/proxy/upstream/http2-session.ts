@@ -202,7 +202,7 @@ export class Http2Session implements StreamCarrier {
   #onBufferedData(chunk: Buffer): void {
     this.#keepsInput = false
     this.#onData(chunk)
-    if (this.#keepsInput || this.codec.holdsInput) this.#readBuffer?.retain()
+    if (this.#keepsInput) this.#readBuffer?.retain()
   }
 
   #onData(chunk: Buffer): void {
