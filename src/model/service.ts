@@ -39,11 +39,16 @@ export interface ServicePort {
 }
 
 /** How the bytes of a port are read. 'tls': the application's own, of which only the server name is read; anything else that is not
- *  HTTP is 'tcp': it is forwarded unread. */
-export type Protocol = 'http' | 'http2' | 'tls' | 'tcp'
+ *  HTTP is 'tcp': it is forwarded unread. 'auto': nobody says, so the first bytes of each connection do. */
+export type Protocol = 'http' | 'http2' | 'tls' | 'tcp' | 'auto'
 
 export function isHttp(protocol: Protocol): boolean {
   return protocol === 'http' || protocol === 'http2'
+}
+
+/** Declared, or possibly seen: there are routes for it. */
+export function mayBeHttp(protocol: Protocol): boolean {
+  return isHttp(protocol) || protocol === 'auto'
 }
 
 /** Who answers for one service. One value per service, so that an unchanged service keeps its object. */

@@ -140,7 +140,7 @@ function portsOf({ spec }: ServiceEntry): readonly ServicePort[] {
     if (seen.has(number) || protocol?.toUpperCase() === 'UDP') return []
     seen.add(number)
     const said = protocolOfWord(protocol) ?? protocolOf({ name, appProtocol: undefined, number })
-    return [{ name, number, targetPort: targetPort ?? number, protocol: said ?? 'tcp' }]
+    return [{ name, number, targetPort: targetPort ?? number, protocol: said ?? 'auto' }]
   })
 }
 

@@ -1,6 +1,5 @@
 // Service objects become names that clients can call. First pass of compile.
-// A port whose protocol is not declared is forwarded as TCP: guessing HTTP would break a database, forwarding HTTP unread only
-// leaves its routes out of force, and validation says so (LTN0148).
+// A port whose protocol is not declared is told by the first bytes of each connection; what that costs, validation says (LTN0148).
 import { type Finding, finding } from '../../api/finding.ts'
 import type { Service, ServicePort as ServicePortSpec } from '../../api/generated/service.gen.ts'
 import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts'
@@ -85,7 +84,7 @@ function portsOf(service: Service): { readonly ports: readonly ServicePort[]; re
       continue
     }
     const protocol = protocolOf({ name: port.name ?? '', appProtocol: port.appProtocol, number: port.port })
-    ports.push({ name: port.name ?? '', number: port.port, targetPort: targetPortOf(port), protocol: protocol ?? 'tcp' })
+    ports.push({ name: port.name ?? '', number: port.port, targetPort: targetPortOf(port), protocol: protocol ?? 'auto' })
   }
   return { ports, findings }
 }

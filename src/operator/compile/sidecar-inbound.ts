@@ -7,7 +7,7 @@ import type { Protocol } from '../../model/service.ts'
 import type { ApplicationAddress, IngressListener, SidecarScope } from '../../model/sidecar-scope.ts'
 import { tlsOfPort, type Workload } from '../../model/workload.ts'
 import { serverTlsOf } from './gateways.ts'
-import { protocolOfWord } from './protocol.ts'
+import { protocolOf, protocolOfWord } from './protocol.ts'
 import { poolOf } from './traffic-policy.ts'
 
 export function inboundOf({ spec }: Sidecar): Pick<SidecarScope, 'ingress' | 'inboundPool'> {
@@ -27,7 +27,7 @@ function listenerOf(listener: IstioIngressListener, index: number): readonly Ing
     {
       port: number,
       name,
-      protocol: protocolInside(protocolOfWord(protocol) ?? 'tcp', protocol, tls),
+      protocol: protocolInside(protocolOfWord(protocol) ?? protocolOf({ name, appProtocol: undefined, number }) ?? 'auto', protocol, tls),
       application: applicationOf(defaultEndpoint ?? ''),
       bind: captureMode !== 'NONE' ? undefined : bind === undefined || bind === '' ? '0.0.0.0' : bind,
       tls,
@@ -47,7 +47,9 @@ function tlsOf({ tls }: IstioIngressListener): IngressListener['tls'] {
 
 function protocolInside(protocol: Protocol, word: string | undefined, tls: IngressListener['tls']): Protocol {
   if (tls === undefined) return protocol
-  return word?.toUpperCase() === 'HTTPS' ? 'http' : protocol === 'tls' ? 'tcp' : protocol
+  if (word?.toUpperCase() === 'HTTPS') return 'http'
+  // What a client of the application's own certificates says, only the application can tell.
+  return protocol === 'tls' || protocol === 'auto' ? 'tcp' : protocol
 }
 
 /** `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:8080`, `[::]:8080`, `:8080`, `unix:///path`. */

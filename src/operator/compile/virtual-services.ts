@@ -7,7 +7,7 @@ import type { VirtualService } from '../../api/generated/virtual-service.gen.ts'
 import { keyOf } from '../../api/object-meta.ts'
 import type { GatewayRoute } from '../../model/gateway.ts'
 import { describeOrigin } from '../../model/origin.ts'
-import { isHttp } from '../../model/service.ts'
+import { mayBeHttp } from '../../model/service.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
 import { delegateFindings, isDelegate } from './delegates.ts'
 import { gatewaysOf, MESH } from './gateway-names.ts'
@@ -145,7 +145,7 @@ function hostFindings(
     return [finding('LTN0208', object, field, { host: written, suggestion: didYouMean(written, host, around.hostnames()) })]
   }
   const service = around.service(host)
-  const isUnread = service !== undefined && http.length > 0 && !service.ports.some(({ protocol }) => isHttp(protocol))
+  const isUnread = service !== undefined && http.length > 0 && !service.ports.some(({ protocol }) => mayBeHttp(protocol))
   return isUnread ? [finding('LTN0210', object, field, { host: written })] : []
 }
 

@@ -4,13 +4,13 @@
 import type { LocalWorkload } from '../../api/generated/local-workload.gen.ts'
 import type { WorkloadAddresses } from '../../model/address-plan.ts'
 import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts'
-import { isHttp, localityOfLabels, type MeshService, type Protocol, type ServicePort } from '../../model/service.ts'
+import { localityOfLabels, type MeshService, type Protocol, type ServicePort } from '../../model/service.ts'
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
 import type { Instance } from './instances.ts'
 import { originOf, valuesOf } from './mesh-draft.ts'
 import { definePass } from './pass.ts'
-import { protocolOfName } from './protocol.ts'
+import { protocolOf } from './protocol.ts'
 import { Remembered } from './remembered.ts'
 
 const UNDECIDED: ServerTls = { mode: 'permissive', because: undefined }
@@ -80,7 +80,7 @@ function portsOf(object: LocalWorkload, behind: readonly MeshService[]): readonl
     ports.push({
       name,
       number: containerPort,
-      protocol: commonProtocol(targeting) ?? protocolOfName(name) ?? 'tcp',
+      protocol: commonProtocol(targeting) ?? protocolOf({ name, appProtocol: undefined, number: containerPort }) ?? 'auto',
       tls: UNDECIDED,
       services: here.map(({ hostname, name, namespace }) => ({ hostname, name, namespace })),
     })
@@ -92,11 +92,10 @@ export function targets(port: ServicePort, name: string, number: number): boolea
   return typeof port.targetPort === 'number' ? port.targetPort === number : port.targetPort === name || port.targetPort === String(number)
 }
 
-/** Services that disagree leave the bytes unread, which suits them all; HTTP/1.1 and HTTP/2 are told apart by their first bytes. */
+/** Services that disagree are told apart by the first bytes. */
 function commonProtocol(ports: readonly ServicePort[]): Protocol | undefined {
   const protocols = new Set(ports.map((port) => port.protocol))
-  if (protocols.size <= 1) return ports[0]?.protocol
-  return ports.every(({ protocol }) => isHttp(protocol)) ? 'http' : 'tcp'
+  return protocols.size <= 1 ? ports[0]?.protocol : 'auto'
 }
 
 function boundCapture(addresses: WorkloadAddresses, called: readonly (MeshService | undefined)[]): Capture {

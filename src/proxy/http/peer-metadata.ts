@@ -1,15 +1,14 @@
 // Metadata exchange (DESIGN 4.12): each side of a mesh connection tells the other which workload it is, so that metrics name both.
 // Istio's form: x-envoy-peer-metadata is base64 of a protobuf Struct, x-envoy-peer-metadata-id the node's id. Between our proxies (ALPN
-// 'lateen/1') once per connection, with Istio's own ALPNs on every request, otherwise never.
+// 'lateen/1' or 'lateen/2') once per connection, with Istio's own ALPNs on every request, otherwise never.
 // Invariant: the labels of a peer that did not prove its identity by mutual TLS are never believed.
+import { LATEEN_HTTP1, LATEEN_HTTP2 } from '../../envoy/alpn.ts'
 import type { JsonObject } from '../../envoy/generated/messages.gen.ts'
 import { proxyCodec } from '../../envoy/proxy-codec.ts'
 import { FIELD } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { ConnectionFacts, PeerLabels } from '../telemetry/outcome.ts'
 
-/** Our proxies among themselves. */
-export const LATEEN_ALPN = 'lateen/1'
 /** Longer values are not labels of a workload. */
 const MAX_METADATA_LENGTH = 16 * 1024
 
@@ -30,7 +29,7 @@ export class PeerMetadata {
   /** The lines to add to a request on this connection; '' when the peer knows already or is not of the mesh. */
   linesFor(connection: ToldConnection): string {
     if (connection.toldPeer || !connection.mutualTls) return ''
-    if (connection.alpn === LATEEN_ALPN) {
+    if (connection.alpn === LATEEN_HTTP1 || connection.alpn === LATEEN_HTTP2) {
       connection.toldPeer = true
       return this.#lines
     }

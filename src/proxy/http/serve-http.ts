@@ -2,6 +2,7 @@
 // listener fixes it (Envoy: codec_type). Called by sockets/acceptor.ts.
 // Invariant: HTTP/1.1 waits for nothing: whether its first octets are HTTP/2's preface is looked at when they come.
 import type { Socket } from 'node:net'
+import { HTTP2_ALPN } from '../../envoy/alpn.ts'
 import { DownstreamConnection } from './downstream-connection.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { DownstreamSession } from './downstream-session.ts'
@@ -26,7 +27,7 @@ export function serveHttp(
   onClosed: () => void,
 ): HttpConnection {
   const codec = binding.manager.codec ?? 'auto'
-  if (codec === 'http2' || (codec === 'auto' && (alpn === 'h2' || alpn === 'istio-h2'))) {
+  if (codec === 'http2' || (codec === 'auto' && HTTP2_ALPN.has(alpn))) {
     return new DownstreamSession(socket, services, binding, peer, onClosed)
   }
   let current: HttpConnection

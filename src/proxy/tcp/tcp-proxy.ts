@@ -75,7 +75,9 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
     runtime.load.connections++
     endpoint.activeRequests++
     endpoint.totalRequests++
-    const target: ConnectTarget = endpoint.pool.target
+    const { target: pooled } = endpoint.pool
+    const { transport } = pooled
+    const target: ConnectTarget = transport === undefined ? pooled : { ...pooled, alpn: transport.octetsAlpn }
     const giveBack = (): void => {
       runtime.load.connections--
       endpoint.activeRequests--

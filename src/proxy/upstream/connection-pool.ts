@@ -2,6 +2,7 @@
 // and are closed; an HTTP/2 one is shared by as many as it takes (http2-sessions.ts). Requests wait here while a connection is being
 // opened or a circuit breaker holds the number of connections.
 // Invariant: a connection is idle, lent, or gone; a waiting user is told exactly once.
+import { HTTP2_ALPN } from '../../envoy/alpn.ts'
 import type { FailureKind } from '../rescue.ts'
 import type { ClusterLoad } from './circuit-breaker.ts'
 import { type ConnectHandler, type ConnectServices, type ConnectTarget, type Opened, openConnection } from './connect.ts'
@@ -230,4 +231,3 @@ export class ConnectionPool implements ConnectionOwner, SessionOwner {
 
 /** RFC 9113 6.5.2: no server should allow fewer; corrected by the first one that does. */
 const ASSUMED_STREAMS = 100
-const HTTP2_ALPN: ReadonlySet<string> = new Set(['h2', 'istio-h2'])

@@ -3,6 +3,7 @@
 // Invariant: a renewed certificate is used by new connections only; the old ones go on (DESIGN 4.8).
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { ReadonlyWatchable } from '../../base/watchable.ts'
+import { alpnFor } from '../../envoy/alpn.ts'
 import type { KeyPair, SecretStore } from '../certs/secret-store.ts'
 import type { Cluster, Endpoint, UpstreamTls } from '../config/proxy-config.ts'
 
@@ -34,14 +35,21 @@ export type PoolProtocol = 'http1' | 'http2' | 'auto'
 
 /** What to offer where requests leave as `protocol`: a server that chose HTTP/2 and got HTTP/1.1 would answer nothing. */
 export function offeredAlpn(tls: UpstreamTls, protocol: PoolProtocol): readonly string[] {
-  if (protocol === 'http1') return tls.alpn.filter((name) => name !== 'h2' && name !== 'istio-h2')
-  if (tls.alpn.length > 0) return tls.alpn
-  return protocol === 'http2' ? ['h2'] : ['h2', 'http/1.1']
+  if (protocol === 'auto') return tls.alpn.length > 0 ? tls.alpn : ['h2', 'http/1.1']
+  const names = alpnFor(protocol, tls.alpn)
+  return protocol === 'http2' && names.length === 0 ? ['h2'] : names
+}
+
+/** What to offer where octets are passed on: nothing that has a sidecar read HTTP, unless that is all that was configured. */
+function octetsAlpn(tls: UpstreamTls): readonly string[] {
+  const names = alpnFor('octets', tls.alpn)
+  return names.length > 0 ? names : tls.alpn
 }
 
 /** TLS towards one kind of peer. One per (cluster, transport key); endpoints keep their own tickets. */
 export class TlsTransport {
   readonly tls: UpstreamTls
+  readonly octetsAlpn: readonly string[]
   /** Rises with every renewal: a ticket of an older generation is not offered, it belongs to the old identity. */
   generation = 0
   readonly #keyPair: ReadonlyWatchable<KeyPair | undefined> | undefined
@@ -51,6 +59,7 @@ export class TlsTransport {
 
   constructor(tls: UpstreamTls, secrets: SecretStore) {
     this.tls = tls
+    this.octetsAlpn = octetsAlpn(tls)
     this.#keyPair = tls.certificate === undefined ? undefined : secrets.keyPair(tls.certificate)
     this.#roots = tls.validation.trust === undefined ? undefined : secrets.roots(tls.validation.trust)
     const renew = (): void => {

@@ -3,6 +3,7 @@
 // Called by gateway-listeners.ts and, for the clusters, by contributors.ts.
 // Invariant: only TLS of the mesh is forwarded (its protocols are in the hello), so nobody gets past without showing a certificate to
 // the workload at the other end.
+import { MESH_ALPN } from '../../envoy/alpn.ts'
 import type { Cluster, FilterChain } from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName, outboundSni } from '../../envoy/names.ts'
 import { hostIntersection } from '../../model/host-intersection.ts'
@@ -13,7 +14,6 @@ import { ADS } from './config-source.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { tcpProxy } from './terminal-filters.ts'
-import { MESH_ALPN } from './tls.ts'
 
 interface Target {
   /** Server name, and name of the cluster that does not open what it forwards. */

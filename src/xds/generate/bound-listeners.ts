@@ -6,9 +6,9 @@ import { isHttp } from '../../model/service.ts'
 import type { BindCapture } from '../../model/workload.ts'
 import type { InstanceView, ProxyView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
-import { detectionTimeout } from './detection-timeout.ts'
-import { inboundChains, needsInspection, TLS_INSPECTOR } from './inbound-chains.ts'
+import { inboundChains } from './inbound-chains.ts'
 import { asksForServerName, ChainBook, l4Chains } from './l4-chains.ts'
+import { HTTP_INSPECTOR, inboundInspection, outboundWait, SEEN_HTTP, TLS_INSPECTOR } from './listener-filters.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
@@ -27,7 +27,7 @@ function inboundListeners(view: InstanceView, capture: BindCapture): readonly Re
     return [
       resource(listen, {
         trafficDirection: 'INBOUND',
-        ...(needsInspection(port) ? { listenerFilters: [TLS_INSPECTOR], ...detectionTimeout(view.settings) } : {}),
+        ...inboundInspection(port, view.settings),
         filterChains: inboundChains(view, port),
         metadata: metadataOf({ origin: view.workload.origin, services: port.services }),
       }),
@@ -43,13 +43,15 @@ function serviceListeners({ scope, instance }: ProxyView, capture: BindCapture):
     const port = service?.ports.find((each) => each.number === number)
     if (view === undefined || service === undefined || port === undefined) return []
     const metadata = metadataOf({ origin: service.origin, services: [service] })
-    if (isHttp(port.protocol)) {
-      const manager = outboundManager(instance, listen, routeConfigName(number, hostname), { isStock: scope.isStock })
-      return [outbound(listen, [{ filters: [manager] }], metadata)]
-    }
+    const http = (): Filter => outboundManager(instance, listen, routeConfigName(number, hostname), { isStock: scope.isStock })
+    if (isHttp(port.protocol)) return [outbound(listen, [{ filters: [http()] }], metadata)]
     const book = new ChainBook()
     // The address that was called is the proxy's own; what the client means are the service's.
     const chains = l4Chains(view, port, service.addresses, scope).flatMap((chain) => book.filterChain(chain) ?? [])
+    if (port.protocol === 'auto') {
+      const detects = { listenerFilters: [HTTP_INSPECTOR], ...outboundWait(instance.settings) }
+      return [outbound(listen, [{ name: 'http', filterChainMatch: SEEN_HTTP, filters: [http()] }, ...chains], metadata, detects)]
+    }
     return chains.length === 0 ? [] : [outbound(listen, chains, metadata)]
   })
 }
@@ -71,10 +73,15 @@ function outboundManager(
   return httpManager({ statPrefix, rds, acceptsConnect, filters: routeFilters(isStock) }, view.settings)
 }
 
-function outbound(listen: HostPort, filterChains: readonly FilterChain[], metadata: Listener['metadata']): Resource {
+function outbound(
+  listen: HostPort,
+  filterChains: readonly FilterChain[],
+  metadata: Listener['metadata'],
+  detects: Listener = asksForServerName(filterChains) ? { listenerFilters: [TLS_INSPECTOR] } : {},
+): Resource {
   return resource(listen, {
     trafficDirection: 'OUTBOUND',
-    ...(asksForServerName(filterChains) ? { listenerFilters: [TLS_INSPECTOR] } : {}),
+    ...detects,
     filterChains,
     ...(metadata === undefined ? {} : { metadata }),
   })

@@ -19,11 +19,14 @@ export function common(settings: MeshSettings): Pick<Cluster, 'connectTimeout' |
   }
 }
 
-/** HTTP/1.1 is the default and needs no words. */
+/** HTTP/1.1 is the default and needs no words; where nobody says which it is, the client does. */
 export function protocolOptions(protocol: Protocol): Pick<Cluster, 'typedExtensionProtocolOptions'> {
-  if (protocol !== 'http2') return {}
-  const options: AnyMessage = any('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', {
-    explicitHttpConfig: { http2ProtocolOptions: {} },
-  })
+  if (protocol !== 'http2' && protocol !== 'auto') return {}
+  const options: AnyMessage = any(
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    protocol === 'http2'
+      ? { explicitHttpConfig: { http2ProtocolOptions: {} } }
+      : { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } },
+  )
   return { typedExtensionProtocolOptions: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': options } }
 }

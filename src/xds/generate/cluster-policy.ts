@@ -16,6 +16,7 @@ import { httpFields } from './upstream-protocol.ts'
 export interface PolicyContext {
   readonly settings: MeshSettings
   readonly isStock: boolean
+  /** What is spoken to it. */
   readonly protocol: Protocol
   /** The client's own address choice (headless): the cluster has nothing to balance. */
   readonly isPassthrough: boolean

@@ -9,7 +9,7 @@ import { serverTransport, tlsParameters } from './tls.ts'
 /** Undefined: TLS is not ended here. */
 export function gatewayTransport(server: GatewayServer, settings: MeshSettings, isStock: boolean): TransportSocket | undefined {
   const { tls } = server
-  if (tls?.mode === 'istio-mutual') return serverTransport(server.protocol === 'https' ? 'http' : 'tcp', settings)
+  if (tls?.mode === 'istio-mutual') return serverTransport({ reads: server.protocol === 'https' ? 'http' : 'octets', isStock }, settings)
   if (tls === undefined || !('certificates' in tls)) return undefined
   return terminatingTransport(tls, { readsHttp: server.protocol === 'https', settings, isStock })
 }
@@ -20,8 +20,7 @@ export function terminatingTransport(
   { readsHttp, settings, isStock }: { readonly readsHttp: boolean; readonly settings: MeshSettings; readonly isStock: boolean },
 ): TransportSocket | undefined {
   if (tls.pinned !== undefined && !isStock) return undefined
-  // Our own proxy does not speak HTTP/2 to clients at the edge yet.
-  const alpn = readsHttp ? (isStock ? ['h2', 'http/1.1'] : ['http/1.1']) : []
+  const alpn = readsHttp ? ['h2', 'http/1.1'] : []
   const commonTlsContext: CommonTlsContext = {
     tlsParams: parametersOf(tls.versions, settings.otherTls),
     ...(alpn.length === 0 ? {} : { alpnProtocols: alpn }),

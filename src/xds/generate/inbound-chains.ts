@@ -1,35 +1,27 @@
 // The filter chains of one workload port: which transport is let in, and what happens then (Istio's table of mode and protocol).
 // Invariants: STRICT has no plaintext chain at all; a denied workload's chains all begin with the denial.
 
-import { any } from '../../envoy/any.ts'
-import type {
-  FilterChain,
-  FilterChainMatch,
-  ListenerFilter,
-  RouteConfiguration,
-  TransportSocket,
-} from '../../envoy/generated/messages.gen.ts'
+import { MESH_ALPN, MESH_HTTP_ALPN, MESH_OCTETS_ALPN } from '../../envoy/alpn.ts'
+import type { FilterChain, FilterChainMatch, RouteConfiguration, TransportSocket } from '../../envoy/generated/messages.gen.ts'
 import { BLACK_HOLE_CLUSTER, inboundClusterName, inboundRouteConfigName } from '../../envoy/names.ts'
 import { isHttp, type Protocol } from '../../model/service.ts'
 import type { ServerTls, WorkloadPort } from '../../model/workload.ts'
 import type { InstanceView } from '../view/proxy-view.ts'
 import { httpDenials, networkDenials } from './denials.ts'
 import { terminatingTransport } from './gateway-tls.ts'
+import { SEEN_HTTP } from './listener-filters.ts'
 import { metadataOf } from './metadata.ts'
 import type { TcpOptions } from './tcp-options.ts'
 import { httpManager, tcpProxy } from './terminal-filters.ts'
-import { MESH_ALPN, serverTransport } from './tls.ts'
-
-export const TLS_INSPECTOR: ListenerFilter = {
-  name: 'envoy.filters.listener.tls_inspector',
-  typedConfig: any('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {}),
-}
+import { serverTransport } from './tls.ts'
 
 interface Transport {
   readonly suffix: string
   readonly match: FilterChainMatch
   /** 'own': with certificates that are not the mesh's. */
   readonly terminatesTls: boolean | 'own'
+  /** Undefined: as the port is declared. */
+  readonly reads?: 'http' | 'octets'
 }
 
 const MESH_TLS: Transport = {
@@ -43,10 +35,27 @@ const FOREIGN_TLS: Transport = { suffix: 'tls-passthrough', match: { transportPr
 const PLAINTEXT: Transport = { suffix: 'plaintext', match: { transportProtocol: 'raw_buffer' }, terminatesTls: false }
 const UNREAD: Transport = { suffix: 'plaintext', match: {}, terminatesTls: false }
 
+/** Where the protocol is not declared: inside TLS the client's sidecar says what it saw, in plaintext the first bytes do. */
+const MESH_HTTP: Transport = {
+  suffix: 'mtls-http',
+  match: { transportProtocol: 'tls', applicationProtocols: MESH_HTTP_ALPN },
+  terminatesTls: true,
+  reads: 'http',
+}
+const MESH_OCTETS: Transport = { ...MESH_TLS, match: { transportProtocol: 'tls', applicationProtocols: MESH_OCTETS_ALPN } }
+const PLAINTEXT_HTTP: Transport = { suffix: 'plaintext-http', match: SEEN_HTTP, terminatesTls: false, reads: 'http' }
+
 function transportsOf(mode: ServerTls['mode'], protocol: Protocol): readonly Transport[] {
+  if (protocol === 'auto') return detecting(mode)
   if (mode === 'strict') return [ANY_TLS]
   if (mode === 'disable') return [UNREAD]
   return isHttp(protocol) ? [MESH_TLS, PLAINTEXT] : [MESH_TLS, FOREIGN_TLS, PLAINTEXT]
+}
+
+function detecting(mode: ServerTls['mode']): readonly Transport[] {
+  if (mode === 'strict') return [MESH_HTTP, ANY_TLS]
+  if (mode === 'disable') return [PLAINTEXT_HTTP, UNREAD]
+  return [MESH_HTTP, PLAINTEXT_HTTP, MESH_OCTETS, FOREIGN_TLS, PLAINTEXT]
 }
 
 /** Of the application's own certificates, as its Sidecar has them: beside the mesh's, and never beside plaintext. */
@@ -55,10 +64,6 @@ const OWN_TLS: Transport = { suffix: 'tls', match: { transportProtocol: 'tls' },
 function ownTransports(mode: ServerTls['mode']): readonly Transport[] {
   if (mode === 'strict') return [ANY_TLS]
   return mode === 'disable' ? [OWN_TLS] : [MESH_TLS, OWN_TLS]
-}
-
-export function needsInspection({ tls, ingress }: WorkloadPort): boolean {
-  return tls.mode !== 'disable' || ingress?.tls !== undefined
 }
 
 /** @param where narrows every chain further (a redirected proxy's chains share one listener). */
@@ -80,23 +85,27 @@ function chainsFor(
   port: WorkloadPort | undefined,
 ): readonly FilterChain[] {
   const transports = port?.ingress?.tls === undefined ? transportsOf(tls.mode, protocol) : ownTransports(tls.mode)
-  const made = transports.flatMap(({ suffix, match, terminatesTls }): readonly FilterChain[] => {
-    const socket = terminatesTls === 'own' ? ownSocket(view, port) : terminatesTls ? serverTransport(protocol, view.settings) : undefined
-    if (terminatesTls !== false && socket === undefined) return []
-    const readsHttp = port !== undefined && isHttp(protocol)
-    const filters = readsHttp
-      ? [inboundManager(view, port)]
-      : [...networkDenials(view.workload), tcpProxy(cluster, view.settings, tcpLimits(view, port))]
-    const isUnconditional = Object.keys(match).length + Object.keys(where).length === 0
-    const chain: FilterChain = {
-      name: `${port === undefined ? 'inbound-catchall' : `inbound-${port.number}`}-${suffix}`,
-      ...(isUnconditional ? {} : { filterChainMatch: { ...where, ...match } }),
-      ...(socket === undefined ? {} : { transportSocket: socket }),
-      filters,
-      ...(tls.because === undefined ? {} : { metadata: metadataOf({ origin: tls.because.object, field: tls.because.field }) }),
-    }
-    return [chain]
-  })
+  const made = transports.flatMap(
+    ({ suffix, match, terminatesTls, reads = isHttp(protocol) ? 'http' : 'octets' }): readonly FilterChain[] => {
+      const { isStock, settings } = view
+      const socket =
+        terminatesTls === 'own' ? ownSocket(view, port) : terminatesTls ? serverTransport({ reads, isStock }, settings) : undefined
+      if (terminatesTls !== false && socket === undefined) return []
+      const filters =
+        port !== undefined && reads === 'http'
+          ? [inboundManager(view, port)]
+          : [...networkDenials(view.workload), tcpProxy(cluster, view.settings, tcpLimits(view, port))]
+      const isUnconditional = Object.keys(match).length + Object.keys(where).length === 0
+      const chain: FilterChain = {
+        name: `${port === undefined ? 'inbound-catchall' : `inbound-${port.number}`}-${suffix}`,
+        ...(isUnconditional ? {} : { filterChainMatch: { ...where, ...match } }),
+        ...(socket === undefined ? {} : { transportSocket: socket }),
+        filters,
+        ...(tls.because === undefined ? {} : { metadata: metadataOf({ origin: tls.because.object, field: tls.because.field }) }),
+      }
+      return [chain]
+    },
+  )
   return made.length > 0 ? made : [closed(view, where)]
 }
 

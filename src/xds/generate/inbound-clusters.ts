@@ -10,6 +10,7 @@ import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
 import { statName } from './stat-name.ts'
+import { spokenTo } from './upstream-protocol.ts'
 
 /** Connections from here are not redirected back into the proxy (Istio's iptables rules exempt it). */
 const INBOUND_SOURCE = '127.0.0.6'
@@ -31,7 +32,7 @@ export function inboundClusters(view: ProxyView): readonly Resource[] {
     // The services name the destination in metrics of requests that arrive here.
     const metadata = metadataOf({ origin, field: 'spec.ports', services: port.services })
     const alias = inboundStatName(port, settings)
-    const context = { settings, isStock: view.instance.isStock, protocol: port.protocol, isPassthrough: true }
+    const context = { settings, isStock: view.instance.isStock, protocol: spokenTo(port.protocol, port.pool ?? {}), isPassthrough: true }
     const limits = port.pool === undefined ? protocolOptions(port.protocol) : policyFields({ pool: port.pool }, context)
     return [resource(name, { name, ...alias, ...common(settings), ...destination, ...limits, metadata })]
   })

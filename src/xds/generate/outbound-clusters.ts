@@ -6,7 +6,7 @@ import type { Cluster } from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName } from '../../envoy/names.ts'
 import type { Subset } from '../../model/destination-policy.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
-import type { Protocol, ServicePort } from '../../model/service.ts'
+import type { ServicePort } from '../../model/service.ts'
 import { type ConnectionPool, type EffectivePolicy, NO_TRAFFIC_POLICY, policyFor } from '../../model/traffic-policy.ts'
 import { asksForPlace } from '../view/client-place.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
@@ -16,6 +16,7 @@ import { loadAssignment, type Members } from './endpoints.ts'
 import { metadataOf } from './metadata.ts'
 import type { Resource } from './resources.ts'
 import { statName } from './stat-name.ts'
+import { spokenTo } from './upstream-protocol.ts'
 import { type TransportContext, transportFields } from './upstream-transport.ts'
 
 export function outboundClusters(scope: ScopeView): readonly Resource[] {
@@ -56,12 +57,13 @@ function clusterOf(
   const isPassthrough = service.resolution === 'passthrough' || balancing?.algorithm === 'passthrough'
   const mayTakeSecrets = scope.capture === 'gateway' || policy?.clients !== undefined
   const pool = poolWithDefaults(effective.pool, settings)
-  const of = { view, port: { ...port, protocol: spoken(port.protocol, pool, isStock) }, subset: subset?.name ?? '', settings, isStock }
+  const spoken = spokenTo(port.protocol, pool, scope.capture === 'gateway')
+  const of = { view, port: { ...port, protocol: spoken }, subset: subset?.name ?? '', settings, isStock }
   const transport: TransportContext = { ...of, tls, proxyProtocol, isPassthrough, mayTakeSecrets }
   const isOfPolicy = policy !== undefined && (subset !== undefined || hasBlocks(effective) || policy.subsets.length > 0)
   return {
     ...discoveryOf(name, { view, port: port.number, subset, policy: effective }, isPassthrough, scope),
-    ...policyFields({ ...effective, pool }, { settings, isStock, protocol: port.protocol, isPassthrough }),
+    ...policyFields({ ...effective, pool }, { settings, isStock, protocol: spoken, isPassthrough }),
     ...transportFields(transport),
     ...statName(settings.statNames.outbound, {
       service: service.hasShortNames ? `${service.name}.${service.namespace}` : service.hostname,
@@ -88,11 +90,6 @@ function poolWithDefaults(pool: ConnectionPool = {}, { keepalive, upgradesToHttp
     ...pool,
     ...(keepalive === undefined ? {} : { keepalive: { ...keepalive, ...pool.keepalive } }),
   }
-}
-
-/** To a server that is told HTTP/2, HTTP/2 must have been offered. */
-function spoken(protocol: Protocol, { httpVersion }: ConnectionPool, isStock: boolean): Protocol {
-  return isStock && protocol === 'http' && httpVersion === 'upgrade' ? 'http2' : protocol
 }
 
 function hasBlocks(policy: EffectivePolicy): boolean {

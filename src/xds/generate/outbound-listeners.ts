@@ -3,13 +3,13 @@
 // Shared by all proxies of a scope. Invariant: no two chains of a listener match alike; Envoy refuses the listener for it.
 
 import { parseCidr } from '../../base/cidr.ts'
-import type { FilterChain, Listener } from '../../envoy/generated/messages.gen.ts'
+import type { Filter, FilterChain, Listener } from '../../envoy/generated/messages.gen.ts'
 import { BLACK_HOLE_CLUSTER, listenerName, outboundClusterName, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
-import { TLS_INSPECTOR } from './inbound-chains.ts'
 import { asksForServerName, ChainBook, type L4Chain, l4Chains } from './l4-chains.ts'
+import { HTTP_INSPECTOR, outboundWait, SEEN_HTTP, TLS_INSPECTOR } from './listener-filters.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
 import { httpManager, routeFilters, tcpProxy } from './terminal-filters.ts'
@@ -21,29 +21,66 @@ interface DraftListener {
   readonly port: number
   readonly chains: FilterChain[]
   readonly book: ChainBook
+  /** For requests. */
+  http: Filter | undefined
+  /** For everything else that no chain asks for. */
   rest: FilterChain | undefined
+  /** Ranges that have a chain for requests of their own. */
+  readonly httpRanges: Set<string>
+  detects: boolean
 }
 
 export function outboundListeners(scope: ScopeView): readonly Resource[] {
   if (scope.capture !== 'redirect') return []
   const drafts = new Map<string, DraftListener>()
   const ports = scope.services.flatMap((view) => view.service.ports.map((port) => ({ view, port })))
-  // HTTP first: where HTTP and other protocols meet on a port, what is not HTTP needs an address of its own.
   for (const { port } of ports.filter((each) => isHttp(each.port.protocol))) {
-    const statPrefix = `outbound_${listenerName(WILDCARD, port.number)}`
-    const rds = { configSource: ADS, routeConfigName: routeConfigName(port.number) }
-    const manager = httpManager({ statPrefix, rds, filters: routeFilters(scope.isStock) }, scope.settings)
-    draftAt(drafts, WILDCARD, port.number).rest ??= { filters: [manager] }
+    const draft = draftAt(drafts, WILDCARD, port.number)
+    draft.http ??= manager(draft, routeConfigName(port.number), scope)
   }
-  for (const { view, port } of ports.filter((each) => !isHttp(each.port.protocol))) addConnections(drafts, view, port, scope)
+  for (const { view, port } of ports.filter((each) => !isHttp(each.port.protocol))) {
+    if (port.protocol === 'auto') addRequests(drafts, view, port, scope)
+    addConnections(drafts, view, port, scope)
+  }
   return [...drafts.values()].map((draft) => finish(draft, scope))
+}
+
+function manager({ address, port }: DraftListener, table: string, scope: ScopeView): Filter {
+  const statPrefix = `outbound_${listenerName(address, port)}`
+  const rds = { configSource: ADS, routeConfigName: table }
+  return httpManager({ statPrefix, rds, filters: routeFilters(scope.isStock) }, scope.settings)
+}
+
+/** Where nobody declares the protocol, requests are routed where they are seen: by the table of the service where its address says which
+ *  one is meant, else by that of the port. */
+function addRequests(drafts: Map<string, DraftListener>, { service }: ServiceView, port: ServicePort, scope: ScopeView): void {
+  const own = routeConfigName(port.number, service.hostname)
+  const wildcard = (): DraftListener => draftAt(drafts, WILDCARD, port.number)
+  for (const address of service.addresses) {
+    const range = address.includes('/') ? parseCidr(address) : undefined
+    const draft = address.includes('/') ? wildcard() : draftAt(drafts, address, port.number)
+    draft.detects = true
+    if (!address.includes('/')) draft.http ??= manager(draft, own, scope)
+    if (range === undefined || draft.httpRanges.has(address)) continue
+    draft.httpRanges.add(address)
+    const prefixRanges = [{ addressPrefix: range.address, prefixLen: range.prefixLength }]
+    draft.chains.push({ name: `http ${address}`, filterChainMatch: { prefixRanges, ...SEEN_HTTP }, filters: [manager(draft, own, scope)] })
+  }
+  if (service.addresses.length > 0) return
+  const draft = wildcard()
+  draft.detects = true
+  draft.http ??= manager(draft, routeConfigName(port.number), scope)
 }
 
 function draftAt(drafts: Map<string, DraftListener>, address: string, port: number): DraftListener {
   const name = listenerName(address, port)
-  const draft = drafts.get(name) ?? { address, port, chains: [], book: new ChainBook(), rest: undefined }
+  const draft = drafts.get(name) ?? newDraft(address, port)
   drafts.set(name, draft)
   return draft
+}
+
+function newDraft(address: string, port: number): DraftListener {
+  return { address, port, chains: [], book: new ChainBook(), http: undefined, rest: undefined, httpRanges: new Set(), detects: false }
 }
 
 function addConnections(drafts: Map<string, DraftListener>, view: ServiceView, port: ServicePort, scope: ScopeView): void {
@@ -87,16 +124,27 @@ function isServerName(hostname: string): boolean {
   return !hostname.slice(1).includes('*') && (!hostname.startsWith('*') || hostname.startsWith('*.'))
 }
 
-/** What no chain is for goes where all unknown connections go. */
-function finish({ address, port, chains, rest }: DraftListener, scope: ScopeView): Resource {
+/** What no chain is for goes where all unknown connections go. A port on which everybody declares HTTP is HTTP, whatever its clients say;
+ *  where others meet it there, its first bytes tell. */
+function finish(draft: DraftListener, scope: ScopeView): Resource {
+  const { address, port, http, rest } = draft
   const name = listenerName(address, port)
+  const unknown: FilterChain = { filters: [tcpProxy(unknownCluster(scope), scope.settings)] }
+  const detects = draft.detects || (http !== undefined && rest !== undefined)
+  const requests: readonly FilterChain[] =
+    http === undefined || !detects ? [] : [{ name: 'http', filterChainMatch: SEEN_HTTP, filters: [http] }]
+  const last = http === undefined || detects ? (rest ?? unknown) : { filters: [http] }
+  const chains = [...draft.chains, ...requests, last]
+  const asksForTls = asksForServerName(chains)
+  const inspectors = [...(asksForTls ? [TLS_INSPECTOR] : []), ...(detects ? [HTTP_INSPECTOR] : [])]
   const message: Listener = {
     name,
     address: socketAddress({ host: address, port }),
     trafficDirection: 'OUTBOUND',
     bindToPort: false,
-    ...(asksForServerName(chains) ? { listenerFilters: [TLS_INSPECTOR] } : {}),
-    filterChains: [...chains, rest ?? { filters: [tcpProxy(unknownCluster(scope), scope.settings)] }],
+    ...(inspectors.length === 0 ? {} : { listenerFilters: inspectors }),
+    ...(detects || (asksForTls && rest !== undefined) ? outboundWait(scope.settings) : {}),
+    filterChains: chains,
   }
   return { type: 'envoy.config.listener.v3.Listener', name, message }
 }

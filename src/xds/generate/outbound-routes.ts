@@ -3,7 +3,7 @@
 import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { RouteConfiguration, VirtualHost } from '../../envoy/generated/messages.gen.ts'
 import { HTTP_PROXY_ROUTES, routeConfigName, virtualHostResourceName } from '../../envoy/names.ts'
-import { isHttp, type ServicePort } from '../../model/service.ts'
+import { mayBeHttp, type ServicePort } from '../../model/service.ts'
 import { objectKey } from '../view/object-key.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
@@ -26,11 +26,22 @@ interface HttpPort {
 export function outboundRoutes(scope: ScopeView): readonly Resource[] {
   if (scope.capture === 'gateway') return []
   const httpPorts = scope.services.flatMap((view) =>
-    view.service.ports.filter((port) => isHttp(port.protocol)).map((port) => ({ view, port })),
+    view.service.ports.filter((port) => mayBeHttp(port.protocol)).map((port) => ({ view, port })),
   )
-  const ofMany = scope.capture === 'redirect' ? tablesByPort(scope, httpPorts) : [proxyTable(scope, httpPorts)]
-  const ofOne = scope.capture === 'redirect' ? [] : tablesByService(scope, httpPorts)
+  const isRedirected = scope.capture === 'redirect'
+  const [alone, shared] = isRedirected ? partition(httpPorts, hasOwnListener) : [httpPorts, httpPorts]
+  const ofMany = isRedirected ? tablesByPort(scope, shared) : [proxyTable(scope, shared)]
+  const ofOne = tablesByService(scope, alone)
   return [...ofOne.map(whole), ...ofMany.flatMap((message) => (scope.discoversVirtualHosts ? apart(message) : [whole(message)]))]
+}
+
+/** Of a redirected proxy: what is called at an address of its own, and may be no HTTP at all. */
+function hasOwnListener({ view, port }: HttpPort): boolean {
+  return port.protocol === 'auto' && view.service.addresses.length > 0
+}
+
+function partition<T>(all: readonly T[], test: (each: T) => boolean): readonly [readonly T[], readonly T[]] {
+  return [all.filter(test), all.filter((each) => !test(each))]
 }
 
 function whole(message: Table): Resource {

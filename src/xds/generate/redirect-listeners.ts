@@ -5,8 +5,8 @@ import type { FilterChain, Listener, ListenerFilter } from '../../envoy/generate
 import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, listenerName, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../../envoy/names.ts'
 import type { RedirectCapture } from '../../model/workload.ts'
 import type { InstanceView, ProxyView } from '../view/proxy-view.ts'
-import { detectionTimeout } from './detection-timeout.ts'
-import { inboundChains, needsInspection, passthroughChains, TLS_INSPECTOR } from './inbound-chains.ts'
+import { inboundChains, passthroughChains } from './inbound-chains.ts'
+import { HTTP_INSPECTOR, hearsServerFirst, inboundInspection, inboundWait, TLS_INSPECTOR } from './listener-filters.ts'
 import { unknownCluster, WILDCARD } from './outbound-listeners.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
@@ -37,11 +37,14 @@ function virtualOutbound({ instance, scope }: ProxyView, capture: RedirectCaptur
 
 function virtualInbound(view: InstanceView, capture: RedirectCapture): Resource {
   const captured = view.workload.ports.filter(({ ingress }) => ingress?.bind === undefined)
+  const looksForHttp = captured.some(({ protocol, tls }) => protocol === 'auto' && tls.mode !== 'strict')
+  const serverMayBeFirst =
+    hearsServerFirst(view.workload.otherPortsTls.mode, 'tcp') || captured.some(({ protocol, tls }) => hearsServerFirst(tls.mode, protocol))
   const ports = captured.flatMap((port) => inboundChains(view, port, { destinationPort: port.number }))
   return resource(VIRTUAL_INBOUND, capture.inboundPort, {
     trafficDirection: 'INBOUND',
-    listenerFilters: [ORIGINAL_DESTINATION, TLS_INSPECTOR],
-    ...detectionTimeout(view.settings),
+    listenerFilters: [ORIGINAL_DESTINATION, TLS_INSPECTOR, ...(looksForHttp ? [HTTP_INSPECTOR] : [])],
+    ...inboundWait(view.settings, serverMayBeFirst),
     filterChains: [
       blackHole('virtualInbound-blackhole', capture.inboundPort, view),
       ...ports,
@@ -60,7 +63,7 @@ function ownListeners(view: InstanceView): readonly Resource[] {
       name,
       address: socketAddress({ host, port: port.number }),
       trafficDirection: 'INBOUND',
-      ...(needsInspection(port) ? { listenerFilters: [TLS_INSPECTOR], ...detectionTimeout(view.settings) } : {}),
+      ...inboundInspection(port, view.settings),
       filterChains: inboundChains(view, port),
     }
     return [{ type: 'envoy.config.listener.v3.Listener', name, message }]

@@ -2,22 +2,27 @@
 // Invariant: what our own proxy does not do yet goes to stock Envoys only.
 import { any } from '../../envoy/any.ts'
 import type { Cluster, CoreHttpProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions } from '../../envoy/generated/messages.gen.ts'
-import { isHttp, type Protocol } from '../../model/service.ts'
+import { mayBeHttp, type Protocol } from '../../model/service.ts'
 import type { ConnectionPool } from '../../model/traffic-policy.ts'
 
-export function httpFields(pool: ConnectionPool, protocol: Protocol, isStock: boolean): Cluster {
-  if (!isHttp(protocol)) return {}
-  // Our own proxy speaks HTTP/1.1 to destinations, and would only warn.
-  const httpVersion = isStock ? pool.httpVersion : undefined
-  const isHttp2 = protocol === 'http2' || httpVersion === 'upgrade'
+/** What requests leave as; 'auto': as they came. A protocol that nobody declared is HTTP/1.1 behind a gateway (Istio). */
+export function spokenTo(protocol: Protocol, { httpVersion }: ConnectionPool, isGateway = false): Protocol {
+  if (protocol === 'auto') return isGateway ? 'http' : 'auto'
+  if (protocol !== 'http' && protocol !== 'http2') return protocol
+  return httpVersion === 'client' ? 'auto' : httpVersion === 'upgrade' ? 'http2' : protocol
+}
+
+/** @param spoken to the destination. */
+export function httpFields(pool: ConnectionPool, spoken: Protocol, isStock: boolean): Cluster {
+  if (!mayBeHttp(spoken)) return {}
   const commonHttpProtocolOptions = commonOptions(pool, isStock)
   const hasCommon = Object.keys(commonHttpProtocolOptions).length > 0
-  if (!hasCommon && !isHttp2 && httpVersion !== 'client') return {}
-  const http2ProtocolOptions = isStock ? http2Options(pool) : {}
+  if (!hasCommon && spoken === 'http') return {}
+  const http2ProtocolOptions = http2Options(pool)
   const version: HttpProtocolOptions =
-    httpVersion === 'client'
+    spoken === 'auto'
       ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions } }
-      : { explicitHttpConfig: isHttp2 ? { http2ProtocolOptions } : { httpProtocolOptions: {} } }
+      : { explicitHttpConfig: spoken === 'http2' ? { http2ProtocolOptions } : { httpProtocolOptions: {} } }
   const options = any('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', {
     ...(hasCommon ? { commonHttpProtocolOptions } : {}),
     ...version,

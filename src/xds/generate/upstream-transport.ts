@@ -69,11 +69,11 @@ function ruledTransport(tls: ClientTls, context: TransportContext): Cluster {
   return { transportSocket: tls.mode === 'mesh' ? meshTransport(context) : ownTransport(tls, context) }
 }
 
-function meshTransport({ view, port, subset, tls, settings }: TransportContext): TransportSocket {
+function meshTransport({ view, port, subset, tls, settings, isStock }: TransportContext): TransportSocket {
   const { service, endpoints } = view
   const named = tls?.subjectAltNames ?? []
   const identities = named.length > 0 ? named : endpoints.identities
-  return clientTransport({ service, port, subset, identities, serverName: tls?.serverName }, settings)
+  return clientTransport({ service, port, subset, identities, serverName: tls?.serverName }, settings, isStock)
 }
 
 /** Where Debian and its descendants, Alpine among them, keep the authorities that the system trusts. */

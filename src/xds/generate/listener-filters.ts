@@ -1,0 +1,59 @@
+// What a listener reads before it chooses a filter chain, and how long it waits for that. Used by the files that make listeners.
+// Invariant: where the server may speak first, the wait ends and the connection goes on as octets: it is late, and not stuck.
+import { any } from '../../envoy/any.ts'
+import type { FilterChainMatch, Listener, ListenerFilter } from '../../envoy/generated/messages.gen.ts'
+import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { WorkloadPort } from '../../model/workload.ts'
+
+export const TLS_INSPECTOR: ListenerFilter = {
+  name: 'envoy.filters.listener.tls_inspector',
+  typedConfig: any('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {}),
+}
+
+export const HTTP_INSPECTOR: ListenerFilter = {
+  name: 'envoy.filters.listener.http_inspector',
+  typedConfig: any('envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', {}),
+}
+
+/** Plaintext in which HTTP was seen; 1.0 is passed on as octets (Istio). Of a TLS hello the same names say something else. */
+export const SEEN_HTTP: FilterChainMatch = { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] }
+
+/** The client is on this machine: what it has to say is there at once. */
+const OUTBOUND_WAIT_MS = 100
+/** A hello that crosses the network is not to be taken for silence. */
+const INBOUND_WAIT_MS = 1000
+
+type Waiting = Pick<Listener, 'listenerFiltersTimeout' | 'continueOnListenerFiltersTimeout'>
+
+/** Of a listener for destinations of which one may speak first. */
+export function outboundWait(settings: MeshSettings): Waiting {
+  return waiting(settings, OUTBOUND_WAIT_MS)
+}
+
+/** @param hearsServerFirst in plaintext, at one of its ports; elsewhere who says nothing is waited for as the proxy does by itself. */
+export function inboundWait(settings: MeshSettings, hearsServerFirst: boolean): Waiting {
+  return waiting(settings, hearsServerFirst ? INBOUND_WAIT_MS : undefined)
+}
+
+/** A setting of the user's counts everywhere; 0: for ever. */
+function waiting({ detectionTimeoutMs }: MeshSettings, ownMs: number | undefined): Waiting {
+  const waitMs = detectionTimeoutMs ?? ownMs
+  if (waitMs === undefined) return {}
+  return { listenerFiltersTimeout: waitMs, ...(waitMs === 0 ? {} : { continueOnListenerFiltersTimeout: true }) }
+}
+
+/** What the listener of one workload port reads. */
+export function inboundInspection({ tls, ingress, protocol }: WorkloadPort, settings: MeshSettings): Listener {
+  const looksForTls = tls.mode !== 'disable' || ingress?.tls !== undefined
+  const looksForHttp = protocol === 'auto' && tls.mode !== 'strict' && ingress?.tls === undefined
+  if (!looksForTls && !looksForHttp) return {}
+  return {
+    listenerFilters: [...(looksForTls ? [TLS_INSPECTOR] : []), ...(looksForHttp ? [HTTP_INSPECTOR] : [])],
+    ...inboundWait(settings, hearsServerFirst(tls.mode, protocol)),
+  }
+}
+
+/** Whether a client that says nothing may be served. */
+export function hearsServerFirst(mode: WorkloadPort['tls']['mode'], protocol: WorkloadPort['protocol']): boolean {
+  return mode !== 'strict' && (protocol === 'tcp' || protocol === 'auto')
+}
