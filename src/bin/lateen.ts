@@ -46,6 +46,8 @@ async function main(): Promise<number | undefined> {
       return runLong((await import('./proxy.ts')).runProxy(args, process.env))
     case 'control-plane':
       return runLong((await import('./control-plane.ts')).runControlPlane(args, process.env))
+    case 'iptables':
+      return (await import('./iptables.ts')).runIptables(args, process.env)
     case 'guardian':
       return runGuardianProcess()
     default:

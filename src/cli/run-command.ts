@@ -36,6 +36,7 @@ const COMMANDS: readonly CommandEntry[] = [
 const PROGRAMS = [
   ['control-plane', 'The control plane of a mesh'],
   ['proxy', 'The sidecar: proxy -c BOOTSTRAP'],
+  ['iptables', "Redirects a pod's connections to its sidecar"],
 ] as const
 
 export async function runCommand(word: string, args: readonly string[], context: CliContext): Promise<number> {

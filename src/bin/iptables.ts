@@ -1,0 +1,77 @@
+// `lateen iptables`: the program of the init container. Reads the surroundings, then leaves everything to capture/.
+// Loads nothing but capture/ and a few files of base: a pod waits for it.
+import { existsSync, readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { systemClock } from '../base/clock.ts'
+import { formatProblems, type Result } from '../base/result.ts'
+import { dialer } from '../capture/dial.ts'
+import { dryRunText } from '../capture/dry-run.ts'
+import { captureHelp } from '../capture/option-table.ts'
+import { type CaptureRequest, readCaptureRequest } from '../capture/read-options.ts'
+import { runProgram } from '../capture/run-program.ts'
+import { cleanUpCapture, type Host, setUpCapture } from '../capture/set-up.ts'
+import { verifyRedirect } from '../capture/verify-redirect.ts'
+
+/** Istio's code for 'the redirection does not work'; what watches pods looks for it. */
+const NOT_REDIRECTED = 126
+
+export async function runIptables(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
+  const read = readCaptureRequest(argv, { env, resolvConf: textOf('/etc/resolv.conf'), groupFile: textOf('/etc/group') })
+  if (!read.ok) return failWith(read)
+  if (read.value === 'help') {
+    process.stdout.write(captureHelp())
+    return 0
+  }
+  const request = read.value
+  for (const warning of request.warnings) process.stderr.write(`warning: ${warning}\n`)
+  if (request.action === 'dry-run') {
+    process.stdout.write(dryRunText(request.capture))
+    return 0
+  }
+  const host: Host = {
+    run: runProgram,
+    say: (line) => void process.stdout.write(`${line}\n`),
+    hasIpv6: existsSync('/proc/net/if_inet6'),
+    hasIpv6Address: hasIpv6Address(),
+  }
+  const done = await perform(request, host)
+  if (done !== undefined && !done.ok) return failWith(done)
+  return (await isVerified(request, host)) ? 0 : NOT_REDIRECTED
+}
+
+function perform(request: CaptureRequest, host: Host): Promise<Result<void>> | undefined {
+  if (request.action === 'skip') return undefined
+  return request.action === 'cleanup' ? cleanUpCapture(host) : setUpCapture(request, host)
+}
+
+async function isVerified({ action, verify, capture }: CaptureRequest, { hasIpv6Address: six, say }: Host): Promise<boolean> {
+  if (verify === undefined || action === 'cleanup') return true
+  return verifyRedirect(capture, verify, {
+    uid: process.getuid?.() ?? 0,
+    clock: systemClock,
+    dial: dialer(process.execPath),
+    say,
+    families: six ? [4, 6] : [4],
+  })
+}
+
+function failWith(result: Extract<Result<unknown>, { ok: false }>): number {
+  process.stderr.write(`lateen iptables: ${formatProblems(result.problems).replaceAll('\n', '\nlateen iptables: ')}\n`)
+  return 1
+}
+
+/** One that another pod can reach: neither loopback nor link-local. */
+function hasIpv6Address(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family, internal, address }) => family === 'IPv6' && !internal && !address.startsWith('fe80:')),
+  )
+}
+
+/** Absent is empty: what needs it says what is missing. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,39 @@
+// One connection of `--verify`, by this process or, as another user, by a child of it.
+import { execFile } from 'node:child_process'
+import { connect } from 'node:net'
+import { errorCode } from '../base/errors.ts'
+import type { Dialled, Probe } from './verify-redirect.ts'
+
+const TIMEOUT_MS = 2000
+const CHILD = `const s = require('node:net').connect(Number(process.argv[2]), process.argv[1], () => { console.log(s.localPort); s.destroy() })
+s.on('error', (e) => console.log(e.code)); s.setTimeout(${TIMEOUT_MS}, () => { console.log('ETIMEDOUT'); s.destroy() })`
+
+export function dialer(node: string): (probe: Probe) => Promise<Dialled> {
+  return (probe) => (probe.uid === undefined ? dialHere(probe) : dialAs(node, probe, probe.uid))
+}
+
+function dialHere({ host, port }: Probe): Promise<Dialled> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: TIMEOUT_MS })
+    const fail = (code: string): void => {
+      socket.destroy()
+      resolve({ kind: 'failed', code })
+    }
+    socket.once('connect', () => {
+      resolve({ kind: 'connected', localPort: socket.localPort ?? 0 })
+      socket.destroy()
+    })
+    socket.once('timeout', () => fail('ETIMEDOUT'))
+    socket.on('error', (error) => fail(errorCode(error) ?? 'failed'))
+  })
+}
+
+function dialAs(node: string, { host, port }: Probe, uid: number): Promise<Dialled> {
+  return new Promise((resolve) => {
+    execFile(node, ['-e', CHILD, host, String(port)], { uid, gid: uid, timeout: 5 * TIMEOUT_MS }, (error, output) => {
+      const said = output.trim()
+      if (/^\d+$/.test(said)) resolve({ kind: 'connected', localPort: Number(said) })
+      else resolve({ kind: 'failed', code: said === '' ? (errorCode(error) ?? 'failed') : said })
+    })
+  })
+}
