@@ -10,14 +10,20 @@ import { ownProperty } from './schema/check.ts'
 import type { SchemaNode } from './schema/schema-node.ts'
 import { type StockFields, stockFields } from './stock-fields.ts'
 
+/** Of limits towards a destination, or towards the application. */
+const connectionPool: readonly string[] = [
+  ...['maxConnections', 'connectTimeout', 'idleTimeout', 'tcpKeepalive'].map((field) => `tcp.${field}`),
+  ...['http1MaxPendingRequests', 'http2MaxRequests', 'maxRequestsPerConnection', 'maxRetries', 'idleTimeout'].map(
+    (field) => `http.${field}`,
+  ),
+  ...['h2UpgradePolicy', 'useClientProtocol', 'maxConcurrentStreams', 'http2KeepAlive'].map((field) => `http.${field}`),
+]
+
 /** Of every trafficPolicy, whatever it is for. */
 const policyBlocks: readonly string[] = [
   'loadBalancer.simple',
   'loadBalancer.localityLbSetting',
-  ...['maxConnections', 'connectTimeout', 'idleTimeout'].map((field) => `connectionPool.tcp.${field}`),
-  ...['http1MaxPendingRequests', 'http2MaxRequests', 'maxRequestsPerConnection', 'maxRetries', 'idleTimeout'].map(
-    (field) => `connectionPool.http.${field}`,
-  ),
+  ...connectionPool.map((field) => `connectionPool.${field}`),
   ...['mode', 'clientCertificate', 'privateKey', 'caCertificates', 'subjectAltNames', 'sni', 'insecureSkipVerify'].map(
     (field) => `tls.${field}`,
   ),
@@ -89,12 +95,7 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
       (field) => `ingress[].tls.${field}`,
     ),
     ...['ingress[].tls.cipherSuites', 'ingress[].tls.ecdhCurves'],
-    ...['ingress[].connectionPool', 'inboundConnectionPool'].flatMap((pool) => [
-      ...['tcp.maxConnections', 'tcp.connectTimeout', 'tcp.idleTimeout'].map((field) => `${pool}.${field}`),
-      ...['http1MaxPendingRequests', 'http2MaxRequests', 'maxRequestsPerConnection', 'maxRetries', 'idleTimeout'].map(
-        (field) => `${pool}.http.${field}`,
-      ),
-    ]),
+    ...['ingress[].connectionPool', 'inboundConnectionPool'].flatMap((pool) => connectionPool.map((field) => `${pool}.${field}`)),
   ],
   // At gateway proxies, which is said on the object as a whole.
   Gateway: [
@@ -126,6 +127,7 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     ...['accessLogEncoding', 'trustDomain', 'rootNamespace', 'protocolDetectionTimeout', 'inboundTrafficPolicy.mode'],
     ...['attempts', 'perTryTimeout', 'retryOn', 'retryIgnorePreviousHosts', 'backoff'].map((field) => `defaultHttpRetryPolicy.${field}`),
     ...['meshMTLS', 'tlsDefaults', 'pathNormalization', 'inboundClusterStatName', 'outboundClusterStatName'],
+    ...['h2UpgradePolicy', 'tcpKeepalive'],
   ],
   Namespace: [],
   ServiceAccount: [],
@@ -137,7 +139,7 @@ export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<st
   Service: { sessionAffinity: '"None"' },
   MeshConfig: {
     ...{ proxyListenPort: '15001', proxyInboundListenPort: '15006', enableTracing: 'false', ingressControllerMode: '"OFF"' },
-    ...{ h2UpgradePolicy: '"DO_NOT_UPGRADE"', enableEnvoyAccessLogService: 'false', verifyCertificateAtClient: 'false' },
+    ...{ enableEnvoyAccessLogService: 'false', verifyCertificateAtClient: 'false' },
   },
   Sidecar: { 'egress[].captureMode': '"DEFAULT"' },
 }

@@ -24,10 +24,7 @@ const EJECTION = ['interval', 'baseEjectionTime', 'maxEjectionPercent', 'minHeal
 const UTILIZATION = ['errorUtilizationPenaltyPercent', 'weightExpirationPeriod', 'weightStabilizationPeriod', 'weightUpdatePeriod']
 
 /** Of limits towards a destination, or towards the application. */
-const connectionPool: StockFields = {
-  ...unsetAt('tcp.tcpKeepalive', 'tcp.maxConnectionDuration'),
-  ...unsetAt('http.h2UpgradePolicy', 'http.useClientProtocol', 'http.maxConcurrentStreams', 'http.http2KeepAlive'),
-}
+const connectionPool: StockFields = unsetAt('tcp.maxConnectionDuration')
 
 /** Of every trafficPolicy, of its ports too. */
 const policyBlocks: StockFields = {
@@ -69,6 +66,6 @@ export const stockFields: { readonly [Kind in KindName]?: StockFields } = {
     ...at('inboundConnectionPool.', connectionPool),
   },
   MeshConfig: {
-    ...unsetAt('h2UpgradePolicy', 'tcpKeepalive', 'defaultHttpRetryPolicy.retryRemoteLocalities'),
+    ...unsetAt('defaultHttpRetryPolicy.retryRemoteLocalities'),
   },
 }

@@ -32,9 +32,9 @@ export interface MeshSettings {
   readonly defaultRetries: Retries
   /** Of connections to destinations that say nothing of it. */
   readonly keepalive: NonNullable<ConnectionPool['keepalive']> | undefined
-  /** HTTP/2 to every destination that is declared as HTTP; only a stock Envoy does it. */
+  /** HTTP/2 to every destination that is declared as HTTP. */
   readonly upgradesToHttp2: boolean
-  /** How long the first bytes of a connection are waited for, before it counts as unrecognised; 0: for ever; undefined: the proxy's default. */
+  /** How long the first bytes of a connection are waited for, before it counts as unrecognised; 0: for ever; undefined: Lateen's own. */
   readonly detectionTimeoutMs: number | undefined
   readonly pathNormalization: 'none' | 'base' | 'merge-slashes' | 'decode-and-merge-slashes'
   /** Between proxies of the mesh. */

@@ -151,8 +151,8 @@ export const semanticCatalogue = {
     severity: 'info',
     title: 'The port name says no protocol',
     what: "neither appProtocol nor the name '{name}' says which protocol port {port} speaks",
-    why: 'The proxy must look at the first bytes of every connection, and cannot for protocols in which the server speaks first.',
-    fix: "Set appProtocol, or begin the name with the protocol: 'http-{name}', 'tcp-{name}'.",
+    why: 'The proxy looks at the first bytes of every connection. Where the server speaks first there are none, so each new connection waits: 100 ms at the client, a second at a server that is called in plaintext, or what protocolDetectionTimeout of the MeshConfig says.',
+    fix: "Set appProtocol, or begin the name with the protocol: 'http-{name}', 'tcp-{name}'. That saves the wait.",
     example: 'apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{name: web, port: 80}]}',
   },
   LTN0149: {

@@ -43,7 +43,12 @@ const MESH_HTTP: Transport = {
   reads: 'http',
 }
 const MESH_OCTETS: Transport = { ...MESH_TLS, match: { transportProtocol: 'tls', applicationProtocols: MESH_OCTETS_ALPN } }
-const PLAINTEXT_HTTP: Transport = { suffix: 'plaintext-http', match: SEEN_HTTP, terminatesTls: false, reads: 'http' }
+const PLAINTEXT_HTTP: Transport = {
+  suffix: 'plaintext-http',
+  match: { ...PLAINTEXT.match, ...SEEN_HTTP },
+  terminatesTls: false,
+  reads: 'http',
+}
 
 function transportsOf(mode: ServerTls['mode'], protocol: Protocol): readonly Transport[] {
   if (protocol === 'auto') return detecting(mode)
@@ -54,7 +59,7 @@ function transportsOf(mode: ServerTls['mode'], protocol: Protocol): readonly Tra
 
 function detecting(mode: ServerTls['mode']): readonly Transport[] {
   if (mode === 'strict') return [MESH_HTTP, ANY_TLS]
-  if (mode === 'disable') return [PLAINTEXT_HTTP, UNREAD]
+  if (mode === 'disable') return [PLAINTEXT_HTTP, FOREIGN_TLS, PLAINTEXT]
   return [MESH_HTTP, PLAINTEXT_HTTP, MESH_OCTETS, FOREIGN_TLS, PLAINTEXT]
 }
 

@@ -15,8 +15,9 @@ export const HTTP_INSPECTOR: ListenerFilter = {
   typedConfig: any('envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', {}),
 }
 
-/** Plaintext in which HTTP was seen; 1.0 is passed on as octets (Istio). Of a TLS hello the same names say something else. */
-export const SEEN_HTTP: FilterChainMatch = { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] }
+/** Plaintext in which HTTP was seen; 1.0 is passed on as octets (Istio). A TLS hello may offer the same names: where it is read, the
+ *  transport must be asked for too, and then by all chains, because a chain that asks for it leaves the others no chance. */
+export const SEEN_HTTP: FilterChainMatch = { applicationProtocols: ['http/1.1', 'h2c'] }
 
 /** The client is on this machine: what it has to say is there at once. */
 const OUTBOUND_WAIT_MS = 100

@@ -144,9 +144,20 @@ function finish(draft: DraftListener, scope: ScopeView): Resource {
     bindToPort: false,
     ...(inspectors.length === 0 ? {} : { listenerFilters: inspectors }),
     ...(detects || (asksForTls && rest !== undefined) ? outboundWait(scope.settings) : {}),
-    filterChains: chains,
+    filterChains: asksForTls && detects ? [...chains, ...ofTls(chains)] : chains,
   }
   return { type: 'envoy.config.listener.v3.Listener', name, message }
+}
+
+/** Where both are read: what is TLS is not looked at for HTTP, whatever its hello offers. */
+function ofTls(chains: readonly FilterChain[]): readonly FilterChain[] {
+  return chains
+    .filter(({ filterChainMatch: match }) => match?.serverNames === undefined && match?.applicationProtocols === undefined)
+    .map(({ name, filterChainMatch, ...chain }) => ({
+      ...chain,
+      name: name === undefined ? 'tls' : `${name} tls`,
+      filterChainMatch: { ...filterChainMatch, transportProtocol: 'tls' },
+    }))
 }
 
 export function unknownCluster({ outboundTraffic, egressProxy }: Pick<ScopeView, 'outboundTraffic' | 'egressProxy'>): string {
