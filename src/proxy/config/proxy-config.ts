@@ -324,7 +324,16 @@ export interface Cluster {
   }[]
   /** Local address of upstream connections, for example 127.0.0.6 inbound. */
   readonly bindAddress: string | undefined
+  /** Undefined: the kernel asks nobody whether they are still there. */
+  readonly keepalive?: TcpKeepalive | undefined
   readonly metadata: ResourceMetadata
+}
+
+/** Of silent connections: when the kernel begins to ask, how often, and after how many questions without an answer it gives up. */
+export interface TcpKeepalive {
+  readonly afterMs: number
+  readonly intervalMs: number
+  readonly probes: number
 }
 
 export interface Endpoint {

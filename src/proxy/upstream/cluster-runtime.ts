@@ -161,7 +161,9 @@ export class ClusterRuntime {
 
   #ensurePool(pools: Map<string, ConnectionPool>, endpoint: Endpoint, protocol: PoolProtocol): ConnectionPool {
     const tls = tlsFor(this.config, endpoint)
-    const key = `${protocol}|${transportKey(tls)}|${this.config.bindAddress ?? ''}|${this.config.connectTimeoutMs}`
+    const { bindAddress = '', connectTimeoutMs, keepalive } = this.config
+    const { afterMs, intervalMs, probes } = keepalive ?? {}
+    const key = `${protocol}|${transportKey(tls)}|${bindAddress}|${connectTimeoutMs}|${afterMs} ${intervalMs} ${probes}`
     const pool = pools.get(key) ?? this.#createPool(endpoint, transportKey(tls), tls, protocol)
     pools.set(key, pool)
     pool.revive()
@@ -174,6 +176,7 @@ export class ClusterRuntime {
       port: endpoint.address.port,
       connectTimeoutMs: this.config.connectTimeoutMs,
       bindAddress: this.config.bindAddress,
+      keepalive: this.config.keepalive,
       transport: tls === undefined ? undefined : this.#transport(key, tls),
       alpn: tls === undefined ? [] : offeredAlpn(tls, protocol),
       tickets: createTicketBox(),

@@ -5,6 +5,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.ts'
 import { errorCode, errorMessage } from '../../base/errors.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
+import type { TcpKeepalive } from '../config/proxy-config.ts'
 import type { FailureKind } from '../rescue.ts'
 import { namesAllowed, peerNames } from '../sockets/peer-names.ts'
 import type { ReadBuffer } from './read-buffer.ts'
@@ -15,6 +16,7 @@ export interface ConnectTarget {
   readonly port: number
   readonly connectTimeoutMs: number
   readonly bindAddress: string | undefined
+  readonly keepalive?: TcpKeepalive | undefined
   readonly transport: TlsTransport | undefined
   /** What is offered, where `transport` is TLS. */
   readonly alpn?: readonly string[]
@@ -83,6 +85,11 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
             ? { session: target.tickets.ticket }
             : {}),
         })
+  const { keepalive } = target
+  if (keepalive !== undefined) {
+    const { afterMs, intervalMs, probes } = keepalive
+    socket.setKeepAlive({ enable: true, initialDelay: afterMs, interval: intervalMs, count: probes })
+  }
   let tcpConnected = false
   const deadline = services.wheel.after(target.connectTimeoutMs, () => finish('connect-timeout', 'connection_timeout'))
   socket.on('error', (error) => {
