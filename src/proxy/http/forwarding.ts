@@ -332,6 +332,7 @@ export class Forwarding implements UpstreamUser {
       return
     }
     this.#exchange.outcome.bytesSent = body.payloadBytes
+    this.#exchange.outcome.responseTrailers = body.trailers
     const requestDone = this.#host.body.done
     this.#endAttempt()
     if (requestDone) stream.release()

@@ -31,6 +31,7 @@ export function newOutcome(connection: ConnectionFacts, startedAtMs: number): Ou
     upstreamPrincipal: '',
     upstreamMutualTls: false,
     upstreamTransportFailure: '',
+    responseTrailers: '',
     upstreamServiceTimeMs: undefined,
     attempts: 0,
     requestId: '',

@@ -58,6 +58,11 @@ for (const [template, expected] of [
   test(`${template} prints ${expected}`, () => assert.equal(line(template), expected))
 }
 
+test('trailers are printed, and say how a gRPC call ended', () => {
+  const ended = outcome({ responseTrailers: 'grpc-status: 5\r\nx-last: word\r\n' })
+  assert.equal(line('%TRAILER(X-Last)% %TRAILER(X-None)% %GRPC_STATUS% %GRPC_STATUS_NUMBER%', ended), 'word - NotFound 5')
+})
+
 test('spaces in details become underscores (as Envoy), so that a line keeps its columns', () => {
   assert.equal(line('%RESPONSE_CODE_DETAILS%', outcome({ details: 'a b c' })), 'a_b_c')
 })

@@ -4,6 +4,7 @@ import { fail, type Result, succeed } from '../../base/result.ts'
 import { suggest } from '../../base/suggest.ts'
 import type { Outcome } from './outcome.ts'
 import { compileTimeFormat } from './time-format.ts'
+import { grpcStatusOf, trailerOf } from './trailers.ts'
 
 export type FormatValue = string | number | undefined
 export type FormatOperator = (outcome: Outcome) => FormatValue
@@ -62,7 +63,7 @@ const GRPC_STATUS_NAMES = [
 ]
 
 export function grpcStatus(outcome: Outcome): number | undefined {
-  const text = outcome.response?.get('grpc-status')
+  const text = grpcStatusOf(outcome)
   return text === undefined || !/^\d+$/.test(text) ? undefined : Number(text)
 }
 
@@ -93,8 +94,7 @@ const HEADER_OPERATORS: Readonly<Record<string, (name: string) => FormatOperator
   REQ: requestField,
   REQ_WITHOUT_QUERY: (name) => withoutQuery(requestField(name)),
   RESP: responseField,
-  // Trailers are passed through and not kept.
-  TRAILER: () => () => undefined,
+  TRAILER: (name) => (outcome) => trailerOf(outcome, name),
 }
 
 function requestField(name: string): FormatOperator {

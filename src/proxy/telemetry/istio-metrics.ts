@@ -5,6 +5,7 @@
 import { istioLabels, type RequestProtocol, type Self } from './istio-labels.ts'
 import { Counter, formatLabels, Histogram, type Labels, type MetricFamily, type MetricRegistry, type Sample } from './metrics.ts'
 import type { ConnectionFacts, Outcome, PeerLabels } from './outcome.ts'
+import { grpcStatusOf } from './trailers.ts'
 
 export const DEFAULT_MAX_CELLS = 2000
 
@@ -127,7 +128,7 @@ export class IstioMetrics {
 
   recordHttp(outcome: Outcome): void {
     const isGrpc = outcome.request?.get('content-type')?.startsWith('application/grpc') === true
-    const grpcStatus = isGrpc ? (outcome.response?.get('grpc-status') ?? '') : ''
+    const grpcStatus = isGrpc ? (grpcStatusOf(outcome) ?? '') : ''
     const cell = this.#http.find(outcome, isGrpc ? 'grpc' : 'http', grpcStatus)
     cell.requests.value++
     cell.duration.observe(outcome.durationMs)

@@ -80,6 +80,7 @@ export function outcome(fields: Partial<Outcome> = {}): Outcome {
     upstreamPrincipal: '',
     upstreamMutualTls: false,
     upstreamTransportFailure: '',
+    responseTrailers: '',
     upstreamServiceTimeMs: 0.7,
     attempts: 1,
     requestId: '910d5561-ef25-424b-a8b0-d0da8a1ac1d7',

@@ -52,6 +52,8 @@ export interface Outcome {
   authority: string
   request: HeadView | undefined
   response: HeadView | undefined
+  /** Lines with their ends, '' without. */
+  responseTrailers: string
   /** 0: no status was sent. */
   status: number
   /** Envoy's flags, comma separated, '' for none. */

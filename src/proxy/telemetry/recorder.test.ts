@@ -103,6 +103,13 @@ test('gRPC has its protocol and its status', () => {
   assert.match(exposition(metrics), /request_protocol="grpc",response_code="200",grpc_response_status="5"/)
 })
 
+test('the status of a gRPC call that has an answer is what its trailers say', () => {
+  const metrics = new IstioMetrics(SELF)
+  const request = head({ 'content-type': 'application/grpc' })
+  metrics.recordHttp(outcome({ request, responseTrailers: 'x-other: 1\r\nGrpc-Status: 0\r\n' }))
+  assert.match(exposition(metrics), /request_protocol="grpc",response_code="200",grpc_response_status="0"/)
+})
+
 test('histograms are cumulative, in the buckets of Istio, with sum and count', () => {
   const metrics = new IstioMetrics(SELF)
   for (const durationMs of [0.2, 3, 3, 70, 4_000_000]) metrics.recordHttp(outcome({ durationMs }))
