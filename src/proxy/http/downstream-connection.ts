@@ -7,7 +7,6 @@ import type { Deadline } from '../../base/timer-wheel.ts'
 import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { AuthorizationFacts } from '../decide/authorize.ts'
 import { type BodyKind, BodyReader } from '../http1/body-reader.ts'
-import { FIELD } from '../http1/fields.ts'
 import { isPersistent, requestBodyKind } from '../http1/framing.ts'
 import { MessageHead } from '../http1/head.ts'
 import { HeadReader } from '../http1/head-reader.ts'
@@ -145,7 +144,7 @@ export class DownstreamConnection implements ExchangeHost {
   }
 
   get clientCertLine(): string {
-    return this.#peer.clientCertLine(this.#binding.manager, this.#head.value(FIELD.clientCert))
+    return this.#peer.clientCertLine(this.#binding.manager, this.#head)
   }
 
   get keepsClientCert(): boolean {

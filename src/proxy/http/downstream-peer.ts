@@ -16,6 +16,7 @@ export class DownstreamPeer {
   readonly principals: readonly string[]
   #element = ''
   #elementOf: HttpConnectionManager | undefined
+  #certOf: { readonly manager: HttpConnectionManager; readonly tell: (head: MessageHead) => string | undefined } | undefined
 
   constructor(facts: ConnectionFacts, destination: { readonly host: string; readonly port: number }, names: PeerNames) {
     this.facts = facts
@@ -28,16 +29,30 @@ export class DownstreamPeer {
     return clientCertPolicy(manager.forwardClientCert.mode, this.facts.mutualTls).keeps
   }
 
-  /** The line to add, or ''. @param received the client's own value. */
-  clientCertLine(manager: HttpConnectionManager, received: string | undefined): string {
+  /** The line to add, or ''. */
+  clientCertLine(manager: HttpConnectionManager, head: MessageHead): string {
+    const added = this.#addedCert(manager, head)
+    return added === undefined ? '' : `x-forwarded-client-cert: ${added}\r\n`
+  }
+
+  /** Tells of a head what the application will read, and therefore what policies judge. Made once per connection manager. */
+  clientCertOf(manager: HttpConnectionManager): (head: MessageHead) => string | undefined {
+    if (this.#certOf?.manager !== manager) {
+      const keeps = this.keepsClientCert(manager)
+      this.#certOf = { manager, tell: (head) => (keeps ? head.get('x-forwarded-client-cert') : this.#addedCert(manager, head)) }
+    }
+    return this.#certOf.tell
+  }
+
+  #addedCert(manager: HttpConnectionManager, head: MessageHead): string | undefined {
     const { adds } = clientCertPolicy(manager.forwardClientCert.mode, this.facts.mutualTls)
-    if (adds === 'nothing') return ''
+    if (adds === 'nothing') return undefined
     if (this.#elementOf !== manager) {
       this.#element = clientCertElement(manager.forwardClientCert, this.names, this.facts.localPrincipal)
       this.#elementOf = manager
     }
-    const before = adds === 'append' && received !== undefined && received !== '' ? `${received},` : ''
-    return `x-forwarded-client-cert: ${before}${this.#element}\r\n`
+    const received = adds === 'append' ? (head.get('x-forwarded-client-cert') ?? '') : ''
+    return received === '' ? this.#element : `${received},${this.#element}`
   }
 
   learnPeer(head: MessageHead): void {

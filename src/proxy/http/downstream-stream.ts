@@ -4,7 +4,6 @@
 import type { Deadline } from '../../base/timer-wheel.ts'
 import type { AuthorizationFacts } from '../decide/authorize.ts'
 import type { BodyKind } from '../http1/body-reader.ts'
-import { FIELD } from '../http1/fields.ts'
 import { MessageHead } from '../http1/head.ts'
 import type { MessageBody } from '../http1/message-body.ts'
 import { parseRequestHead } from '../http1/parse-head.ts'
@@ -130,7 +129,7 @@ export class DownstreamStream implements ExchangeHost {
   // ------------------------------------------------------------------------------------------------------ what the exchange asks
 
   get clientCertLine(): string {
-    return this.#carrier.peer.clientCertLine(this.#manager, this.request.head.value(FIELD.clientCert))
+    return this.#carrier.peer.clientCertLine(this.#manager, this.request.head)
   }
 
   get keepsClientCert(): boolean {

@@ -17,7 +17,16 @@ import { parseTarget } from './request-target.ts'
 
 const MANAGER: Pick<HttpConnectionManager, 'useRemoteAddress' | 'xffNumTrustedHops'> = { useRemoteAddress: false, xffNumTrustedHops: 0 }
 
-function forwarded(lines: string, overrides: { readonly edge?: boolean; readonly remove?: readonly string[] } = {}): string {
+interface Overrides {
+  readonly edge?: boolean
+  readonly remove?: readonly string[]
+}
+
+function forwarded(lines: string, overrides: Overrides = {}): string {
+  return forward(lines, overrides).lines
+}
+
+function forward(lines: string, overrides: Overrides): { readonly lines: string; readonly request: IncomingRequest } {
   const head = new MessageHead()
   assert.equal(parseRequestHead(head, `GET /p HTTP/1.1\r\nHost: h\r\n${lines}`, 100), undefined)
   const request = new IncomingRequest(head)
@@ -37,13 +46,31 @@ function forwarded(lines: string, overrides: { readonly edge?: boolean; readonly
     timeoutMs: undefined,
     extraLines: '',
     keepsClientCert: false,
+    clientCertLine: '',
     externalAddress: undefined,
     mutations: overrides.remove === undefined ? undefined : { levels: [{ remove: overrides.remove, set: [] }] },
     expand: (template) => template,
   })
   assert.ok(text.startsWith('GET /p HTTP/1.1\r\nHost: h\r\n') && text.endsWith('\r\n\r\n'))
-  return text.slice('GET /p HTTP/1.1\r\nHost: h\r\n'.length, -2).replace('x-forwarded-proto: http\r\n', '')
+  return { lines: text.slice('GET /p HTTP/1.1\r\nHost: h\r\n'.length, -2).replace('x-forwarded-proto: http\r\n', ''), request }
 }
+
+test('what %REQ()% says of a request does not change with the requests behind it', () => {
+  const { request } = forward('x-request-id: theirs\r\nx-forwarded-client-cert: forged\r\n', { remove: ['x-gone'] })
+  forward('A: b\r\n', { edge: true })
+  assert.equal(request.get('x-request-id'), 'theirs')
+  assert.equal(request.get('x-forwarded-client-cert'), undefined)
+})
+
+test('%REQ()% of a repeated field is its first line, of one that Envoy knows all of them', () => {
+  for (const remove of [undefined, ['x-gone']]) {
+    const { request } = forward('x-a: 1\r\nuser-agent: a\r\nx-a: 2\r\nuser-agent: b\r\n', remove === undefined ? {} : { remove })
+    assert.equal(request.firstLine('x-a'), '1')
+    assert.equal(request.get('x-a'), '1,2')
+    assert.equal(request.firstLine('user-agent'), 'a,b')
+    assert.equal(request.firstLine('x-none'), undefined)
+  }
+})
 
 test('ordinary fields travel as the text they came as', () => {
   const lines = 'Accept:  */* \r\nx-Odd-CASE: a:b\r\nCookie: a\r\nCookie: b\r\n'
@@ -65,7 +92,10 @@ test('peer metadata and client certificates of strangers end here', () => {
 
 test('TE survives only as trailers', () => {
   assert.equal(forwarded('TE: trailers\r\n'), 'TE: trailers\r\n')
-  assert.equal(forwarded('TE: trailers, deflate;q=0.5\r\n'), '')
+  assert.equal(forwarded('TE: trailers, deflate;q=0.5\r\n'), 'te: trailers\r\n')
+  assert.equal(forwarded('TE: deflate\r\nTE: trailers\r\n'), 'te: trailers\r\n')
+  assert.equal(forwarded('TE: deflate\r\n'), '')
+  assert.equal(forwarded('TE:\r\n'), 'TE:\r\n')
 })
 
 test('fields are removed by name, whatever their case', () => {

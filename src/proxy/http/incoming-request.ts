@@ -7,11 +7,12 @@ import type { MessageHead } from '../http1/head.ts'
 import type { HeadView } from '../telemetry/outcome.ts'
 import { endsBeforeMatching } from './internal-headers.ts'
 import type { MutatedFields } from './mutated-fields.ts'
+import { travellingTe } from './te-field.ts'
 
 /** What `get` answers from this hop's own judgement and not from the head. */
 const DECIDED_HERE: ReadonlySet<string> = new Set([
   ...[':method', ':path', ':authority', ':scheme', 'host'],
-  ...['x-request-id', 'x-forwarded-for', 'x-forwarded-proto'],
+  ...['x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-client-cert', 'te'],
 ])
 
 const HOP_FIELDS: ReadonlySet<string> = new Set(['keep-alive', 'proxy-connection', 'transfer-encoding'])
@@ -39,6 +40,8 @@ export class IncomingRequest implements RequestView, HeadView {
   ownsProto = false
   /** Value to forward; undefined leaves the field alone. */
   forwardedFor: string | undefined
+  /** What goes on as x-forwarded-client-cert: not what a stranger claims. Worked out when asked. */
+  clientCert: ((head: MessageHead) => string | undefined) | undefined
   /** The target named its own authority (RFC 9112 3.2.2), or routing changes it: the Host line is written anew. */
   absoluteForm = false
   /** The client is to ask again for `path`, which everyone reads in one way (Envoy: UNESCAPE_AND_REDIRECT). */
@@ -60,7 +63,6 @@ export class IncomingRequest implements RequestView, HeadView {
   #endsHere(lowerName: string): boolean {
     if (HOP_FIELDS.has(lowerName)) return true
     if (lowerName === 'connection' || lowerName === 'upgrade') return this.upgrade === ''
-    if (lowerName === 'te') return this.head.value(FIELD.te)?.toLowerCase() !== 'trailers'
     if (lowerName.startsWith('x-envoy-')) return endsBeforeMatching(lowerName, this.edge)
     return this.head.hopFields?.includes(lowerName) === true
   }
@@ -73,15 +75,26 @@ export class IncomingRequest implements RequestView, HeadView {
   }
 
   get(lowerName: string): string | undefined {
-    if (this.forwarded !== undefined) return this.#getForwarded(this.forwarded, lowerName)
+    if (this.forwarded !== undefined) return this.#getForwarded(this.forwarded, lowerName, false)
     return this.received(lowerName)
   }
 
-  #getForwarded({ path, authority, fields }: ForwardedChanges, lowerName: string): string | undefined {
+  firstLine(lowerName: string): string | undefined {
+    if (this.forwarded !== undefined) return this.#getForwarded(this.forwarded, lowerName, true)
+    return this.#firstReceived(lowerName)
+  }
+
+  #firstReceived(lowerName: string): string | undefined {
+    if (DECIDED_HERE.has(lowerName)) return this.received(lowerName)
+    return this.#endsHere(lowerName) ? undefined : this.head.firstLine(lowerName)
+  }
+
+  #getForwarded({ path, authority, fields }: ForwardedChanges, lowerName: string, first: boolean): string | undefined {
     if (lowerName === ':path') return path
     if (lowerName === ':authority' || lowerName === 'host') return authority
     if (lowerName === 'x-envoy-original-path' && path !== this.path) return this.path
-    return fields === undefined || lowerName.startsWith(':') ? this.received(lowerName) : fields.get(lowerName)
+    if (fields === undefined || lowerName.startsWith(':')) return first ? this.#firstReceived(lowerName) : this.received(lowerName)
+    return first ? fields.firstLine(lowerName) : fields.get(lowerName)
   }
 
   /** As it came, whatever the route made of it since. */
@@ -103,6 +116,10 @@ export class IncomingRequest implements RequestView, HeadView {
         return this.forwardedFor ?? this.head.get('x-forwarded-for')
       case 'x-forwarded-proto':
         return (this.ownsProto ? undefined : this.head.get('x-forwarded-proto')) ?? this.scheme
+      case 'x-forwarded-client-cert':
+        return this.clientCert?.(this.head)
+      case 'te':
+        return travellingTe(this.head)
       default:
         return this.#endsHere(lowerName) ? undefined : this.head.get(lowerName)
     }

@@ -3,10 +3,11 @@
 // on what is there now, overwrite, add.
 // Invariant: what a level wrote or removed is what the next level, and %REQ()% in it, sees.
 import type { HeaderMutations, HeaderValue } from '../config/proxy-config.ts'
+import { isOneValue } from '../http1/one-value-fields.ts'
 import { isNotALine, type MutationPlan } from './header-mutations.ts'
 
-/** Fields that travel from the message that came, by lower-case name; undefined: none. */
-export type CameWith = (lowerName: string) => string | undefined
+/** Fields that travel from the message that came, by lower-case name; undefined: none. @param first of several lines only the first. */
+export type CameWith = (lowerName: string, first: boolean) => string | undefined
 
 export class MutatedFields {
   /** Lower-case names whose lines do not travel any more. */
@@ -24,9 +25,19 @@ export class MutatedFields {
   }
 
   get(lowerName: string): string | undefined {
-    const came = this.dropped.has(lowerName) ? undefined : this.#cameWith(lowerName)
+    const came = this.#came(lowerName, false)
     const own = this.#own.filter(([name]) => name === lowerName).map(([, value]) => value)
     return came === undefined && own.length === 0 ? undefined : [...(came === undefined ? [] : [came]), ...own].join(',')
+  }
+
+  /** What %REQ()% says (HeadView). */
+  firstLine(lowerName: string): string | undefined {
+    if (isOneValue(lowerName)) return this.get(lowerName)
+    return this.#came(lowerName, true) ?? this.#own.find(([name]) => name === lowerName)?.[1]
+  }
+
+  #came(lowerName: string, first: boolean): string | undefined {
+    return this.dropped.has(lowerName) ? undefined : this.#cameWith(lowerName, first)
   }
 
   /** The lines that this proxy writes behind those that travel. */

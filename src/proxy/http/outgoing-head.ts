@@ -50,10 +50,11 @@ function droppedByName(
   return dropped !== undefined && dropped.size > 0 && dropped.has(head.nameAt(index).toLowerCase())
 }
 
-/** The travelling fields of that name, joined; undefined: none. For whoever has to ask before the lines are written. */
+/** The travelling fields of that name, joined, or the first of them; undefined: none. For whoever has to ask before the lines are written. */
 export function travellingValue(
   head: MessageHead,
   lowerName: string,
+  first: boolean,
   disposition: FieldDisposition,
   isInternal: (head: MessageHead, index: number) => boolean,
 ): string | undefined {
@@ -64,6 +65,7 @@ export function travellingValue(
     const verdict = kind === FIELD.ordinary ? KEEP : disposition[kind]
     if (verdict === DROP || (verdict === SANITIZE && isInternal(head, index))) continue
     if (droppedByName(head, index, kind, head.hopFields, undefined)) continue
+    if (first) return head.valueAt(index)
     value = value === undefined ? head.valueAt(index) : `${value},${head.valueAt(index)}`
   }
   return value

@@ -33,6 +33,7 @@ export function readRequest(
   request.ownsProto = overwritesProto(manager)
   request.forwarded = undefined
   request.redirectsToPath = false
+  request.clientCert = peer.clientCertOf(manager)
   const target = parseTarget(head.method, head.target)
   if (head.minorVersion === 0 && !manager.acceptHttp10) return 'http10-refused'
   if (target === undefined) return 'ambiguous-request'

@@ -10,6 +10,7 @@ import { type IncomingRequest, overwritesProto } from './incoming-request.ts'
 import { isEdgeOnly, isInternalOnly } from './internal-headers.ts'
 import { MutatedFields } from './mutated-fields.ts'
 import { DROP, KEEP, SANITIZE, travellingLines, travellingValue } from './outgoing-head.ts'
+import { isPlainTe, travellingTe } from './te-field.ts'
 
 /** What one attempt adds or replaces. */
 export interface RequestHeadInputs {
@@ -26,7 +27,9 @@ export interface RequestHeadInputs {
   readonly attempt: number
   /** Undefined: no timeout, not written. */
   readonly timeoutMs: number | undefined
-  /** Ready lines: client certificate, peer metadata. */
+  /** Who the peer is, as a line; '' for none. */
+  readonly clientCertLine: string
+  /** Ready lines of peer metadata. */
   readonly extraLines: string
   readonly keepsClientCert: boolean
   readonly externalAddress: string | undefined
@@ -86,6 +89,8 @@ function ownLines(inputs: RequestHeadInputs, ownProto: boolean): string {
   if (inputs.attempt > 0) text += `x-envoy-attempt-count: ${inputs.attempt}\r\n`
   // RFC 9110 7.6.3: each proxy adds itself behind those before it.
   if (manager.via !== undefined) text += `via: ${manager.via}\r\n`
+  text += inputs.clientCertLine
+  if (disposition[FIELD.te] === DROP && travellingTe(request.head) === 'trailers') text += 'te: trailers\r\n'
   return text
 }
 
@@ -96,7 +101,9 @@ function mutatedFields(inputs: RequestHeadInputs, own: string, isInternal: IsInt
   // A retry starts from the request as it came.
   request.forwarded = undefined
   if (mutations === undefined) return undefined
-  const mutated = new MutatedFields((name) => travellingValue(request.head, name, disposition, isInternal), own)
+  // It is asked again when the answer comes (%REQ()%, logs), and `disposition` is the next request's by then.
+  const judged = disposition.slice()
+  const mutated = new MutatedFields((name, first) => travellingValue(request.head, name, first, judged, isInternal), own)
   request.forwarded = { path: request.path, authority: request.authority, fields: mutated }
   return mutated.apply(mutations, inputs.expand)
 }
@@ -131,8 +138,7 @@ function judgeFields(inputs: RequestHeadInputs, rewritten: boolean, ownProto: bo
   disposition[FIELD.attemptCount] = inputs.attempt > 0 ? DROP : KEEP
   disposition[FIELD.originalPath] = rewritten || manager.useRemoteAddress ? DROP : KEEP
   disposition[FIELD.forwardedProto] = ownProto ? DROP : KEEP
-  // RFC 9110 10.1.4: TE is of this hop, except that 'trailers' is understood by the next one too.
-  disposition[FIELD.te] = head.has(FIELD.te) && head.get('te')?.toLowerCase() === 'trailers' ? KEEP : DROP
+  disposition[FIELD.te] = head.has(FIELD.te) && isPlainTe(head) ? KEEP : DROP
 }
 
 /** What the attempt has left (Envoy: x-envoy-expected-rq-timeout-ms): the application need not work longer. */

@@ -67,7 +67,7 @@ export function responseHead(head: MessageHead, framing: FramingChange, inputs: 
   disposition[FIELD.attemptCount] = inputs.attempts > 0 ? DROP : KEEP
   disposition[FIELD.requestId] = manager.requestId.alwaysInResponse && inputs.requestId !== '' ? DROP : KEEP
   const before = beforeRoute(inputs)
-  const mutated = mutatedFields(inputs, before, (name) => travellingValue(head, name, disposition, noneInternal))
+  const mutated = mutatedFields(inputs, before, (name, first) => travellingValue(head, name, first, disposition, noneInternal))
   const lines = mutated?.lines ?? before
   let text = `HTTP/1.${inputs.clientMinorVersion}${head.text.slice(8, head.fieldsStart)}`
   text += travellingLines(head, disposition, mutated?.dropped, noneInternal)
@@ -85,6 +85,8 @@ export function localHead(status: number, bodyLength: number, fields: string, in
   const { manager } = inputs
   const before = `${fields}${beforeRoute(inputs)}`
   const mutated = mutatedFields(inputs, before, () => undefined)
+  // A type of nothing: Envoy leaves it out, whatever the route says.
+  if (bodyLength === 0 && !fields.includes('content-type:')) mutated?.drop('content-type')
   let text = `HTTP/1.${inputs.clientMinorVersion} ${status} ${reasonPhrase(status)}\r\n`
   // RFC 9110 8.6: 304 may only name the length that 200 would have had, which nobody knows here.
   if (status >= 200 && status !== 204 && status !== 304) text += `content-length: ${bodyLength}\r\n`

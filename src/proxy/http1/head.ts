@@ -4,6 +4,7 @@
 import type { HeadView } from '../telemetry/outcome.ts'
 import { equalsIgnoreCase } from './characters.ts'
 import { FIELD_KINDS, type FieldKind } from './fields.ts'
+import { isOneValue } from './one-value-fields.ts'
 
 /** Numbers per field: kind, name start, name end, value start, value end. */
 const STRIDE = 5
@@ -117,5 +118,11 @@ export class MessageHead implements HeadView {
       if (this.isNamed(index, lowerName)) value = value === undefined ? this.valueAt(index) : `${value},${this.valueAt(index)}`
     }
     return value
+  }
+
+  firstLine(lowerName: string): string | undefined {
+    if (isOneValue(lowerName)) return this.get(lowerName)
+    for (let index = 0; index < this.fieldCount; index++) if (this.isNamed(index, lowerName)) return this.valueAt(index)
+    return undefined
   }
 }

@@ -127,9 +127,14 @@ function readLines(text: string, from: number, fields: string[]): void {
     let stop = end
     while (stop > start && isBlank(text.charCodeAt(stop - 1))) stop--
     const name = text.slice(at, colon).toLowerCase()
-    if (!HOP.has(name)) fields.push(name, text.slice(start, stop))
+    if (!HOP.has(name) && !isOtherTe(name, text, start, stop)) fields.push(name, text.slice(start, stop))
     at = end + 2
   }
+}
+
+/** RFC 9113 8.2.2: TE says 'trailers' or is not there. */
+function isOtherTe(name: string, text: string, start: number, stop: number): boolean {
+  return name === 'te' && text.slice(start, stop) !== 'trailers'
 }
 
 function isBlank(code: number): boolean {

@@ -111,14 +111,14 @@ function requestField(name: string): FormatOperator {
       // Generated ones are not among the fields that were received.
       return (outcome) => outcome.request?.get('x-request-id') ?? outcome.requestId
     default:
-      return (outcome) => outcome.request?.get(name)
+      return (outcome) => outcome.request?.firstLine(name)
   }
 }
 
 function responseField(name: string): FormatOperator {
   if (name === ':status') return (outcome) => outcome.status
   if (name === 'x-envoy-upstream-service-time') return (outcome) => truncated(outcome.upstreamServiceTimeMs)
-  return (outcome) => outcome.response?.get(name)
+  return (outcome) => outcome.response?.firstLine(name)
 }
 
 function truncated(value: number | undefined): number | undefined {

@@ -16,7 +16,7 @@ export function peer(name: string): PeerLabels {
 }
 
 export function head(fields: Readonly<Record<string, string>>): HeadView {
-  return { get: (name) => fields[name] }
+  return { get: (name) => fields[name], firstLine: (name) => fields[name] }
 }
 
 export function connectionFacts(fields: Partial<ConnectionFacts> = {}): ConnectionFacts {

@@ -4,7 +4,10 @@ import type { Cluster, Direction, Endpoint, Route } from '../config/proxy-config
 
 /** Read access to a message's fields by lower-case name; several lines of one name are joined with ','. */
 export interface HeadView {
+  /** All lines of that name, joined. */
   get(lowerName: string): string | undefined
+  /** What %REQ()% and %RESP()% say, as Envoy: of a repeated field the first line. */
+  firstLine(lowerName: string): string | undefined
 }
 
 /** Who is at the other end, as metrics and policies name it. */

@@ -12,17 +12,24 @@ export interface GeneratedCase {
 
 /** What differs and is not explained; none: the same. */
 export function differencesOf(each: GeneratedCase, pair: Pair): readonly Leaf[] {
-  const leaves = differentLeaves(comparable(pair.ours), comparable(pair.envoy))
+  const alike = hasContent(pair.ours) === hasContent(pair.envoy)
+  const leaves = differentLeaves(comparable(pair.ours, alike), comparable(pair.envoy, alike))
   return leaves.filter((leaf) => !EXPLAINED.some((explanation) => explanation.covers(leaf, each, pair)))
 }
 
+function hasContent({ headers }: Side): boolean {
+  return (headers['content-length'] ?? '0') !== '0'
+}
+
 /** Where the answer is the proxy's own, its words are its own: the body, its length and type are not compared. */
-function comparable(side: Side): unknown {
+function comparable(side: Side, comparesType: boolean): unknown {
   const { closed, ...whole } = side
   const rest = { ...whole, headers: withoutEmptyElements(whole.headers), upstream: comparableUpstream(whole.upstream) }
   if (side.upstream !== undefined || side.body === 'said here') return rest
   const { 'content-length': length, 'content-type': type, ...headers } = rest.headers
-  return { ...rest, headers, body: '', complete: true }
+  // What a route wrote is not the proxy's own.
+  const written = type === undefined || type === 'text/plain' || !comparesType ? {} : { 'content-type': type }
+  return { ...rest, headers: { ...headers, ...written }, body: '', complete: true }
 }
 
 function comparableUpstream(seen: Side['upstream']): unknown {

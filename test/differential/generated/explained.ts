@@ -3,6 +3,8 @@
 import type { Leaf } from '../different-leaves.ts'
 import type { GeneratedCase } from './compare.ts'
 import type { Pair } from './lab.ts'
+import { listOf, objectOf } from './request.ts'
+import type { GeneratedTable, Json } from './table.ts'
 
 export interface Explanation {
   /** As docs/differences.md says it. */
@@ -16,11 +18,6 @@ const isLocal = ({ ours, envoy }: Pair): boolean => ours.upstream === undefined 
 
 export const EXPLAINED: readonly Explanation[] = [
   {
-    what: 'A local answer before the body was read keeps the connection',
-    covers: ({ at, envoys }, { request }, pair) =>
-      at === 'headers.connection' && envoys === 'close' && isLocal(pair) && request.body !== undefined && request.body !== '',
-  },
-  {
     what: 'HEAD on a local answer says content-length, as GET',
     covers: ({ at, ours, envoys }, { request }, pair) =>
       at === 'headers.transfer-encoding' && ours === undefined && envoys === 'chunked' && isLocal(pair) && request.method === 'HEAD',
@@ -29,10 +26,6 @@ export const EXPLAINED: readonly Explanation[] = [
     what: 'HEAD whose answer names no length stays without one',
     covers: ({ at, ours, envoys }, { request }, pair) =>
       at === 'headers.transfer-encoding' && ours === undefined && envoys === 'chunked' && !isLocal(pair) && request.method === 'HEAD',
-  },
-  {
-    what: 'TE of several lines, or without a coding, ends at this hop',
-    covers: ({ at, ours }) => at === 'upstream.headers.te' && ours === undefined,
   },
   {
     what: 'HTTP2-Settings is of this hop',
@@ -44,11 +37,6 @@ export const EXPLAINED: readonly Explanation[] = [
       at === 'upstream.headers.x-envoy-peer-metadata-id' && ours === undefined && /^forged(?:, forged)*$/.test(String(envoys)),
   },
   {
-    what: 'Location of a direct response with 3xx is the configured one, or none',
-    covers: ({ at }, { table }, pair) =>
-      at === 'headers.location' && isLocal(pair) && JSON.stringify(table.routeConfig).includes('direct_response'),
-  },
-  {
     what: 'Redirect to TLS drops the port of plain HTTP',
     covers: ({ at, ours, envoys }, { table }) =>
       at === 'headers.location' &&
@@ -56,51 +44,13 @@ export const EXPLAINED: readonly Explanation[] = [
       JSON.stringify(table.routeConfig).includes('"require_tls":"ALL"'),
   },
   {
-    what: '%REQ()% of a repeated header is all its lines',
-    covers: ({ at, ours, envoys }, { table, request }) =>
-      at.includes('headers.') &&
-      JSON.stringify(table.routeConfig).includes('%REQ(') &&
-      (request.headers.some(isRepeated) || String(ours).startsWith(`${envoys}, `)),
-  },
-  {
-    what: 'x-request-id in an answer is the one that the logs have, whatever a route makes of it',
-    covers: ({ at }, { table }) => at === 'headers.x-request-id' && JSON.stringify(table.routeConfig).includes('x-request-id'),
-  },
-  {
     what: 'A redirect to the unescaped path names its request',
-    covers: ({ at, envoys }, { table }, pair) =>
+    covers: ({ at, ours, envoys }, { table }, pair) =>
       at === 'headers.x-request-id' &&
+      ours === '<uuid>' &&
       envoys === undefined &&
       pair.ours.status === 307 &&
       table.connectionManager.path_with_escaped_slashes_action === 'UNESCAPE_AND_REDIRECT',
-  },
-  {
-    what: '%REQ()% in the answer to a request that never left is what came',
-    covers: ({ at }, { table }, pair) =>
-      at.startsWith('headers.') && isLocal(pair) && pair.ours.status === 503 && JSON.stringify(table.routeConfig).includes('%REQ('),
-  },
-  {
-    what: '%UPSTREAM_CLUSTER% also names a cluster that does not exist',
-    covers: ({ at, ours, envoys }) => at.startsWith('headers.') && ours === 'missing' && envoys === undefined,
-  },
-  {
-    what: 'Paths in answers of the proxy itself are as they came',
-    covers: ({ at, ours, envoys }, { table }, pair) =>
-      at.startsWith('headers.') &&
-      isLocal(pair) &&
-      JSON.stringify(table.routeConfig).includes('prefix_rewrite') &&
-      [ours, envoys].every((value) => String(value).includes('is /')),
-  },
-  {
-    what: 'A request that is refused before it has a route gets no headers of a route',
-    covers: ({ at, ours }, _each, pair) => at.startsWith('headers.') && ours === undefined && isLocal(pair) && pair.ours.status === 400,
-  },
-  {
-    what: 'Host of one destination is written once, and the name that the client called is the original one',
-    covers: ({ at, ours, envoys }, { table }) =>
-      JSON.stringify(table.routeConfig).includes('weighted.test') &&
-      (at === 'upstream.headers.x-envoy-original-host' || String(ours).includes(' at ')) &&
-      String(envoys).includes('weighted.test'),
   },
   {
     what: 'HTTP/1.0 that asks to keep the connection is kept where the end of the body can be seen',
@@ -108,12 +58,117 @@ export const EXPLAINED: readonly Explanation[] = [
       at === 'headers.connection' && ours === 'keep-alive' && envoys === 'close' && request.version === '1.0',
   },
   {
+    what: 'A local answer before the body was read keeps the connection',
+    covers: ({ at, ours, envoys }, { request }, pair) =>
+      at === 'headers.connection' && ours === undefined && envoys === 'close' && isLocal(pair) && (request.body ?? '') !== '',
+  },
+  {
+    what: 'Location of a direct response with 3xx is the configured one, or none',
+    covers: ({ at }, { table }, pair) =>
+      at === 'headers.location' &&
+      isLocal(pair) &&
+      some(table.routeConfig, 'direct_response', hasStatus(pair.ours.status)) &&
+      [302, 304].includes(pair.ours.status),
+  },
+  {
+    what: 'x-request-id in an answer is the one that the logs have, whatever a route makes of it',
+    covers: ({ at }, { table }) =>
+      at === 'headers.x-request-id' && (['request', 'response'] as const).some((of) => mutates(table, of, 'x-request-id')),
+  },
+  {
+    what: '%REQ()% in the answer to a request that never left is what came',
+    covers: ({ at }, { table }, pair) => isLocal(pair) && pair.ours.status === 503 && saysInAnswer(table, at, /%REQ\(/),
+  },
+  {
+    what: '%UPSTREAM_CLUSTER% also names a cluster that does not exist',
+    covers: ({ at, ours, envoys }, { table }) =>
+      String(envoys ?? '') === String(ours).replace(/^missing(?:, )?|, missing\b/, '') && saysInAnswer(table, at, /%UPSTREAM_CLUSTER%/),
+  },
+  {
+    what: '%REQ(:path)% in a redirect is the path that came',
+    covers: ({ at }, { table }, pair) =>
+      isLocal(pair) &&
+      REDIRECTS.has(pair.ours.status) &&
+      some(table.routeConfig, 'redirect', hasPrefixRewrite) &&
+      saysInAnswer(table, at, /:path/),
+  },
+  {
+    what: 'A request that is answered before it has a route gets no headers of a route',
+    covers: ({ at, ours }, { table, request }, pair) =>
+      isLocal(pair) &&
+      BEFORE_ROUTE.get(pair.ours.status) === table.connectionManager.path_with_escaped_slashes_action &&
+      at.startsWith('headers.') &&
+      ours === undefined &&
+      mutates(table, 'response', at.slice('headers.'.length)) &&
+      // Envoy finds no route without it, and it has not yet written its own.
+      request.headers.some(([name]) => name === 'x-forwarded-proto'),
+  },
+  {
+    what: 'Host of one destination is written once, and the name that the client called is the original one',
+    covers: ({ at, envoys }, { table }) =>
+      some(table.routeConfig, 'host_rewrite_literal', (name) => name === 'weighted.test') &&
+      (at === 'upstream.headers.x-envoy-original-host' || saysInAnswer(table, at, /:authority/) || saysUpstream(table, at, /:authority/)) &&
+      String(envoys).includes('weighted.test'),
+  },
+  {
+    what: 'x-forwarded-proto of a trusted hop says the scheme, whatever the target says',
+    covers: ({ at, ours, envoys }, { request }, pair) =>
+      at === 'headers.location' &&
+      isLocal(pair) &&
+      REDIRECTS.has(pair.ours.status) &&
+      request.target.startsWith('http://') &&
+      request.headers.some(([name, value]) => name === 'x-forwarded-proto' && value === 'https') &&
+      String(ours).replace(/^https:/, 'http:') === envoys,
+  },
+  {
     what: '%RESPONSE_CODE% in a local answer is its status',
-    covers: ({ at, ours, envoys }, _each, pair) =>
-      at.startsWith('headers.') && isLocal(pair) && String(envoys) === String(ours).replaceAll(String(pair.ours.status), '0'),
+    covers: ({ at, ours, envoys }, { table }, pair) =>
+      isLocal(pair) &&
+      saysInAnswer(table, at, /%RESPONSE_CODE%/) &&
+      String(envoys) === String(ours).replaceAll(String(pair.ours.status), '0'),
   },
 ]
 
-function isRepeated([name]: readonly [string, string], index: number, all: readonly (readonly [string, string])[]): boolean {
-  return all.findIndex(([other]) => other.toLowerCase() === name.toLowerCase()) < index
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+/** Status that is given before a route is looked for, and the setting that gives it. */
+const BEFORE_ROUTE: ReadonlyMap<number, string> = new Map([
+  [307, 'UNESCAPE_AND_REDIRECT'],
+  [400, 'REJECT_REQUEST'],
+])
+
+const hasStatus =
+  (status: number) =>
+  (action: Json): boolean =>
+    objectOf(action).status === status
+const hasPrefixRewrite = (action: Json): boolean => objectOf(action).prefix_rewrite !== undefined
+
+function saysInAnswer(table: GeneratedTable, at: string, pattern: RegExp): boolean {
+  return at.startsWith('headers.') && says(table, 'response', at.slice('headers.'.length), pattern)
+}
+
+function saysUpstream(table: GeneratedTable, at: string, pattern: RegExp): boolean {
+  return at.startsWith('upstream.headers.') && says(table, 'request', at.slice('upstream.headers.'.length), pattern)
+}
+
+/** Some level writes that header with a value of that form. */
+function says(table: GeneratedTable, of: 'request' | 'response', lowerName: string, pattern: RegExp): boolean {
+  return some(table.routeConfig, `${of}_headers_to_add`, (additions) =>
+    listOf(additions).some(({ header }) => {
+      const { key, value } = objectOf(header)
+      return String(key).toLowerCase() === lowerName && pattern.test(String(value))
+    }),
+  )
+}
+
+function mutates(table: GeneratedTable, of: 'request' | 'response', lowerName: string): boolean {
+  const removes = some(table.routeConfig, `${of}_headers_to_remove`, (names) =>
+    JSON.stringify(names).toLowerCase().includes(`"${lowerName}"`),
+  )
+  return removes || says(table, of, lowerName, /^/)
+}
+
+/** Whether any field of that name, however deep, passes. */
+function some(value: Json, name: string, passes: (value: Json) => boolean): boolean {
+  if (value === null || typeof value !== 'object') return false
+  return Object.entries(value).some(([key, each]) => (key === name && passes(each)) || some(each, name, passes))
 }
