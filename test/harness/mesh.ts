@@ -26,10 +26,13 @@ export interface MeshOptions {
   readonly files: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** Of the sources, where what was built may be older than what is tested; by default what was built. */
+  readonly program?: string
 }
 
 export async function startMesh(t: TestContext, options: MeshOptions): Promise<Mesh> {
-  if (!existsSync(LATEEN)) throw new Error(`${LATEEN} is not there: run npm run build first`)
+  const { program = LATEEN } = options
+  if (!existsSync(program)) throw new Error(`${program} is not there: run npm run build first`)
   const base = mkdtempSync(path.join(SHORT_TEMPORARY_FOLDER, 'lateen-mesh-'))
   const mesh = new Mesh(base, options)
   t.after(async () => {
@@ -51,14 +54,14 @@ export class Mesh {
   readonly #exited: Promise<void>
   #plan: AddressPlan = { strategy: 'loopback', workloads: {} }
 
-  constructor(base: string, { files, env = {}, args = [] }: MeshOptions) {
+  constructor(base: string, { files, env = {}, args = [], program = LATEEN }: MeshOptions) {
     this.base = base
     this.dir = path.join(base, 'mesh')
     this.state = path.join(base, 'state')
     mkdirSync(this.dir)
     for (const [name, text] of Object.entries(files)) this.write(name, text)
     this.client = connectMesh(describeStateFolder(this.state).socket)
-    this.process = spawn(process.execPath, [LATEEN, 'run', this.dir, '--state', this.state, ...args], {
+    this.process = spawn(process.execPath, [program, 'run', this.dir, '--state', this.state, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     })
