@@ -21,8 +21,12 @@ export const UNINSPECTED: Inspection = { transportProtocol: 'raw_buffer', server
 export function inspect(socket: Socket, wanted: ListenerInspection, wheel: TimerWheel, done: (inspection: Inspection) => void): void {
   let held: Buffer | undefined
   const { timeoutMs, continuesOnTimeout } = wanted
-  const deadline: Deadline | undefined =
-    timeoutMs === undefined ? undefined : wheel.after(timeoutMs, () => (continuesOnTimeout ? finish(UNINSPECTED) : socket.destroy()))
+  const giveUp = (): void => (continuesOnTimeout ? finish(UNINSPECTED) : void socket.destroy())
+  // Timers come before sockets in a turn of the loop: after a stall, what the client said in time is still unread when its time is up.
+  const lookOnceMore = (): void => {
+    deadline = wheel.after(1, giveUp)
+  }
+  let deadline: Deadline | undefined = timeoutMs === undefined ? undefined : wheel.after(timeoutMs, lookOnceMore)
   const stop = (): void => {
     if (deadline !== undefined) wheel.cancel(deadline)
     socket.removeListener('data', onData)

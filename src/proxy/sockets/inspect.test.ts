@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net, { type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { FakeClock } from '../../base/fake-clock.ts'
+import { TimerWheel } from '../../base/timer-wheel.ts'
+import { type Inspection, inspect, UNINSPECTED } from './inspect.ts'
+
+const WANTED = { tls: true, http: true, timeoutMs: 100, continuesOnTimeout: true }
+
+test('what the client said in time counts, also when the loop was held up until its time was over', async (t) => {
+  const clock = new FakeClock()
+  const { client, accepted } = await connection(t)
+  const seen = new Promise<Inspection>((resolve) => inspect(accepted, WANTED, new TimerWheel(clock), resolve))
+  client.write('GET / HTTP/1.1\r\n')
+
+  // The timer fires before the socket is read.
+  clock.advance(100)
+
+  assert.deepEqual((await seen).applicationProtocols, ['http/1.1'])
+})
+
+test('a client that says nothing is given up when its time is over', async (t) => {
+  const clock = new FakeClock()
+  const { accepted } = await connection(t)
+  let seen: Inspection | undefined
+  inspect(accepted, WANTED, new TimerWheel(clock), (inspection) => {
+    seen = inspection
+  })
+
+  clock.advance(100)
+  assert.equal(seen, undefined)
+  clock.advance(100)
+
+  assert.equal(seen, UNINSPECTED)
+})
+
+async function connection(t: TestContext): Promise<{ readonly client: Socket; readonly accepted: Socket }> {
+  const server = net.createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  const client = net.connect(address.port, '127.0.0.1')
+  const accepting: Promise<Socket[]> = once(server, 'connection')
+  const [[accepted]] = await Promise.all([accepting, once(client, 'connect')])
+  assert.ok(accepted !== undefined)
+  t.after(() => {
+    client.destroy()
+    accepted.destroy()
+    server.close()
+  })
+  return { client, accepted }
+}
