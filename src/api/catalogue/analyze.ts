@@ -80,7 +80,7 @@ export const analyzeCatalogue = {
     severity: 'warning',
     title: 'Services disagree on the protocol of a port',
     what: "this service says '{protocol}' for a port of which {service} says '{other}'",
-    why: "The workload's side can read one protocol only, so features for HTTP may not work there.",
+    why: "The workload's side must then tell each connection by its first bytes, and a server that speaks first is waited for.",
     fix: "Give both ports the same appProtocol, or names that begin alike ('http-web').",
     example:
       '# Service a: ports: [{name: http, port: 80}], Service b of the same workloads:\nspec: {selector: {app: a}, ports: [{name: tcp, port: 80}]}',

@@ -7,6 +7,7 @@ import type { Report } from '../report.ts'
 import { checkExportTo, fqdnProblem, isIpAddress, wildcardDomainProblem } from './hosts.ts'
 import { checkLabels } from './matches.ts'
 import { checkProtocol } from './ports.ts'
+import { saysProtocol } from './service.ts'
 
 export function checkServiceEntry({ spec }: ServiceEntry, report: Report): void {
   const path: FieldPath = ['spec']
@@ -15,10 +16,11 @@ export function checkServiceEntry({ spec }: ServiceEntry, report: Report): void 
   addresses?.forEach((value, index) => {
     if (parseCidr(value) === undefined) report('LTN0139', [...path, 'addresses', index], { value, expected: 'an address or a range' })
   })
-  ports.forEach(({ name, protocol }, index) => {
+  ports.forEach(({ name, number, protocol = '' }, index) => {
     const at = [...path, 'ports', index]
     if (!isDnsLabel(name)) report('LTN0118', [...at, 'name'], { value: name, pattern: 'a DNS label' })
-    if (protocol !== undefined && protocol !== '') checkProtocol(protocol, [...at, 'protocol'], report)
+    if (protocol !== '') checkProtocol(protocol, [...at, 'protocol'], report)
+    else if (!saysProtocol(name)) report('LTN0148', [...at, 'name'], { name, port: number })
   })
   const portNames = new Set(ports.map(({ name }) => name))
   endpoints.forEach((endpoint, index) => void checkEndpoint(endpoint, resolution, portNames, [...path, 'endpoints', index], report))

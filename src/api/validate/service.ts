@@ -6,6 +6,10 @@ import { checkLabels } from './matches.ts'
 /** What a port's name may begin with to say its protocol (the text before the first dash). */
 const PROTOCOLS = ['tcp', 'udp', 'grpc', 'http', 'http_proxy', 'http2', 'https', 'tls', 'mongo', 'redis', 'mysql']
 
+export function saysProtocol(portName: string): boolean {
+  return PROTOCOLS.includes(portName.split('-')[0] ?? '')
+}
+
 export function checkService({ spec }: Service, report: Report): void {
   const ports = spec.ports ?? []
   checkLabels(spec.selector, ['spec', 'selector'], report)
@@ -21,7 +25,7 @@ export function checkService({ spec }: Service, report: Report): void {
     const first = names.get(name)
     if (name !== '' && first !== undefined) report('LTN0120', [...at, 'name'], { value: name, first: `[${first}]` })
     names.set(name, index)
-    if (protocol === 'UDP' || appProtocol !== undefined || PROTOCOLS.includes(name.split('-')[0] ?? '')) return
+    if (protocol === 'UDP' || appProtocol !== undefined || saysProtocol(name)) return
     report('LTN0148', [...at, 'name'], { name, port })
   })
 }

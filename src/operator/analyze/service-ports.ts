@@ -14,7 +14,7 @@ interface Said {
   readonly port: number
 }
 
-/** The workload's side can speak one protocol only, so it falls back to reading nothing: routes and policies for HTTP do not apply there. */
+/** The workload's side then tells each connection by its first bytes, with what that costs. */
 export function servicesOfOnePort(facts: MeshFacts): readonly Finding[] {
   const findings: Finding[] = []
   const said = new Map<string, Said>()
