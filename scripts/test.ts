@@ -21,6 +21,7 @@ const failed = await runStages([
   suite('golden', 'test/golden/*.test.ts', 40, 1),
   suite('fuzz (bounded)', 'test/fuzz/*.test.ts', 30, 1),
   suite('data plane', 'test/dataplane/*.test.ts', 40, 2),
+  suite('capture (root on Linux)', 'test/capture/*.test.ts', 30, 2),
   suite('conformance', 'test/conformance/*.test.ts', 30, 1),
   suite('feature', 'test/feature/*.test.ts', 60, 1),
   suite('smuggling', 'test/smuggling/*.test.ts', 25, 1),

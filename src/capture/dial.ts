@@ -5,16 +5,21 @@ import { errorCode } from '../base/errors.ts'
 import type { Dialled, Probe } from './verify-redirect.ts'
 
 const TIMEOUT_MS = 2000
-const CHILD = `const s = require('node:net').connect(Number(process.argv[2]), process.argv[1], () => { console.log(s.localPort); s.destroy() })
-s.on('error', (e) => console.log(e.code)); s.setTimeout(${TIMEOUT_MS}, () => { console.log('ETIMEDOUT'); s.destroy() })`
+
+/** The program of the child: prints its port, or why it could not connect. */
+function childProgram({ host, port, from }: Probe): string {
+  const options = JSON.stringify({ host, port, localAddress: from, timeout: TIMEOUT_MS })
+  return `const s = require('node:net').connect(${options}, () => { console.log(s.localPort); s.destroy() })
+s.on('error', (e) => console.log(e.code)).on('timeout', () => { console.log('ETIMEDOUT'); s.destroy() })`
+}
 
 export function dialer(node: string): (probe: Probe) => Promise<Dialled> {
   return (probe) => (probe.uid === undefined ? dialHere(probe) : dialAs(node, probe, probe.uid))
 }
 
-function dialHere({ host, port }: Probe): Promise<Dialled> {
+function dialHere({ host, port, from }: Probe): Promise<Dialled> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: TIMEOUT_MS })
+    const socket = connect({ host, port, timeout: TIMEOUT_MS, ...(from === undefined ? {} : { localAddress: from }) })
     const fail = (code: string): void => {
       socket.destroy()
       resolve({ kind: 'failed', code })
@@ -28,9 +33,9 @@ function dialHere({ host, port }: Probe): Promise<Dialled> {
   })
 }
 
-function dialAs(node: string, { host, port }: Probe, uid: number): Promise<Dialled> {
+function dialAs(node: string, probe: Probe, uid: number): Promise<Dialled> {
   return new Promise((resolve) => {
-    execFile(node, ['-e', CHILD, host, String(port)], { uid, gid: uid, timeout: 5 * TIMEOUT_MS }, (error, output) => {
+    execFile(node, ['-e', childProgram(probe)], { uid, gid: uid, timeout: 5 * TIMEOUT_MS }, (error, output) => {
       const said = output.trim()
       if (/^\d+$/.test(said)) resolve({ kind: 'connected', localPort: Number(said) })
       else resolve({ kind: 'failed', code: said === '' ? (errorCode(error) ?? 'failed') : said })

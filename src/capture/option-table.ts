@@ -177,9 +177,10 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   { name: 'log_as_json', help: 'Log as JSON', notInForce: 'what is done is written as text' },
 ]
 
-/** All variables that set an option, the first one that is set wins. */
+/** All variables that set an option, the first one that is set wins. HELP, VERIFY and CLEANUP may be another program's. */
 export function variablesOf({ name, alsoEnv }: OptionRow): readonly string[] {
-  return [name.toUpperCase().replaceAll('-', '_'), ...(alsoEnv ?? [])]
+  const own = ['help', 'verify', 'cleanup'].includes(name) ? [] : [name.toUpperCase().replaceAll('-', '_')]
+  return [...own, ...(alsoEnv ?? [])]
 }
 
 export function flagOf({ name, short, value, onlyEnv }: OptionRow): string {

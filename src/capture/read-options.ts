@@ -195,14 +195,9 @@ function readValues(argv: readonly string[], env: Surroundings['env']): Result<R
   }
   for (const row of OPTION_TABLE) {
     const variable = variablesOf(row).find((name) => (env[name] ?? '') !== '')
-    if (!values.has(row.name) && variable !== undefined && isMeant(row, variable)) values.set(row.name, env[variable] ?? '')
+    if (!values.has(row.name) && variable !== undefined) values.set(row.name, env[variable] ?? '')
   }
   return problems.length === 0 ? succeed(values) : { ok: false, problems }
-}
-
-/** HELP, VERIFY, CLEANUP and the like are words that another program's environment may hold; Istio's variables are not. */
-function isMeant({ name }: OptionRow, variable: string): boolean {
-  return !['HELP', 'VERIFY', 'CLEANUP'].includes(variable) || name.includes('-')
 }
 
 function unknownOption(rawName: string, flags: readonly OptionRow[]): string {

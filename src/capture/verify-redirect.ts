@@ -4,6 +4,7 @@
 // address dialled. Runs before the proxy does, whose ports it needs for a moment.
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
+import { cidrMatcher, parseCidr } from '../base/cidr.ts'
 import { type Clock, delay } from '../base/clock.ts'
 import { errorCode, errorMessage } from '../base/errors.ts'
 import type { CaptureOptions, Family } from './capture-options.ts'
@@ -15,6 +16,8 @@ export interface Probe {
   readonly port: number
   /** Undefined: as whoever runs this program. */
   readonly uid: number | undefined
+  /** The kernel would choose ::6 as the source towards ::6, and what comes from there is let pass. */
+  readonly from: string | undefined
 }
 
 export interface VerifyPorts {
@@ -66,20 +69,27 @@ function checksOf(options: CaptureOptions, family: Family, probePort: number, ui
     host: family === 4 ? '127.0.0.6' : '::6',
     port: probePort,
     uid: isProxy ? undefined : proxyUids[0],
+    from: loopback,
     loopback,
     listensOn: inboundPort,
   }
   const outside = outsideOf(options, family)
   if (isProxy || outside === undefined) return [toSelf]
-  return [toSelf, { name: `IPv${family} outbound`, host: outside, port: probePort, uid: undefined, loopback, listensOn: outboundPort }]
+  return [
+    toSelf,
+    { name: `IPv${family} outbound`, host: outside, port: probePort, uid: undefined, from: undefined, loopback, listensOn: outboundPort },
+  ]
 }
 
-/** An address that the options include; for '*' one of those that RFC 5737 and RFC 3849 keep for documentation. */
+/** An address that the options include and nothing excludes; for '*' one of those that RFC 5737 and RFC 3849 keep for documentation. */
 function outsideOf({ outboundRanges, outboundRangesExcluded, ownerGroups }: CaptureOptions, family: Family): string | undefined {
-  // With exclusions an address that must be captured is not known without computing; the inbound check still holds.
-  if (outboundRangesExcluded.length > 0 || ownerGroups.kind === 'only') return undefined
-  if (outboundRanges === '*') return family === 4 ? '192.0.2.1' : '2001:db8::1'
-  return outboundRanges.find((range) => range.family === family && !range.isLoopback)?.text.split('/')[0]
+  // Whether this process is in one of the groups is not known here; the inbound check still holds.
+  if (ownerGroups.kind === 'only' || ownerGroups.gids.length > 0) return undefined
+  const isExcluded = cidrMatcher(outboundRangesExcluded.flatMap(({ text }) => parseCidr(text) ?? []))
+  const documentation = family === 4 ? '192.0.2.1' : '2001:db8::1'
+  const ranges = outboundRanges === '*' ? [] : outboundRanges.filter((range) => range.family === family && !range.isLoopback)
+  const candidates = outboundRanges === '*' ? [documentation] : ranges.map(({ text }) => text.split('/')[0] ?? '')
+  return candidates.find((address) => !isExcluded(address))
 }
 
 async function perform(

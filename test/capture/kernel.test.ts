@@ -11,6 +11,18 @@ import { makeNamespace, rulesOf, whatIsMissing } from './namespaces.ts'
 
 const skip = whatIsMissing()
 const ROUNDS = 12
+/** Spelt differently by programs, or left out by iptables-save. */
+const UNUSUAL_RANGES = [
+  '::ffff:1.2.3.4/128',
+  '::1.2.3.4/127',
+  '::/0',
+  '0.0.0.0/0',
+  '::1',
+  '127.0.0.1',
+  'FE80::/10',
+  '0:0:1::/48',
+  '10.1.2.3',
+]
 
 for (const flavour of ['nft', 'legacy']) {
   for (const family of [4, 6] as const) {
@@ -51,7 +63,9 @@ function anyOptions(noise: Noise): { readonly args: readonly string[]; readonly 
   const port = (): string => String(1 + below(65_535))
   const id = (): string => String(below(100_000))
   const range = (): string => {
-    const groups = (count: number, limit: number, base: number): string[] => Array.from({ length: count }, () => below(limit).toString(base))
+    const groups = (count: number, limit: number, base: number): string[] =>
+      Array.from({ length: count }, () => below(limit).toString(base))
+    if (chance(0.2)) return pick(UNUSUAL_RANGES)
     return chance(0.5) ? `${groups(4, 256, 10).join('.')}/${below(33)}` : `${groups(8, 65_536, 16).join(':')}/${below(129)}`
   }
   const name = (): string => `${pick(['eth', 'net-', 'tap.', 'x'])}${below(100)}${pick(['', '+'])}`

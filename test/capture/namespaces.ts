@@ -3,7 +3,7 @@
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { runProgram, type RunProgram } from '../../src/capture/run-program.ts'
+import { type RunProgram, runProgram } from '../../src/capture/run-program.ts'
 
 const LATEEN = path.resolve(import.meta.dirname, '../../src/bin/lateen.ts')
 let count = 0
@@ -42,7 +42,14 @@ export function makeNamespace(t: TestContext): Namespace {
 
 /** Rules and chains, without comments, counters and tables that hold nothing: legacy and nft keep those after the last rule is gone. */
 export function rulesOf({ output }: Namespace, ...programs: readonly string[]): string {
-  const tables = programs.flatMap((program) => output(`${program}-save`).replaceAll(/^#.*\n/gm, '').split(/(?<=^COMMIT\n)/m))
+  const tables = programs.flatMap((program) =>
+    output(`${program}-save`)
+      .replaceAll(/^#.*\n/gm, '')
+      .split(/(?<=^COMMIT\n)/m),
+  )
   const full = tables.filter((table) => /^-A|^:\S+ -/m.test(table))
-  return full.map((table) => table.replaceAll(/\[\d+:\d+\]/g, '')).sort().join('')
+  return full
+    .map((table) => table.replaceAll(/\[\d+:\d+\]/g, ''))
+    .sort()
+    .join('')
 }

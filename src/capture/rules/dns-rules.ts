@@ -4,6 +4,7 @@ import type { CaptureOptions, DnsCapture, Family } from '../capture-options.ts'
 import { CHAINS, type Match, type Rule, rule } from '../rule.ts'
 import { rangesOf } from './family.ts'
 
+/** Who answers there listens on 127.0.0.1 and ::1: REDIRECT of the pod's own packets leads to loopback, and only its answers fit. */
 export const DNS_PORT = 15053
 
 /** The proxy's queries to the servers, and their answers. */
