@@ -2,6 +2,7 @@
 // npm run bench -- compile [--short] [--services N]
 // npm run bench -- certificates [--short]
 // npm run bench -- memory [--short] [--seconds N]
+// npm run bench -- protocols [--short] [--rounds N] [--seconds N] [--rows S3,G1,G2,T1,T2,B1,B2] [--peers lateen,envoy] [--report]
 // npm run bench [-- data-plane] [--short] [--rounds N] [--seconds N] [--peers lateen,envoy] [--scenarios S1,S2] [--report]
 // Prints the table and the bars; exits 1 when a bar is not met, unless it is asked only to report.
 import { parseArgs } from 'node:util'
@@ -10,6 +11,7 @@ import { benchCompile } from './compile.ts'
 import { benchControl, type ControlRow } from './control.ts'
 import { benchDataPlane, type DataPlaneRow } from './data-plane.ts'
 import { benchMemory } from './memory.ts'
+import { benchProtocols } from './protocols.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,12 +37,16 @@ const MAX_START_MS = 1200
 const MAX_IDLE_MB = 85
 const MAX_CONNECTED_MB = 100
 
+/** Under load of any protocol. */
+const MAX_LOADED_MB = 150
+
 const CONTROL_ROWS: readonly string[] = ['C1', 'C2', 'C3', 'C4', 'C5', 'C6']
 
 if (positionals.includes('control')) await control()
 else if (positionals.includes('compile')) compile()
 else if (positionals.includes('certificates')) await certificates()
 else if (positionals.includes('memory')) await memory()
+else if (positionals.includes('protocols')) await protocols()
 else await dataPlane()
 
 async function control(): Promise<void> {
@@ -89,6 +95,32 @@ async function memory(): Promise<void> {
   const met = own !== undefined && own.startMs <= MAX_START_MS && own.idleMb <= MAX_IDLE_MB && own.connectedMb <= MAX_CONNECTED_MB
   console.log(`bars: start ${MAX_START_MS} ms, idle ${MAX_IDLE_MB} MB, connected ${MAX_CONNECTED_MB} MB -> ${met ? 'met' : 'MISSED'}`)
   process.exitCode = met || values.report ? 0 : 1
+}
+
+async function protocols(): Promise<void> {
+  const rows = await benchProtocols({
+    rounds: Number(values.rounds ?? (values.short ? 1 : 3)),
+    seconds: Number(values.seconds ?? (values.short ? 3 : 6)),
+    warmSeconds: values.short ? 2 : 6,
+    rows: values.rows?.split(','),
+    peers: values.peers?.split(','),
+  })
+  console.log('\nrow what                                    peer      us per unit            x Envoy   units/s  loaded MB   load  bar')
+  let missed = false
+  for (const { traffic, peer, cpuUsPerUnit, ratioToEnvoy, unitsPerSecond, rssMb, load } of rows) {
+    const met = peer !== 'lateen' || ((ratioToEnvoy ?? 0) <= traffic.maxRatio && rssMb <= MAX_LOADED_MB)
+    missed ||= !met
+    const bar = peer === 'lateen' ? `${traffic.maxRatio.toFixed(1)}x, ${MAX_LOADED_MB} MB: ${met ? 'met' : 'MISSED'}` : ''
+    console.log(
+      [
+        `${traffic.row.padEnd(3)} ${traffic.what.padEnd(39)} ${peer.padEnd(8)}`,
+        `${cpuUsPerUnit.toFixed(1).padStart(12)} /${traffic.unit.padEnd(10)}`,
+        `${(ratioToEnvoy?.toFixed(2) ?? '-').padStart(6)} ${unitsPerSecond.toFixed(1).padStart(9)} ${rssMb.toFixed(0).padStart(10)}`,
+        `${load.toFixed(1).padStart(6)}  ${bar}`,
+      ].join(' '),
+    )
+  }
+  process.exitCode = missed && !values.report ? 1 : 0
 }
 
 /** A row that does not exist would be left out without a word. */

@@ -27,6 +27,8 @@ export interface BenchBootstrap {
   readonly direction: 'INBOUND' | 'OUTBOUND'
   readonly downstreamTls?: TlsFiles
   readonly upstreamTls?: TlsFiles
+  /** What the upstream is spoken to in; clients choose by how they begin. 'tcp': octets, on both sides. */
+  readonly protocol?: 'http1' | 'http2' | 'tcp'
 }
 
 export function benchBootstrap(options: BenchBootstrap): Record<string, unknown> {
@@ -45,11 +47,37 @@ function listener(options: BenchBootstrap): Record<string, unknown> {
     traffic_direction: options.direction,
     filter_chains: [
       {
-        filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager(options) }],
+        filters: [
+          options.protocol === 'tcp'
+            ? { name: 'envoy.filters.network.tcp_proxy', typed_config: tcpProxy(options) }
+            : { name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager(options) },
+        ],
         ...(options.downstreamTls === undefined ? {} : { transport_socket: downstreamTls(options.downstreamTls) }),
       },
     ],
   }
+}
+
+function tcpProxy(options: BenchBootstrap): Record<string, unknown> {
+  return {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+    stat_prefix: `${options.direction.toLowerCase()}_${options.listenPort}`,
+    cluster: 'upstream',
+    access_log: accessLogs(options),
+  }
+}
+
+function accessLogs(options: BenchBootstrap): unknown[] {
+  return [
+    {
+      name: 'envoy.access_loggers.file',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
+        path: options.accessLogPath,
+        log_format: { text_format_source: { inline_string: ACCESS_LOG_FORMAT } },
+      },
+    },
+  ]
 }
 
 function connectionManager(options: BenchBootstrap): Record<string, unknown> {
@@ -69,16 +97,7 @@ function connectionManager(options: BenchBootstrap): Record<string, unknown> {
     stat_prefix: `${options.direction.toLowerCase()}_${options.listenPort}`,
     generate_request_id: true,
     stream_idle_timeout: '0s',
-    access_log: [
-      {
-        name: 'envoy.access_loggers.file',
-        typed_config: {
-          '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
-          path: options.accessLogPath,
-          log_format: { text_format_source: { inline_string: ACCESS_LOG_FORMAT } },
-        },
-      },
-    ],
+    access_log: accessLogs(options),
     route_config: { name: 'bench', virtual_hosts: virtualHosts() },
     http_filters: options.direction === 'INBOUND' ? [rules, router] : [router],
   }
@@ -107,7 +126,15 @@ function cluster(options: BenchBootstrap): Record<string, unknown> {
       endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(options.upstreamPort) } }] }],
     },
     ...(options.upstreamTls === undefined ? {} : { transport_socket: upstreamTls(options.upstreamTls) }),
+    ...(options.protocol === 'http2' ? { typed_extension_protocol_options: HTTP2_UPSTREAM } : {}),
   }
+}
+
+const HTTP2_UPSTREAM = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    explicit_http_config: { http2_protocol_options: {} },
+  },
 }
 
 function downstreamTls(files: TlsFiles): Record<string, unknown> {

@@ -9,17 +9,22 @@ const response = Buffer.from(
 
 const server = net.createServer({ noDelay: true }, (socket) => {
   let pending = ''
+  /** Octets of a request's body that are still to come. */
+  let body = 0
   socket.setEncoding('latin1')
   socket.on('error', () => socket.destroy())
   socket.on('data', (chunk: string) => {
     pending += chunk
     for (;;) {
-      const headEnd = pending.indexOf('\r\n\r\n')
+      const skipped = Math.min(body, pending.length)
+      pending = pending.slice(skipped)
+      body -= skipped
+      if (skipped > 0 && body === 0) socket.write(response)
+      const headEnd = body > 0 ? -1 : pending.indexOf('\r\n\r\n')
       if (headEnd < 0) return
-      const length = Number(/\r\ncontent-length: *(\d+)/i.exec(pending.slice(0, headEnd))?.[1] ?? 0)
-      if (pending.length < headEnd + 4 + length) return
-      pending = pending.slice(headEnd + 4 + length)
-      socket.write(response)
+      body = Number(/\r\ncontent-length: *(\d+)/i.exec(pending.slice(0, headEnd))?.[1] ?? 0)
+      pending = pending.slice(headEnd + 4)
+      if (body === 0) socket.write(response)
     }
   })
 })

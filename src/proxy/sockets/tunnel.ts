@@ -1,5 +1,6 @@
-// Two sockets joined octet by octet: TCP proxying, WebSocket after its handshake, CONNECT. Each side is paused while the other's writes
-// are pending, so that memory stays bounded; the end of one direction is passed on and leaves the other open (half-close).
+// Two sockets joined octet by octet: TCP proxying, WebSocket after its handshake, CONNECT. Each side is paused while anything written to
+// the other is pending, so that memory stays bounded and one read buffer serves the next read; the end of one direction is passed on
+// and leaves the other open (half-close).
 // Invariant: `onClose` is called exactly once, when both sockets are done.
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
@@ -11,6 +12,8 @@ export interface TunnelOptions {
   /** Nothing moved in either direction for this long: both are closed. Undefined or 0: never. */
   readonly idleTimeoutMs: number | undefined
   readonly onClose: (result: TunnelResult) => void
+  /** What the upstream's socket reads into; undefined: it emits 'data'. */
+  readonly upstreamReads?: { onData: ((chunk: Buffer) => void) | undefined } | undefined
 }
 
 export interface TunnelResult {
@@ -32,21 +35,20 @@ export function joinSockets(client: Socket, upstream: Socket, options: TunnelOpt
   let lastMoveMs = options.clock.monotonicMs()
   let deadline: Deadline | undefined
 
-  flow(client, upstream, 'client', (length) => {
-    bytesReceived += length
-  })
-  flow(upstream, client, 'upstream', (length) => {
-    bytesSent += length
-  })
+  client.on('data', flow(client, upstream, 'client'))
+  const passBack = flow(upstream, client, 'upstream')
+  if (options.upstreamReads === undefined) upstream.on('data', passBack)
+  else options.upstreamReads.onData = passBack
   watchIdle()
 
-  function flow(from: Socket, to: Socket, side: 'client' | 'upstream', count: (length: number) => void): void {
-    from.on('data', (chunk: Buffer) => {
-      count(chunk.length)
-      lastMoveMs = options.clock.monotonicMs()
-      if (!to.destroyed && !to.write(chunk)) from.pause()
-    })
-    to.on('drain', () => from.resume())
+  /** What to do with octets of `from`. */
+  function flow(from: Socket, to: Socket, side: 'client' | 'upstream'): (chunk: Buffer) => void {
+    let waits = false
+    const written = (): void => {
+      if (!waits || to.writableLength > 0) return
+      waits = false
+      from.resume()
+    }
     from.on('end', () => {
       endedBy ??= side
       to.end()
@@ -63,6 +65,16 @@ export function joinSockets(client: Socket, upstream: Socket, options: TunnelOpt
     })
     if (from.destroyed) queueMicrotask(() => from.emit('close'))
     else from.resume()
+    return (chunk) => {
+      if (side === 'client') bytesReceived += chunk.length
+      else bytesSent += chunk.length
+      lastMoveMs = options.clock.monotonicMs()
+      if (to.destroyed) return
+      to.write(chunk, written)
+      if (to.writableLength === 0) return
+      waits = true
+      from.pause()
+    }
   }
 
   function finishOne(): void {

@@ -12,7 +12,8 @@ import { FAILURES, type FailureKind } from '../rescue.ts'
 import { joinSockets, type Tunnel } from '../sockets/tunnel.ts'
 import type { ConnectionFacts } from '../telemetry/outcome.ts'
 import type { ClusterRuntime } from '../upstream/cluster-runtime.ts'
-import { type ConnectTarget, openConnection } from '../upstream/connect.ts'
+import { type ConnectHandler, type ConnectTarget, openConnection } from '../upstream/connect.ts'
+import { ReadBuffer, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
 
 export interface TcpServices {
   readonly clock: Clock
@@ -82,7 +83,7 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
       runtime.load.connections--
       endpoint.activeRequests--
     }
-    const abandon = openConnection(target, services, {
+    const handler: ConnectHandler = {
       opened: (opened) => {
         giveUp = undefined
         outcome.upstreamLocalAddress = `${opened.socket.localAddress ?? ''}:${opened.socket.localPort ?? 0}`
@@ -92,6 +93,7 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
           wheel: services.wheel,
           clock: services.clock,
           idleTimeoutMs: proxy.idleTimeoutMs,
+          upstreamReads: opened.reader,
           onClose: (result) => {
             giveBack()
             outcome.bytesReceived = result.bytesReceived
@@ -106,7 +108,8 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
         outcome.upstreamTransportFailure = failure === 'upstream-identity' ? reason : ''
         finish(failure)
       },
-    })
+    }
+    const abandon = openConnection(target, services, handler, new ReadBuffer(TUNNEL_LARGE))
     giveUp = () => {
       abandon()
       giveBack()
