@@ -36,7 +36,7 @@ export async function runIptables(argv: readonly string[], env: Readonly<Record<
   }
   const done = await perform(request, host)
   if (done !== undefined && !done.ok) return failWith(done)
-  return (await isVerified(request, host)) ? 0 : NOT_REDIRECTED
+  return verify(request, host)
 }
 
 function perform(request: CaptureRequest, host: Host): Promise<Result<void>> | undefined {
@@ -44,15 +44,17 @@ function perform(request: CaptureRequest, host: Host): Promise<Result<void>> | u
   return request.action === 'cleanup' ? cleanUpCapture(host) : setUpCapture(request, host)
 }
 
-async function isVerified({ action, verify, capture }: CaptureRequest, { hasIpv6Address: six, say }: Host): Promise<boolean> {
-  if (verify === undefined || action === 'cleanup') return true
-  return verifyRedirect(capture, verify, {
+async function verify({ action, verify: how, capture }: CaptureRequest, { hasIpv6Address: six, say }: Host): Promise<number> {
+  if (how === undefined || action === 'cleanup') return 0
+  const verdict = await verifyRedirect(capture, how, {
     uid: process.getuid?.() ?? 0,
     clock: systemClock,
     dial: dialer(process.execPath),
     say,
     families: six ? [4, 6] : [4],
   })
+  if (verdict === 'not-checked') process.stderr.write('lateen iptables: verify: nothing could be checked, for the reasons above\n')
+  return verdict === 'redirected' ? 0 : verdict === 'not-redirected' ? NOT_REDIRECTED : 1
 }
 
 function failWith(result: Extract<Result<unknown>, { ok: false }>): number {

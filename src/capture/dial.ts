@@ -35,10 +35,17 @@ function dialHere({ host, port, from }: Probe): Promise<Dialled> {
 
 function dialAs(node: string, probe: Probe, uid: number): Promise<Dialled> {
   return new Promise((resolve) => {
-    execFile(node, ['-e', childProgram(probe)], { uid, gid: uid, timeout: 5 * TIMEOUT_MS }, (error, output) => {
-      const said = output.trim()
-      if (/^\d+$/.test(said)) resolve({ kind: 'connected', localPort: Number(said) })
-      else resolve({ kind: 'failed', code: said === '' ? (errorCode(error) ?? 'failed') : said })
-    })
+    const fail = (error: unknown): void => resolve({ kind: 'failed', code: errorCode(error) ?? 'failed' })
+    try {
+      execFile(node, ['-e', childProgram(probe)], { uid, gid: uid, timeout: 5 * TIMEOUT_MS }, (error, output) => {
+        const said = output.trim()
+        if (/^\d+$/.test(said)) resolve({ kind: 'connected', localPort: Number(said) })
+        else if (said === '') fail(error)
+        else resolve({ kind: 'failed', code: said })
+      })
+    } catch (error) {
+      // Node throws what it does not expect of a spawn, EPERM among it.
+      fail(error)
+    }
   })
 }

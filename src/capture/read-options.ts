@@ -151,10 +151,14 @@ function readDns(reader: Reader, resolvConf: string): DnsCapture {
   return { kind: 'servers', servers }
 }
 
-function doubts({ dns, inboundPorts, outboundRanges, outboundPorts }: CaptureOptions, action: CaptureRequest['action']): readonly string[] {
+function doubts(
+  { mode, dns, inboundPorts, outboundRanges, outboundPorts }: CaptureOptions,
+  action: CaptureRequest['action'],
+): readonly string[] {
   if (action === 'cleanup' || action === 'skip') return []
   const isNothing = inboundPorts.length === 0 && outboundRanges.length === 0 && outboundPorts.length === 0
   return [
+    ...(mode === 'TPROXY' ? ['TPROXY is printed and not applied: the proxy of Lateen does not serve it; use REDIRECT'] : []),
     ...(dns.kind === 'off' ? [] : ['redirect-dns: the proxy of Lateen does not answer DNS yet; queries to port 15053 go unanswered']),
     ...(isNothing ? ["nothing is captured: give the inbound ports (-b '*') and the outbound ranges (-i '*')"] : []),
   ]

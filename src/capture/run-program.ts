@@ -1,7 +1,7 @@
 // Runs iptables and ip. The only effect of this folder besides the probe of verify-redirect.ts; tests pass their own, which enters a
 // network namespace first.
-import { execFile } from 'node:child_process'
-import { errorCode } from '../base/errors.ts'
+import { type ExecFileException, execFile } from 'node:child_process'
+import { errorCode, errorMessage } from '../base/errors.ts'
 
 export type Ran =
   | { readonly kind: 'ran'; readonly code: number; readonly output: string; readonly errors: string }
@@ -15,20 +15,21 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 
 export const runProgram: RunProgram = (program, args, input = '') =>
   new Promise((resolve) => {
-    const child = execFile(program, [...args], { timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES }, (error, output, errors) => {
-      if (errorCode(error) === 'ENOENT') return resolve({ kind: 'not-installed' })
-      resolve({
-        kind: 'ran',
-        code: error === null ? 0 : exitCodeOf(error),
-        output,
-        errors: errors === '' && error !== null ? error.message : errors,
-      })
-    })
-    // A program that ends without reading its input is judged by its exit code.
-    child.stdin?.on('error', () => undefined)
-    child.stdin?.end(input)
+    try {
+      const options = { timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES }
+      const child = execFile(program, [...args], options, (error, output, errors) => resolve(outcome(error, output, errors)))
+      // A program that ends without reading its input is judged by its exit code.
+      child.stdin?.on('error', () => undefined)
+      child.stdin?.end(input)
+    } catch (error) {
+      // Node throws what it does not expect of a spawn, EPERM among it.
+      resolve({ kind: 'ran', code: 1, output: '', errors: errorMessage(error) })
+    }
   })
 
-function exitCodeOf(error: { readonly code?: unknown }): number {
-  return typeof error.code === 'number' ? error.code : 1
+function outcome(error: ExecFileException | null, output: string, errors: string): Ran {
+  if (error === null) return { kind: 'ran', code: 0, output, errors }
+  if (errorCode(error) === 'ENOENT') return { kind: 'not-installed' }
+  const said = error.killed === true ? 'timed out' : errors === '' ? error.message : errors
+  return { kind: 'ran', code: typeof error.code === 'number' ? error.code : 1, output, errors: said }
 }

@@ -42,12 +42,14 @@ const NOT_ASKED: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'the address is not there',
 }
 
-/** True when at least one check could be made and none failed. */
+export type Verdict = 'redirected' | 'not-redirected' | 'not-checked'
+
+/** Redirected when at least one check could be made and none failed. */
 export async function verifyRedirect(
   options: CaptureOptions,
   { probePort, timeoutMs }: { readonly probePort: number; readonly timeoutMs: number },
   ports: VerifyPorts,
-): Promise<boolean> {
+): Promise<Verdict> {
   let passed = 0
   let failed = 0
   for (const check of ports.families.flatMap((family) => checksOf(options, family, probePort, ports.uid))) {
@@ -56,8 +58,8 @@ export async function verifyRedirect(
     if (outcome.kind === 'redirected') passed++
     if (outcome.kind === 'failed') failed++
   }
-  if (passed === 0 && failed === 0) ports.say('verify: nothing could be checked')
-  return failed === 0 && passed > 0
+  if (failed > 0) return 'not-redirected'
+  return passed > 0 ? 'redirected' : 'not-checked'
 }
 
 function checksOf(options: CaptureOptions, family: Family, probePort: number, uid: number): readonly Check[] {

@@ -91,6 +91,21 @@ test('verify passes with the rules and fails with code 126 without them', { skip
   assert.match(missing.stdout, /verify IPv4 inbound: 127\.0\.0\.6:15002 is not redirected to port 15006 \(ECONNREFUSED\)/)
 })
 
+test('the capabilities of an init container are enough; who the proxy is cannot be checked with them', { skip }, (t) => {
+  const namespace = makeNamespace(t)
+  const lateen = [process.execPath, path.resolve(import.meta.dirname, '../../src/bin/lateen.ts'), 'iptables', ...ALL]
+  const rights = ['--bounding-set=-all,+net_admin,+net_raw', '--inh-caps=-all', '--no-new-privs']
+  const inside = ['netns', 'exec', namespace.name, 'setpriv']
+  const set = spawnSync('ip', [...inside, ...rights, ...lateen, '--verify'], { encoding: 'utf8' })
+  assert.match(set.stdout, /IPv4 .*18 rules set, and read back/)
+  assert.match(set.stdout, /verify IPv4 inbound: not checked: this process may not become the proxy's user/)
+  assert.equal(set.status, 1, 'there is no route to the outside either')
+  const proxyUser = ['--reuid', '1337', '--regid', '1337', '--clear-groups', '--bounding-set=-all', '--no-new-privs']
+  const validated = spawnSync('ip', [...inside, ...proxyUser, ...lateen, '--skip-rule-apply', '--run-validation'], { encoding: 'utf8' })
+  assert.match(validated.stdout, /verify IPv4 inbound: redirected to port 15006/)
+  assert.equal(validated.status, 0, validated.stderr)
+})
+
 test('without NET_ADMIN, and without iptables, the message says what to do', { skip }, (t) => {
   const namespace = makeNamespace(t)
   const program = [process.execPath, path.resolve(import.meta.dirname, '../../src/bin/lateen.ts'), 'iptables', ...ALL]
