@@ -103,14 +103,21 @@ async function apply({ family, flavour, saved, wanted }: Target, force: boolean,
   if (!after.ok) return after
   const left = differences(after.value, wanted)
   if (left.length > 0) return { ok: false, problems: left.map((each) => notTaken(flavour, each)) }
-  host.say(
-    `${name}: ${wanted.length === 0 ? 'removed' : `${wanted.length} rules set${hadRules(saved) ? ', in place of others' : ''}`}, and read back`,
-  )
+  host.say(`${name}: ${wanted.length === 0 ? 'removed' : `${wanted.length} rules set${replaced(saved, found)}`}, and read back`)
   return succeed(undefined)
 }
 
-function hadRules(saved: readonly SavedChain[]): boolean {
-  return differences(saved, []).length > 0
+/** What was wrong with the rules that were there; nothing at the first set-up. */
+function replaced(saved: readonly SavedChain[], found: readonly Difference[]): string {
+  if (differences(saved, []).length === 0) return ''
+  const places = found.map(({ table, chain, missing, unexpected }) => {
+    const counts = [
+      ...(missing.length > 0 ? [`${missing.length} missing`] : []),
+      ...(unexpected.length > 0 ? [`${unexpected.length} unexpected`] : []),
+    ]
+    return `${table} ${chain}${counts.length === 0 ? ' left over' : `: ${counts.join(', ')}`}`
+  })
+  return `, in place of others (${places.length === 0 ? 'the same, forced' : places.join('; ')})`
 }
 
 function notTaken({ program }: Flavour, { table, chain, missing, unexpected }: Difference): Problem {

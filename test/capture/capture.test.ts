@@ -69,7 +69,9 @@ test('connections of a pod go through its proxy where the options say so, and no
     })
   }
   await t.test('after the clean-up every connection is direct', () => {
+    assert.match(pod.output('ip', '-6', 'address', 'show', 'dev', 'lo'), / ::6\/128 /)
     assert.equal(pod.lateen('--cleanup').status, 0)
+    assert.doesNotMatch(pod.output('ip', '-6', 'address', 'show', 'dev', 'lo'), / ::6\/128 /)
     for (const at of Object.values(FAMILIES)) {
       assert.deepEqual(visit(pod, APPLICATION, [`${at.peer} 8080`]), [{ from: at.pod, way: 'direct' }])
       assert.deepEqual(visit(peer, APPLICATION, [`${at.pod} 8080`]), [{ from: at.peer, way: 'direct' }])

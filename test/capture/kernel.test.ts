@@ -10,7 +10,7 @@ import { type Noise, noiseOf } from '../fuzz/fuzz.ts'
 import { makeNamespace, rulesOf, whatIsMissing } from './namespaces.ts'
 
 const skip = whatIsMissing()
-const ROUNDS = 12
+const ROUNDS = 9
 /** Spelt differently by programs, or left out by iptables-save. */
 const UNUSUAL_RANGES = [
   '::ffff:1.2.3.4/128',
