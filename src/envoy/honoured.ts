@@ -156,7 +156,9 @@ const LISTENERS = {
     'sourcePrefixRanges',
   ],
   'envoy.config.listener.v3.Filter': ['name', 'typedConfig'],
-  'envoy.config.listener.v3.ListenerFilter': ['name', 'typedConfig'],
+  'envoy.config.listener.v3.ListenerFilter': ['name', 'typedConfig', 'filterDisabled'],
+  'envoy.config.listener.v3.ListenerFilterChainMatchPredicate': ['orMatch', 'andMatch', 'notMatch', 'anyMatch', 'destinationPortRange'],
+  'envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet': ['rules'],
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': [],
   // The HTTP version is told from the first bytes with or without it.
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': [],

@@ -45,6 +45,15 @@ test('a server that speaks first is heard when the wait for the client is over',
   await client.until('220 ready')
 })
 
+test('at a port that is left out, nobody waits for a client that says nothing', async (t) => {
+  const tcp = await startUpstream(t, (peer) => peer.send('220 ready\r\n'))
+  const everywhere = { kind: 'any' } as const
+  const inspection = { ...INSPECTION, timeoutMs: undefined, tlsExcept: everywhere, httpExcept: everywhere }
+  const proxy = await startProxy(t, detecting(tcp.port, tcp.port, inspection))
+  const client = await connect(t, proxy.port)
+  await client.until('220 ready')
+})
+
 test('where the wait may not end in a guess, a silent client is closed', async (t) => {
   const upstream = await startUpstream(t)
   const proxy = await startProxy(t, detecting(upstream.port, upstream.port, { ...INSPECTION, continuesOnTimeout: false }))

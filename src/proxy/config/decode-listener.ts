@@ -13,7 +13,7 @@ import { decodeCidrs } from './decode-matchers.ts'
 import { decodeMetadata } from './decode-metadata.ts'
 import { decodeRules, invalid } from './decode-rbac.ts'
 import { decodeDownstreamTransport } from './decode-tls.ts'
-import type { FilterChain, FilterChainMatch, Listener, TcpProxy, WeightedCluster } from './proxy-config.ts'
+import type { FilterChain, FilterChainMatch, Listener, PortTest, TcpProxy, WeightedCluster } from './proxy-config.ts'
 
 export interface DecodedListener {
   readonly listener: Omit<Listener, 'filterChains' | 'defaultFilterChain'>
@@ -52,6 +52,8 @@ export function decodeListener(message: envoy.Listener, at: string, context: Dec
       inspection: {
         tls: filters.tlsInspector,
         http: filters.httpInspector,
+        tlsExcept: filters.tlsExcept,
+        httpExcept: filters.httpExcept,
         timeoutMs: message.listenerFiltersTimeout === 0 ? undefined : (message.listenerFiltersTimeout ?? LISTENER_FILTERS_TIMEOUT_MS),
         continuesOnTimeout: message.continueOnListenerFiltersTimeout === true,
       },
@@ -71,15 +73,32 @@ function decodeListenerFilters(filters: readonly envoy.ListenerFilter[], at: str
   let tlsInspector = false
   let httpInspector = false
   let originalDestination = false
-  for (const [index, { name, typedConfig }] of filters.entries()) {
-    if (unpack(typedConfig, `${LISTENER_FILTERS}.tls_inspector.v3.TlsInspector`) !== undefined) tlsInspector = true
-    else if (unpack(typedConfig, `${LISTENER_FILTERS}.original_dst.v3.OriginalDst`) !== undefined) originalDestination = true
-    else if (unpack(typedConfig, `${LISTENER_FILTERS}.http_inspector.v3.HttpInspector`) !== undefined) httpInspector = true
-    else {
+  let tlsExcept: PortTest | undefined
+  let httpExcept: PortTest | undefined
+  for (const [index, { name, typedConfig, filterDisabled }] of filters.entries()) {
+    const except = filterDisabled === undefined ? undefined : decodePortTest(filterDisabled)
+    if (unpack(typedConfig, `${LISTENER_FILTERS}.tls_inspector.v3.TlsInspector`) !== undefined) {
+      tlsInspector = true
+      tlsExcept = except
+    } else if (unpack(typedConfig, `${LISTENER_FILTERS}.http_inspector.v3.HttpInspector`) !== undefined) {
+      httpInspector = true
+      httpExcept = except
+    } else if (unpack(typedConfig, `${LISTENER_FILTERS}.original_dst.v3.OriginalDst`) !== undefined) {
+      originalDestination = true
+      if (except !== undefined) context.unsupported(`${at}[${index}].filter_disabled`, 'the original destination is asked for at all ports')
+    } else {
       context.unsupported(`${at}[${index}]`, `listener filter '${name ?? ''}' is not supported`)
     }
   }
-  return { tlsInspector, httpInspector, originalDestination }
+  return { tlsInspector, httpInspector, originalDestination, tlsExcept, httpExcept }
+}
+
+function decodePortTest(predicate: envoy.ListenerFilterChainMatchPredicate): PortTest {
+  const { orMatch, andMatch, notMatch, destinationPortRange: range } = predicate
+  if (orMatch !== undefined) return { kind: 'some', tests: (orMatch.rules ?? []).map(decodePortTest) }
+  if (andMatch !== undefined) return { kind: 'every', tests: (andMatch.rules ?? []).map(decodePortTest) }
+  if (notMatch !== undefined) return { kind: 'not', test: decodePortTest(notMatch) }
+  return range === undefined ? { kind: 'any' } : { kind: 'range', start: range.start ?? 0, end: range.end ?? 0 }
 }
 
 function decodeChain(message: envoy.FilterChain, at: string, context: DecodeContext): DecodedChain | undefined {

@@ -43,11 +43,21 @@ export interface ListenerInspection {
   readonly tls: boolean
   /** Listener filter http_inspector: on plaintext, 'http/1.0', 'http/1.1' or 'h2c' as if it had been offered in ALPN. */
   readonly http: boolean
+  /** Where they are not read all the same, by the port that the client meant (Envoy: filter_disabled). */
+  readonly tlsExcept?: PortTest | undefined
+  readonly httpExcept?: PortTest | undefined
   /** Undefined: without end. */
   readonly timeoutMs: number | undefined
   /** A silent client (the server speaks first) gets the chain for plaintext of no known protocol; otherwise it is closed. */
   readonly continuesOnTimeout: boolean
 }
+
+/** 'range': `end` is not in it. */
+export type PortTest =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'range'; readonly start: number; readonly end: number }
+  | { readonly kind: 'not'; readonly test: PortTest }
+  | { readonly kind: 'every' | 'some'; readonly tests: readonly PortTest[] }
 
 export interface FilterChain {
   readonly name: string

@@ -15,7 +15,7 @@ import { FAILURES, type FailureKind } from '../rescue.ts'
 import { proxyTcp } from '../tcp/tcp-proxy.ts'
 import type { ConnectionFacts } from '../telemetry/outcome.ts'
 import { DownstreamTlsServer, downstreamTlsKey, type SecurePeer } from './downstream-tls.ts'
-import { type Inspection, inspect, UNINSPECTED } from './inspect.ts'
+import { type Inspection, inspect, inspectionAt, UNINSPECTED } from './inspect.ts'
 import type { ListenerRuntime } from './listener-runtime.ts'
 import type { OriginalDestination } from './original-destination.ts'
 import { NO_NAMES, principalsOf } from './peer-names.ts'
@@ -79,16 +79,17 @@ export class Acceptor {
     socket.once('close', () => {
       services.activity.connections--
     })
-    if (!listener.needsInspection) return this.#choose(accepted)
+    const inspection = listener.needsInspection ? inspectionAt(listener.config.inspection, destination.port) : undefined
+    if (inspection === undefined) return this.#choose(accepted)
     const closeIfOld = (quietSinceMs: number): void => {
       if (acceptedMs <= quietSinceMs) socket.destroy()
     }
     const waiting: OpenConnection = { close: () => socket.destroy(), closeIfIdle: closeIfOld, reconsider: nothingToReconsider }
     this.open.add(waiting)
     socket.once('close', () => this.open.delete(waiting))
-    inspect(socket, listener.config.inspection, services.wheel, (inspection) => {
+    inspect(socket, inspection, services.wheel, (found) => {
       this.open.delete(waiting)
-      this.#choose({ ...accepted, inspection })
+      this.#choose({ ...accepted, inspection: found })
     })
   }
 

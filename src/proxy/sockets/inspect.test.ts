@@ -4,7 +4,8 @@ import net, { type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { FakeClock } from '../../base/fake-clock.ts'
 import { TimerWheel } from '../../base/timer-wheel.ts'
-import { type Inspection, inspect, UNINSPECTED } from './inspect.ts'
+import type { PortTest } from '../config/proxy-config.ts'
+import { type Inspection, inspect, inspectionAt, UNINSPECTED } from './inspect.ts'
 
 const WANTED = { tls: true, http: true, timeoutMs: 100, continuesOnTimeout: true }
 
@@ -33,6 +34,22 @@ test('a client that says nothing is given up when its time is over', async (t) =
   clock.advance(100)
 
   assert.equal(seen, UNINSPECTED)
+})
+
+test('filters are off at the ports that say so', () => {
+  const http: PortTest = { kind: 'range', start: 80, end: 82 }
+  const wanted = {
+    ...WANTED,
+    httpExcept: { kind: 'not', test: http },
+    tlsExcept: { kind: 'some', tests: [{ kind: 'range', start: 81, end: 82 }] },
+  } as const
+  const readAt = (port: number): string => {
+    const found = inspectionAt(wanted, port)
+    return found === undefined ? 'nothing' : `${found.tls ? 'tls ' : ''}${found.http ? 'http' : ''}`
+  }
+  assert.deepEqual([79, 80, 81, 82].map(readAt), ['tls ', 'tls http', 'http', 'tls '])
+  assert.equal(inspectionAt({ ...wanted, tlsExcept: { kind: 'any' } }, 79), undefined)
+  assert.equal(inspectionAt({ ...WANTED, tlsExcept: { kind: 'every', tests: [http, { kind: 'any' }] } }, 80)?.tls, false)
 })
 
 async function connection(t: TestContext): Promise<{ readonly client: Socket; readonly accepted: Socket }> {

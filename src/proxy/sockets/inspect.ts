@@ -2,7 +2,7 @@
 // the choice of a filter chain depends on them. Invariant: nothing is written, and the connection is paused while somebody decides.
 import type { Socket } from 'node:net'
 import type { Deadline, TimerWheel } from '../../base/timer-wheel.ts'
-import type { ListenerInspection } from '../config/proxy-config.ts'
+import type { ListenerInspection, PortTest } from '../config/proxy-config.ts'
 import { readClientHello } from './client-hello.ts'
 import { sniffHttp } from './sniff-http.ts'
 
@@ -16,6 +16,31 @@ export interface Inspection {
 }
 
 export const UNINSPECTED: Inspection = { transportProtocol: 'raw_buffer', serverName: '', applicationProtocols: [], looksLikeHttp: false }
+
+/** What is read of a connection to that port; undefined: nothing. The port is the one that the client meant. */
+export function inspectionAt(wanted: ListenerInspection, port: number): ListenerInspection | undefined {
+  const { tls, http, tlsExcept, httpExcept } = wanted
+  if (tlsExcept === undefined && httpExcept === undefined) return wanted
+  const readsTls = tls && !(tlsExcept !== undefined && holdsAt(tlsExcept, port))
+  const readsHttp = http && !(httpExcept !== undefined && holdsAt(httpExcept, port))
+  if (!readsTls && !readsHttp) return undefined
+  return { ...wanted, tls: readsTls, http: readsHttp }
+}
+
+function holdsAt(test: PortTest, port: number): boolean {
+  switch (test.kind) {
+    case 'any':
+      return true
+    case 'range':
+      return port >= test.start && port < test.end
+    case 'not':
+      return !holdsAt(test.test, port)
+    case 'every':
+      return test.tests.every((each) => holdsAt(each, port))
+    case 'some':
+      return test.tests.some((each) => holdsAt(each, port))
+  }
+}
 
 /** Calls back once; not at all when the client goes away first, or says nothing for too long where that means the end. */
 export function inspect(socket: Socket, wanted: ListenerInspection, wheel: TimerWheel, done: (inspection: Inspection) => void): void {

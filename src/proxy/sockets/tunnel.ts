@@ -5,6 +5,8 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import type { Deadline, TimerWheel } from '../../base/timer-wheel.ts'
+import { ReadBuffer, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
+import { switchBusyReads } from './busy-reads.ts'
 
 export interface TunnelOptions {
   readonly wheel: TimerWheel
@@ -12,8 +14,9 @@ export interface TunnelOptions {
   /** Nothing moved in either direction for this long: both are closed. Undefined or 0: never. */
   readonly idleTimeoutMs: number | undefined
   readonly onClose: (result: TunnelResult) => void
-  /** What the upstream's socket reads into; undefined: it emits 'data'. */
-  readonly upstreamReads?: { onData: ((chunk: Buffer) => void) | undefined } | undefined
+  /** What a socket reads into; undefined: it emits 'data'. */
+  readonly clientReads?: ReadBuffer | undefined
+  readonly upstreamReads?: ReadBuffer | undefined
 }
 
 export interface TunnelResult {
@@ -35,10 +38,8 @@ export function joinSockets(client: Socket, upstream: Socket, options: TunnelOpt
   let lastMoveMs = options.clock.monotonicMs()
   let deadline: Deadline | undefined
 
-  client.on('data', flow(client, upstream, 'client'))
-  const passBack = flow(upstream, client, 'upstream')
-  if (options.upstreamReads === undefined) upstream.on('data', passBack)
-  else options.upstreamReads.onData = passBack
+  listen(client, options.clientReads, flow(client, upstream, 'client'))
+  listen(upstream, options.upstreamReads, flow(upstream, client, 'upstream'))
   watchIdle()
 
   /** What to do with octets of `from`. */
@@ -51,7 +52,7 @@ export function joinSockets(client: Socket, upstream: Socket, options: TunnelOpt
     }
     from.on('end', () => {
       endedBy ??= side
-      to.end()
+      if (!to.writableEnded) to.end()
     })
     from.on('error', () => {
       endedBy ??= side
@@ -59,8 +60,9 @@ export function joinSockets(client: Socket, upstream: Socket, options: TunnelOpt
     from.on('close', () => {
       endedBy ??= side
       // A reset is no end: the other side must not take what it got for the whole.
-      if (from.readableEnded && from.writableFinished) to.end()
-      else to.destroy()
+      if (!from.readableEnded || !from.writableFinished) to.destroy()
+      // Ended twice it would make an error that nobody reads, for every connection.
+      else if (!to.writableEnded) to.end()
       finishOne()
     })
     if (from.destroyed) queueMicrotask(() => from.emit('close'))
@@ -102,4 +104,18 @@ export function joinSockets(client: Socket, upstream: Socket, options: TunnelOpt
       upstream.destroy()
     },
   }
+}
+
+/** Octets of `from` to `pass`, for a connection that has much to say through one buffer. */
+function listen(from: Socket, reader: ReadBuffer | undefined, pass: (chunk: Buffer) => void): void {
+  if (reader !== undefined) {
+    reader.onData = pass
+    return
+  }
+  const onData = (chunk: Buffer): void => {
+    pass(chunk)
+    const switched = switchBusyReads(from, chunk, () => new ReadBuffer(TUNNEL_LARGE))
+    if (switched !== undefined) switched.onData = pass
+  }
+  from.on('data', onData)
 }

@@ -1,7 +1,7 @@
 // What a listener reads before it chooses a filter chain, and how long it waits for that. Used by the files that make listeners.
 // Invariant: where the server may speak first, the wait ends and the connection goes on as octets: it is late, and not stuck.
 import { any } from '../../envoy/any.ts'
-import type { FilterChainMatch, Listener, ListenerFilter } from '../../envoy/generated/messages.gen.ts'
+import type { FilterChainMatch, Listener, ListenerFilter, ListenerFilterChainMatchPredicate } from '../../envoy/generated/messages.gen.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { WorkloadPort } from '../../model/workload.ts'
 
@@ -44,14 +44,35 @@ function waiting({ detectionTimeoutMs }: MeshSettings, ownMs: number | undefined
 }
 
 /** What the listener of one workload port reads. */
-export function inboundInspection({ tls, ingress, protocol }: WorkloadPort, settings: MeshSettings): Listener {
-  const looksForTls = tls.mode !== 'disable' || ingress?.tls !== undefined
-  const looksForHttp = protocol === 'auto' && tls.mode !== 'strict' && ingress?.tls === undefined
-  if (!looksForTls && !looksForHttp) return {}
+export function inboundInspection(port: WorkloadPort, settings: MeshSettings): Listener {
+  if (!looksForTls(port) && !looksForHttp(port)) return {}
   return {
-    listenerFilters: [...(looksForTls ? [TLS_INSPECTOR] : []), ...(looksForHttp ? [HTTP_INSPECTOR] : [])],
-    ...inboundWait(settings, hearsServerFirst(tls.mode, protocol)),
+    listenerFilters: [...(looksForTls(port) ? [TLS_INSPECTOR] : []), ...(looksForHttp(port) ? [HTTP_INSPECTOR] : [])],
+    ...inboundWait(settings, hearsServerFirst(port.tls.mode, port.protocol)),
   }
+}
+
+export function looksForTls({ tls, ingress }: WorkloadPort): boolean {
+  return tls.mode !== 'disable' || ingress?.tls !== undefined
+}
+
+export function looksForHttp({ tls, ingress, protocol }: WorkloadPort): boolean {
+  return protocol === 'auto' && tls.mode !== 'strict' && ingress?.tls === undefined
+}
+
+/** Of a listener of many ports: who needs no inspection does not wait for it. */
+export function exceptAt(filter: ListenerFilter, ports: readonly number[]): ListenerFilter {
+  return ports.length === 0 ? filter : { ...filter, filterDisabled: anyOf(ports) }
+}
+
+export function onlyAt(filter: ListenerFilter, ports: readonly number[]): readonly ListenerFilter[] {
+  return ports.length === 0 ? [] : [{ ...filter, filterDisabled: { notMatch: anyOf(ports) } }]
+}
+
+function anyOf(ports: readonly number[]): ListenerFilterChainMatchPredicate {
+  const rules = ports.map((port) => ({ destinationPortRange: { start: port, end: port + 1 } }))
+  // Envoy wants at least two in a set.
+  return rules.length === 1 ? (rules[0] ?? {}) : { orMatch: { rules } }
 }
 
 /** Whether a client that says nothing may be served. */

@@ -6,7 +6,17 @@ import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, listenerName, VIRTUAL_
 import type { RedirectCapture } from '../../model/workload.ts'
 import type { InstanceView, ProxyView } from '../view/proxy-view.ts'
 import { inboundChains, passthroughChains } from './inbound-chains.ts'
-import { HTTP_INSPECTOR, hearsServerFirst, inboundInspection, inboundWait, TLS_INSPECTOR } from './listener-filters.ts'
+import {
+  exceptAt,
+  HTTP_INSPECTOR,
+  hearsServerFirst,
+  inboundInspection,
+  inboundWait,
+  looksForHttp,
+  looksForTls,
+  onlyAt,
+  TLS_INSPECTOR,
+} from './listener-filters.ts'
 import { unknownCluster, WILDCARD } from './outbound-listeners.ts'
 import type { Resource } from './resources.ts'
 import { socketAddress } from './socket-address.ts'
@@ -37,13 +47,14 @@ function virtualOutbound({ instance, scope }: ProxyView, capture: RedirectCaptur
 
 function virtualInbound(view: InstanceView, capture: RedirectCapture): Resource {
   const captured = view.workload.ports.filter(({ ingress }) => ingress?.bind === undefined)
-  const looksForHttp = captured.some(({ protocol, tls }) => protocol === 'auto' && tls.mode !== 'strict')
+  const plain = captured.filter((port) => !looksForTls(port)).map(({ number }) => number)
+  const undeclared = captured.filter(looksForHttp).map(({ number }) => number)
   const serverMayBeFirst =
     hearsServerFirst(view.workload.otherPortsTls.mode, 'tcp') || captured.some(({ protocol, tls }) => hearsServerFirst(tls.mode, protocol))
   const ports = captured.flatMap((port) => inboundChains(view, port, { destinationPort: port.number }))
   return resource(VIRTUAL_INBOUND, capture.inboundPort, {
     trafficDirection: 'INBOUND',
-    listenerFilters: [ORIGINAL_DESTINATION, TLS_INSPECTOR, ...(looksForHttp ? [HTTP_INSPECTOR] : [])],
+    listenerFilters: [ORIGINAL_DESTINATION, exceptAt(TLS_INSPECTOR, plain), ...onlyAt(HTTP_INSPECTOR, undeclared)],
     ...inboundWait(view.settings, serverMayBeFirst),
     filterChains: [
       blackHole('virtualInbound-blackhole', capture.inboundPort, view),
