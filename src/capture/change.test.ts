@@ -67,6 +67,8 @@ COMMIT
 })
 
 test('the clean-up names nothing that is not ours', () => {
+  const elsewhere = parseSavedRules('*filter\n:LATEEN_OWN - [0:0]\n-A INPUT -j LATEEN_OWN\nCOMMIT\n')
+  assert.deepEqual([differences(elsewhere, []), restoreInput(elsewhere, [])], [[], ''])
   const input = restoreInput(parseSavedRules(IN_PLACE), [])
   assert.doesNotMatch(input, /9\.9\.9\.9/)
   assert.deepEqual(

@@ -17,7 +17,7 @@ const TABLES: readonly Table[] = ['raw', 'mangle', 'nat']
 export function differences(saved: readonly SavedChain[], wanted: readonly Rule[]): readonly Difference[] {
   const names = new Map<string, readonly [string, string]>()
   for (const { table, chain } of wanted) names.set(`${table} ${chain}`, [table, chain])
-  for (const { table, name } of saved) names.set(`${table} ${name}`, [table, name])
+  for (const { table, name } of saved.filter((each) => isOurs(each.table))) names.set(`${table} ${name}`, [table, name])
   return [...names.values()].flatMap(([table, chain]) => {
     const found = saved.find((each) => each.table === table && each.name === chain)
     const there = ownRules(chain, found?.rules ?? []).map(sameSpelling)
@@ -30,6 +30,11 @@ export function differences(saved: readonly SavedChain[], wanted: readonly Rule[
     if (missing.length === 0 && unexpected.length === 0 && !isLeftover && !isReordered) return []
     return [{ table, chain, missing: isReordered ? rules : missing, unexpected: isReordered ? there : unexpected }]
   })
+}
+
+/** The filter table is never ours, whatever a chain there is called. */
+function isOurs(table: string): boolean {
+  return TABLES.some((each) => each === table)
 }
 
 /** Empty when there is nothing to do. */
