@@ -16,10 +16,10 @@ const cases = Number(values.cases)
 const startedMs = performance.now()
 console.log(`${cases} cases from seed ${values.seed}`)
 const differences = await runGenerated(Number(values.seed), cases, (done, found) => {
-  console.log(`${done} cases, ${found} differences, ${Math.round((performance.now() - startedMs) / 1000)} s`)
+  for (const { number, leaves } of found) console.log(`case ${number}\n${leaves.map(lineOf).join('\n')}`)
+  console.log(`${done} cases, ${Math.round((performance.now() - startedMs) / 1000)} s`)
 })
 const kinds = oneOfEachKind(differences)
-for (const { number, leaves } of differences) console.log(`case ${number}\n${leaves.map(lineOf).join('\n')}`)
 for (const kind of kinds.slice(0, Number(values.kinds))) {
   const [first] = kind
   if (first === undefined) continue

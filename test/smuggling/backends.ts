@@ -1,9 +1,11 @@
 // The applications and proxies behind ours, each with its own reading of HTTP: what they read is what the corpus is about.
 // Invariant: a reading is noted before its answer leaves, so that whoever has the answer finds the reading.
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
+import http2 from 'node:http2'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -48,6 +50,44 @@ export async function startNode(): Promise<Backend> {
     await new Promise((resolve) => server.close(resolve))
   }
   return { name: 'Node', port: typeof address === 'object' && address !== null ? address.port : 0, readings, stop }
+}
+
+/** An application on Node's http2, without TLS. */
+export async function startNodeHttp2(): Promise<Backend> {
+  const readings: Reading[] = []
+  const sessions = new Set<http2.Http2Session>()
+  const server = http2.createServer()
+  server.on('session', (session) => {
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session))
+    session.on('error', () => session.destroy())
+  })
+  server.on('stream', (stream, headers) => {
+    let body = ''
+    let whole = false
+    stream.setEncoding('latin1')
+    stream.on('data', (chunk: string) => {
+      body += chunk
+    })
+    stream.on('error', () => undefined)
+    stream.on('end', () => {
+      // A stream that is reset ends too.
+      if (whole || stream.rstCode !== 0 || stream.aborted) return
+      whole = true
+      const host = headers[':authority'] ?? ''
+      readings.push({ method: headers[':method'] ?? '', target: headers[':path'] ?? '', host, body })
+      stream.respond({ ':status': 200 })
+      stream.end('ok')
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const stop = async (): Promise<void> => {
+    for (const session of sessions) session.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  }
+  return { name: 'Node over HTTP/2', port: typeof address === 'object' && address !== null ? address.port : 0, readings, stop }
 }
 
 /** Python's http.server; undefined where there is no Python. */
@@ -158,4 +198,16 @@ export function readMessages(text: string): { readonly messages: readonly Readin
     messages.push({ method, target, host, body: message.body.split('<trailers>')[0] ?? '' })
   }
   return { messages, rest }
+}
+
+/** A backend may refuse what our proxy said; it may not read anything else, nor more. */
+export function assertOnlyThese(read: readonly Reading[], said: readonly Reading[], name: string): void {
+  const left = [...said]
+  for (const each of read) {
+    const index = left.findIndex(
+      (one) => one.method === each.method && one.target === each.target && one.host === each.host && one.body === each.body,
+    )
+    assert.notEqual(index, -1, `${name} read ${JSON.stringify(each)}, and our proxy said ${JSON.stringify(said)}`)
+    left.splice(index, 1)
+  }
 }

@@ -1,6 +1,12 @@
 // Our proxy as it stands in front of an application: one listener for each backend, no route but all of them. Strict as it comes.
 
-export function proxyBootstrap(adminPort: number, ports: readonly number[], upstreamPorts: readonly number[]): Record<string, unknown> {
+/** @param http2Ports those among the upstreams that speak HTTP/2. */
+export function proxyBootstrap(
+  adminPort: number,
+  ports: readonly number[],
+  upstreamPorts: readonly number[],
+  http2Ports: readonly number[] = [],
+): Record<string, unknown> {
   return {
     node: { id: 'sidecar~127.0.0.1~smuggling.default~default.svc.cluster.local', cluster: 'smuggling.default' },
     admin: { address: address(adminPort) },
@@ -14,10 +20,18 @@ export function proxyBootstrap(adminPort: number, ports: readonly number[], upst
         name: `c${index}`,
         type: 'STATIC',
         connect_timeout: '1s',
+        ...(http2Ports.includes(port) ? { typed_extension_protocol_options: HTTP2 } : {}),
         load_assignment: { cluster_name: `c${index}`, endpoints: [{ lb_endpoints: [{ endpoint: { address: address(port) } }] }] },
       })),
     },
   }
+}
+
+const HTTP2 = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    explicit_http_config: { http2_protocol_options: {} },
+  },
 }
 
 function manager(index: number): Record<string, unknown> {

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { startLateen } from '../differential/lateen.ts'
 import { freePorts } from '../harness/ports.ts'
 import { waitFor } from '../harness/wait.ts'
-import { type Backend, type Reading, readMessages, startHaproxy, startNginx, startNode, startPython } from './backends.ts'
+import { assertOnlyThese, type Backend, readMessages, startHaproxy, startNginx, startNode, startPython } from './backends.ts'
 import { proxyBootstrap } from './bootstrap.ts'
 import { octets, REQUEST_ROWS, type RequestRow } from './requests.ts'
 import { startTap, type Tap } from './tap.ts'
@@ -74,18 +74,6 @@ async function askOne({ backend, tap, port }: Lane, row: RequestRow): Promise<vo
   assertOnlyThese(read, said, backend.name)
   if (row.status !== undefined) assert.equal(statusOf(answer), row.status, `${backend.name}: ${answer.slice(0, 200)}`)
   if (row.body !== undefined) assert.equal(ours[0]?.body, row.body, backend.name)
-}
-
-/** A backend may refuse what our proxy said; it may not read anything else, nor more. */
-function assertOnlyThese(read: readonly Reading[], said: readonly Reading[], name: string): void {
-  const left = [...said]
-  for (const each of read) {
-    const index = left.findIndex(
-      (one) => one.method === each.method && one.target === each.target && one.host === each.host && one.body === each.body,
-    )
-    assert.notEqual(index, -1, `${name} read ${JSON.stringify(each)}, and our proxy said ${JSON.stringify(said)}`)
-    left.splice(index, 1)
-  }
 }
 
 function statusOf(answer: string): number {

@@ -64,10 +64,17 @@ function badRequest(pseudo: ReadonlyMap<string, string>): string | undefined {
   if (method === 'CONNECT' && !pseudo.has(':protocol')) {
     return pseudo.has(':authority') && pseudo.size === 2 ? undefined : 'CONNECT has :method and :authority only (8.5)'
   }
-  if (!pseudo.has(':scheme')) return ':scheme is missing (8.3.1)'
+  // RFC 8441 4; nobody is invited to use it otherwise (8.3: unknown).
+  if (method !== 'CONNECT' && pseudo.has(':protocol')) return ':protocol without CONNECT (RFC 8441 4)'
+  if (!isScheme(pseudo.get(':scheme'))) return ':scheme is missing or none (8.3.1)'
   const path = pseudo.get(':path')
   const wellFormed = path !== undefined && (path.startsWith('/') || (path === '*' && method === 'OPTIONS')) && !/\s/.test(path)
   return wellFormed ? undefined : ':path is missing or does not begin with a slash (8.3.1)'
+}
+
+/** RFC 3986 3.1. */
+function isScheme(value: string | undefined): boolean {
+  return value === 'http' || value === 'https' || (value !== undefined && /^[A-Za-z][A-Za-z0-9+.-]*$/.test(value))
 }
 
 /** Token characters without upper case (RFC 9110 5.6.2). */

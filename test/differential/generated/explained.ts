@@ -82,7 +82,7 @@ export const EXPLAINED: readonly Explanation[] = [
   {
     what: '%UPSTREAM_CLUSTER% also names a cluster that does not exist',
     covers: ({ at, ours, envoys }, { table }) =>
-      String(envoys ?? '') === String(ours).replace(/^missing(?:, )?|, missing\b/, '') && saysInAnswer(table, at, /%UPSTREAM_CLUSTER%/),
+      String(envoys ?? '') === String(ours).replaceAll(/\bmissing(?:, |$)/g, '') && saysInAnswer(table, at, /%UPSTREAM_CLUSTER%/),
   },
   {
     what: '%REQ(:path)% in a redirect is the path that came',
@@ -98,7 +98,7 @@ export const EXPLAINED: readonly Explanation[] = [
       isLocal(pair) &&
       BEFORE_ROUTE.get(pair.ours.status) === table.connectionManager.path_with_escaped_slashes_action &&
       at.startsWith('headers.') &&
-      ours === undefined &&
+      (ours === undefined || at === 'headers.location') &&
       mutates(table, 'response', at.slice('headers.'.length)) &&
       // Envoy finds no route without it, and it has not yet written its own.
       request.headers.some(([name]) => name === 'x-forwarded-proto'),

@@ -25,7 +25,7 @@ const ENOUGH = 60
 export async function runGenerated(
   seed: number,
   cases: number,
-  report: (done: number, differences: number) => void,
+  report: (done: number, found: readonly Difference[]) => void,
 ): Promise<readonly Difference[]> {
   const differences: Difference[] = []
   for (let from = 0; from < cases && differences.length < ENOUGH; from += TABLES_PER_LAB * REQUESTS_PER_TABLE) {
@@ -34,11 +34,12 @@ export async function runGenerated(
     const tables = Array.from({ length: Math.ceil((upTo - from) / REQUESTS_PER_TABLE) }, (_, index) => tableOf(seed, firstTable + index))
     const lab = await openLab(tables)
     try {
-      differences.push(...(await runBatch(lab, tables, seed, from, upTo)))
+      const found = await runBatch(lab, tables, seed, from, upTo)
+      differences.push(...found)
+      report(upTo, found)
     } finally {
       await lab.stop()
     }
-    report(upTo, differences.length)
   }
   return differences.sort((one, other) => one.number - other.number)
 }

@@ -33,7 +33,17 @@ export interface Lab {
   readonly stop: () => Promise<void>
 }
 
-export async function openLab(tables: readonly GeneratedTable[]): Promise<Lab> {
+/** Hundreds of ports that were free a moment ago: one that is taken meanwhile costs another start, not the run. */
+export async function openLab(tables: readonly GeneratedTable[], attempts = 3): Promise<Lab> {
+  try {
+    return await startLab(tables)
+  } catch (error) {
+    if (attempts === 1) throw error
+    return openLab(tables, attempts - 1)
+  }
+}
+
+async function startLab(tables: readonly GeneratedTable[]): Promise<Lab> {
   const binary = findEnvoy()
   if (binary === undefined) throw new Error("no Envoy here; 'npm run envoy' installs one, or set ENVOY_BINARY")
   const [a = 0, b = 0, closed = 0, envoyAdmin = 0, oursAdmin = 0, ...rest] = await freePorts(5 + 2 * tables.length)
