@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { ask, connectHttp2, startHttp2Upstream } from '../dataplane/http2-peers.ts'
+import { always, OK, requestsOf, startUpstream } from '../dataplane/peers.ts'
 import { PAIRS, type PairLab, startPairLab } from './support/pair-lab.ts'
 
 interface Declared {
@@ -80,6 +81,20 @@ test('our own proxies agree on HTTP/2 by a name of their own, and say who they a
     [],
   )
 })
+
+for (const kinds of PAIRS.filter(({ client }) => client === 'our proxy')) {
+  test(`${kinds.client} to ${kinds.server}: what proxies say of themselves is not told to the application`, async (t) => {
+    const application = await startUpstream(t, always(OK))
+    const lab = await startPairLab(t, kinds, { port: 'name: http', mode: 'STRICT', application: application.port })
+    if (lab === undefined) return
+
+    assert.equal(await askHttp1(lab), 'ok')
+
+    const heads = application.connections.flatMap(requestsOf).join('')
+    assert.match(heads, /x-request-id/i)
+    assert.doesNotMatch(heads, /peer-metadata/i)
+  })
+}
 
 function ruleFor(setting: string | undefined): string {
   if (setting === undefined) return ''

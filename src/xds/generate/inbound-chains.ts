@@ -152,7 +152,10 @@ function inboundManager(
   )
 }
 
-function inboundRoutes({ workload }: InstanceView, port: WorkloadPort): RouteConfiguration {
+/** Said between sidecars, and not the application's business. Our own proxy takes them out by itself; a stock Envoy does not know them. */
+const PEER_METADATA = ['x-envoy-peer-metadata', 'x-envoy-peer-metadata-id']
+
+function inboundRoutes({ workload, isStock }: InstanceView, port: WorkloadPort): RouteConfiguration {
   const metadata = metadataOf({ origin: workload.origin, field: 'spec.ports', services: port.services })
   const cluster = inboundClusterName(port.number)
   const route = { cluster, timeout: 0, maxStreamDuration: { maxStreamDuration: 0, grpcTimeoutHeaderMax: 0 } }
@@ -161,5 +164,6 @@ function inboundRoutes({ workload }: InstanceView, port: WorkloadPort): RouteCon
     name: inboundRouteConfigName(port.number),
     virtualHosts: [{ name: `inbound|http|${port.number}`, domains: ['*'], routes, metadata }],
     validateClusters: false,
+    ...(isStock ? { requestHeadersToRemove: PEER_METADATA } : {}),
   }
 }
