@@ -6,7 +6,7 @@ import { type AnyApiObject, type KindName, kinds } from '../../api/kinds.ts'
 import { errorMessage, LateenError } from '../../base/errors.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import { emptyKubeState, type KubeState } from '../../operator/ingest/kube-state.ts'
-import { NO_RESOURCES, type ResourceMap, type ServedResources } from '../../xds/generate/resources.ts'
+import { NO_RESOURCES, type ResourceMap, type ResourceParts, type ServedResources } from '../../xds/generate/resources.ts'
 import {
   type FromCompileThread,
   type MeshCounts,
@@ -93,9 +93,11 @@ export function createCompileClient(
 
   const take = (nodes: readonly ServedNode[]): void => {
     for (const { id, types } of nodes) {
+      if (!wanted.has(id)) continue
       const mapOf = (number: number): ResourceMap => maps.get(number) ?? NO_RESOURCES
-      const parts = types.map(([typeUrl, shared, own]) => [typeUrl, { shared: mapOf(shared), own: mapOf(own) }] as const)
-      if (wanted.has(id)) served.set(id, new Map(parts))
+      const before = served.get(id)
+      const parts = types.map(([typeUrl, shared, own]) => [typeUrl, sameParts(before?.get(typeUrl), mapOf(shared), mapOf(own))] as const)
+      served.set(id, new Map(parts))
     }
     if (unannounced.size === 0) setImmediate(announce)
     for (const { id } of nodes) unannounced.add(id)
@@ -245,6 +247,11 @@ export function createCompileClient(
       return thread.stop()
     },
   }
+}
+
+/** The same object while neither map is another: whoever has looked at it need not look again. */
+function sameParts(before: ResourceParts | undefined, shared: ResourceMap, own: ResourceMap): ResourceParts {
+  return before?.shared === shared && before.own === own ? before : { shared, own }
 }
 
 /** Of one kind; the result is how many objects were looked at. */

@@ -6,7 +6,7 @@ import type { DeltaDiscoveryRequest, DiscoveryRequest } from '../../envoy/genera
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import { NO_RESOURCES, type ResourceParts, type ServedResources } from '../generate/resources.ts'
 import { DeltaSubscription } from './delta-subscription.ts'
-import type { InterestBook } from './interest.ts'
+import type { InterestBook, NameSet } from './interest.ts'
 import type { DeltaRenderer } from './render-delta.ts'
 import { SotwSubscription } from './sotw-subscription.ts'
 import type { Subscription } from './subscription.ts'
@@ -19,6 +19,8 @@ const REFERRED_TYPES: readonly string[] = [CLUSTER_TYPE, ENDPOINT_TYPE]
 /** Bounds on what one client can make us remember. */
 const MAX_TYPES = 32
 const MAX_NAMES = 100_000
+
+const NOTHING: ResourceParts = { shared: NO_RESOURCES, own: NO_RESOURCES }
 
 export interface OutgoingMessage {
   readonly typeUrl: string
@@ -33,6 +35,7 @@ export class ClientSession {
   #sorted: readonly Subscription[] = []
   readonly #delta = new Map<string, DeltaSubscription>()
   readonly #sotw = new Map<string, SotwSubscription>()
+  #hosts: { readonly of: ResourceParts; readonly tables: NameSet; readonly parts: ResourceParts } | undefined
 
   constructor(protocol: 'delta' | 'state-of-the-world', renderer: DeltaRenderer, book: InterestBook) {
     this.protocol = protocol
@@ -95,7 +98,11 @@ export class ClientSession {
     const ofType = resources.get(typeUrl)
     if (typeUrl !== VIRTUAL_HOST_TYPE || ofType === undefined) return ofType
     const tables = this.#delta.get(ROUTE_TYPE)?.accepted
-    return tables === undefined ? { shared: NO_RESOURCES, own: NO_RESOURCES } : this.#book.ofTables(tables, ofType)
+    if (tables === undefined) return NOTHING
+    if (this.#hosts?.of !== ofType || this.#hosts.tables !== tables) {
+      this.#hosts = { of: ofType, tables, parts: this.#book.ofTables(tables, ofType) }
+    }
+    return this.#hosts.parts
   }
 
   #add<S extends Subscription>(to: Map<string, S>, subscription: S): void {

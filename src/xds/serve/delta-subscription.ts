@@ -43,6 +43,8 @@ export class DeltaSubscription implements Subscription {
   /** The last response, until the client has answered it. */
   #awaited: Awaited | undefined
   #answeredOnce = false
+  /** Looked at since the last request, and nothing new in it: most types, in most rounds. */
+  #nothingNewIn: ResourceParts | undefined
   /** Of a refused response with virtual hosts Envoy takes none, or those of some tables: all of them go out again with what comes next. */
   #doubtful: readonly string[] = []
   #accepted: NameSet = NO_NAMES
@@ -80,6 +82,7 @@ export class DeltaSubscription implements Subscription {
 
   /** Any later request: an answer to a response, a change of interest, or both. */
   receive(request: DeltaDiscoveryRequest): void {
+    this.#nothingNewIn = undefined
     const answered = this.#awaited
     // An answer to anything but the last response is out of date; interest counts whatever the nonce.
     if (answered !== undefined && request.responseNonce === answered.nonce) {
@@ -100,6 +103,7 @@ export class DeltaSubscription implements Subscription {
 
   hasNews(resources: ResourceParts | undefined): boolean {
     if (!this.#answeredOnce) return true
+    if (resources !== undefined && resources === this.#nothingNewIn) return false
     const { changed, removed } = this.#compare(this.#target(resources))
     return changed || removed
   }
@@ -107,14 +111,19 @@ export class DeltaSubscription implements Subscription {
   /** The next response, or undefined when there is nothing to say (or it must wait). The caller sends it. */
   next(resources: ResourceParts | undefined, keepRemoved: boolean): readonly Uint8Array[] | undefined {
     if (this.#awaited !== undefined) return undefined
+    if (resources !== undefined && resources === this.#nothingNewIn) return undefined
     const target = this.#target(resources)
     const { changed, removed } = this.#compare(target)
     // The first request is always answered, if only with nothing: Envoy waits for it before it goes on starting.
     if (!changed && (!removed || keepRemoved) && this.#answeredOnce) {
       // Equal content in a new map: move on to it, so that all clients share one map and the old one can go.
-      if (!removed) this.#held = target
+      if (!removed) {
+        this.#held = target
+        this.#nothingNewIn = resources
+      }
       return undefined
     }
+    this.#nothingNewIn = undefined
     this.#repeatDoubtful(target)
     const shared = this.#renderer.render(this.typeUrl, this.#held.shared, target.shared, keepRemoved)
     const own = this.#renderer.render(this.typeUrl, this.#held.own, target.own, keepRemoved)
