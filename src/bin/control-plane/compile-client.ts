@@ -6,12 +6,12 @@ import { type AnyApiObject, type KindName, kinds } from '../../api/kinds.ts'
 import { errorMessage, LateenError } from '../../base/errors.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import { emptyKubeState, type KubeState } from '../../operator/ingest/kube-state.ts'
-import { NO_RESOURCES, type ResourceMap, type ResourceParts, type ServedResources } from '../../xds/generate/resources.ts'
+import { NO_RESOURCES, type ResourceMap, type ServedResources } from '../../xds/generate/resources.ts'
 import {
   type FromCompileThread,
   type MeshCounts,
   nodeKey,
-  type ServedNode,
+  type ServedNodes,
   type ToCompileThread,
   type WantedNode,
 } from './compile-protocol.ts'
@@ -29,6 +29,8 @@ export type StartCompileThread = (events: {
   readonly message: (message: FromCompileThread) => void
   readonly died: (why: string) => void
 }) => CompileThread
+
+const NOTHING_SERVED: ServedResources = new Map()
 
 export interface CompileRequest {
   readonly state: KubeState
@@ -91,16 +93,20 @@ export function createCompileClient(
   let rounds = 0
   let stopped = false
 
-  const take = (nodes: readonly ServedNode[]): void => {
-    for (const { id, types } of nodes) {
-      if (!wanted.has(id)) continue
-      const mapOf = (number: number): ResourceMap => maps.get(number) ?? NO_RESOURCES
-      const before = served.get(id)
-      const parts = types.map(([typeUrl, shared, own]) => [typeUrl, sameParts(before?.get(typeUrl), mapOf(shared), mapOf(own))] as const)
-      served.set(id, new Map(parts))
-    }
+  const take = (nodes: readonly ServedNodes[]): void => {
     if (unannounced.size === 0) setImmediate(announce)
-    for (const { id } of nodes) unannounced.add(id)
+    const mapOf = (number: number): ResourceMap => maps.get(number) ?? NO_RESOURCES
+    for (const { ids, isWhole, types } of nodes) {
+      const changed = types.map(([typeUrl, shared, own]) => [typeUrl, { shared: mapOf(shared), own: mapOf(own) }] as const)
+      for (const id of ids) {
+        const before = isWhole ? NOTHING_SERVED : served.get(id)
+        // Forgotten and wanted again meanwhile: the whole is under way, and a part would look as if the rest were gone.
+        if (before === undefined || !wanted.has(id)) continue
+        // What has not changed stays the same object: whoever has looked at it need not look again.
+        served.set(id, new Map([...before, ...changed]))
+        unannounced.add(id)
+      }
+    }
   }
   // Once per turn of the loop: thousands may come at once, and each costs a look at all.
   const announce = (): void => {
@@ -247,11 +253,6 @@ export function createCompileClient(
       return thread.stop()
     },
   }
-}
-
-/** The same object while neither map is another: whoever has looked at it need not look again. */
-function sameParts(before: ResourceParts | undefined, shared: ResourceMap, own: ResourceMap): ResourceParts {
-  return before?.shared === shared && before.own === own ? before : { shared, own }
 }
 
 /** Of one kind; the result is how many objects were looked at. */

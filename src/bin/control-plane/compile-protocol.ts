@@ -62,7 +62,7 @@ export type FromCompileThread =
   | { readonly kind: 'analyzed'; readonly question: number; readonly findings: FindingPages }
   | { readonly kind: 'failed'; readonly round: number; readonly reason: string }
   | MapMessage
-  | { readonly kind: 'served'; readonly nodes: readonly ServedNode[] }
+  | { readonly kind: 'served'; readonly nodes: readonly ServedNodes[] }
   /** These newcomers have been looked at, whether or not the mesh knows them. */
   | { readonly kind: 'answered'; readonly ids: readonly string[] }
   | { readonly kind: 'drop'; readonly maps: readonly number[] }
@@ -82,11 +82,16 @@ export interface MapMessage {
   readonly bytes: Uint8Array<ArrayBuffer>
 }
 
-export interface ServedNode {
-  readonly id: string
-  /** Type URL, shared map, own map. */
-  readonly types: readonly (readonly [typeUrl: string, shared: number, own: number])[]
+/** What is different now for all of these: said once, because a change is mostly the same for thousands. */
+export interface ServedNodes {
+  readonly ids: readonly string[]
+  /** All types; otherwise those that are different from what these have. */
+  readonly isWhole: boolean
+  readonly types: readonly ServedType[]
 }
+
+/** Shared map, own map. */
+export type ServedType = readonly [typeUrl: string, shared: number, own: number]
 
 const nodeKeys = new WeakMap<WantedNode, string>()
 

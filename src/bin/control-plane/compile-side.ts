@@ -19,7 +19,8 @@ import {
   type CompileThreadData,
   type FromCompileThread,
   nodeKey,
-  type ServedNode,
+  type ServedNodes,
+  type ServedType,
   type ToCompileThread,
   type WantedNode,
 } from './compile-protocol.ts'
@@ -62,7 +63,7 @@ export class CompileSide {
   #changed: AnyApiObject[] = []
   /** All that there is has come, not only what changed. */
   #isWhole = false
-  #accounts = ''
+  #accounts: ReadonlyMap<string, string> = new Map()
   /** Since the last compile began, until all that it changed is made; newcomers do not count. */
   #busyMs: number | undefined
   #scheduled = false
@@ -178,11 +179,12 @@ export class CompileSide {
   }
 
   #changedAccounts({ workloads }: MeshSnapshot): ReadonlyMap<string, string> | undefined {
-    const accounts = new Map([...workloads].map(([key, { serviceAccount }]) => [key, serviceAccount]))
-    const text = [...accounts].join('\n')
-    if (text === this.#accounts) return undefined
-    this.#accounts = text
-    return accounts
+    const before = this.#accounts
+    let isSame = before.size === workloads.size
+    for (const [key, { serviceAccount }] of workloads) isSame &&= before.get(key) === serviceAccount
+    if (isSame) return undefined
+    this.#accounts = new Map([...workloads].map(([key, { serviceAccount }]) => [key, serviceAccount]))
+    return this.#accounts
   }
 
   #schedule(): void {
@@ -197,7 +199,7 @@ export class CompileSide {
   #slice(): void {
     const startMs = this.#clock.monotonicMs()
     const snapshot = this.#snapshot
-    const nodes: ServedNode[] = []
+    const nodes = new Map<string, ServedNodes & { readonly ids: string[] }>()
     const answered: string[] = []
     let left = SLICE
     for (const id of this.#due) {
@@ -208,25 +210,33 @@ export class CompileSide {
       const resources = node === undefined ? undefined : this.#cache.resourcesOf(snapshot, node)
       // Gone, or not there yet: its proxy keeps what it has.
       if (resources === undefined || resources === this.#served.get(id)) continue
-      nodes.push(this.#hand(id, resources))
+      const isWhole = !this.#served.has(id)
+      const types = this.#hand(id, resources)
+      const key = `${isWhole} ${types.join(' ')}`
+      const group = nodes.get(key) ?? { ids: [], isWhole, types }
+      nodes.set(key, group)
+      group.ids.push(id)
     }
-    if (nodes.length > 0) this.#post({ kind: 'served', nodes })
+    if (nodes.size > 0) this.#post({ kind: 'served', nodes: [...nodes.values()] })
     if (answered.length > 0) this.#post({ kind: 'answered', ids: answered })
     if (this.#busyMs !== undefined) this.#busyMs += this.#clock.monotonicMs() - startMs
     if (this.#due.size > 0 && snapshot !== undefined) this.#schedule()
     else this.#settle()
   }
 
-  #hand(id: string, resources: ServedResources): ServedNode {
+  /** What the other side does not have of them. */
+  #hand(id: string, resources: ServedResources): readonly ServedType[] {
     const before = this.#served.get(id)
     this.#served.set(id, resources)
-    const types = [...resources].map(([typeUrl, { shared, own }]) => {
+    const types: ServedType[] = []
+    for (const [typeUrl, { shared, own }] of resources) {
       const known = before?.get(typeUrl)
+      if (known?.shared === shared && known.own === own) continue
       const number = this.#announcer.numberOf(shared, known?.shared ?? this.#lastShared.get(typeUrl))
       this.#lastShared.set(typeUrl, shared)
-      return [typeUrl, number, this.#announcer.numberOf(own, known?.own)] as const
-    })
-    return { id, types }
+      types.push([typeUrl, number, this.#announcer.numberOf(own, known?.own)])
+    }
+    return types
   }
 
   #settle(): void {

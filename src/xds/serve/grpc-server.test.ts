@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
+import net from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { FakeClock } from '../../base/fake-clock.ts'
 import { seededRandom } from '../../base/random.ts'
@@ -20,6 +21,7 @@ async function startServer(t: TestContext, onCall: (call: GrpcCall) => void, max
   t.after(() => server.close())
   return {
     clock,
+    port: server.port,
     async connect(): Promise<ClientHttp2Session> {
       const session = connect(`http://127.0.0.1:${server.port}`)
       session.on('error', () => undefined)
@@ -160,3 +162,40 @@ test('a peer that answers no ping is cut off', async (t) => {
   await closed
   assert.ok(stream.destroyed)
 })
+
+test('a peer that is too busy to answer a ping and goes on sending is kept, until it is silent', async (t) => {
+  let heard: () => void = () => undefined
+  const server = await startServer(t, (call) => call.listen({ message: () => heard(), ended: () => undefined, closed: () => undefined }))
+  const peer = net.connect(server.port, '127.0.0.1')
+  t.after(() => peer.destroy())
+  // No HTTP/2 library leaves a ping unanswered: the preface, empty SETTINGS, and the head of a call (RFC 9113 3.4, 6.2; RFC 7541 6).
+  const path = '/test.Service/Stream'
+  const head = Buffer.concat([Buffer.from([0x83, 0x86, 0x01, 1, 0x78, 0x04, path.length]), Buffer.from(path)])
+  peer.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0), frame(1, 4, 1, head)]))
+  const say = async (): Promise<void> => {
+    const arrived = new Promise<void>((resolve) => {
+      heard = resolve
+    })
+    peer.write(frame(0, 0, 1, Buffer.from([0, 0, 0, 0, 0])))
+    await arrived
+  }
+  await say()
+  server.clock.advance(30_000)
+  await say()
+  server.clock.advance(10_000)
+  await say()
+  const closed = once(peer, 'close')
+  peer.resume()
+  server.clock.advance(10_000)
+  server.clock.advance(10_000)
+  await closed
+})
+
+function frame(type: number, flags: number, stream: number, payload = Buffer.alloc(0)): Buffer {
+  const header = Buffer.alloc(9)
+  header.writeUIntBE(payload.length, 0, 3)
+  header.writeUInt8(type, 3)
+  header.writeUInt8(flags, 4)
+  header.writeUInt32BE(stream, 5)
+  return Buffer.concat([header, payload])
+}

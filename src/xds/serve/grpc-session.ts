@@ -35,7 +35,11 @@ export function superviseSession(
   const keepAlive = (): void => {
     // Destroyed, and nobody has been told yet: a ping would throw.
     if (session.destroyed) return
-    after('answer', KEEPALIVE_TIMEOUT_MS, () => session.destroy())
+    const { socket } = session
+    const heardBefore = socket.bytesRead
+    // Whoever is still sending (window updates, answers) is there, only busy: thousands that start together have other work than to
+    // answer pings, and cutting them off would make them begin anew.
+    after('answer', KEEPALIVE_TIMEOUT_MS, () => (socket.bytesRead > heardBefore ? keepAlive() : session.destroy()))
     // False: too many unanswered ones are out, which the timer above settles.
     session.ping((error) => {
       if (error !== null || session.destroyed) return

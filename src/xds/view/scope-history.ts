@@ -22,17 +22,18 @@ export interface ScopesOfSnapshot {
 }
 
 const scopes = new WeakMap<MeshSnapshot, ScopesOfSnapshot>()
-let newest: WeakRef<MeshSnapshot> | undefined
+/** Held, because the control plane lets go of the one before as soon as there is a new one. */
+let newest: MeshSnapshot | undefined
 
 export function scopesOf(snapshot: MeshSnapshot): ScopesOfSnapshot {
   const found = scopes.get(snapshot)
   if (found !== undefined) return found
-  const last = newest?.deref()
+  const last = newest
   const known = last === undefined ? undefined : scopes.get(last)?.known
   const changed = last === undefined ? undefined : changedServices(last, snapshot)
   const made = { known: new Map(), before: known === undefined || changed === undefined ? undefined : { known, changed } }
   scopes.set(snapshot, made)
-  newest = new WeakRef(snapshot)
+  newest = snapshot
   return made
 }
 

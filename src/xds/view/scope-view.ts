@@ -5,28 +5,19 @@ import { createWeakMemo } from '../../base/weak-memo.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { ServiceEndpoints } from '../../model/service.ts'
 import type { SidecarScope } from '../../model/sidecar-scope.ts'
-import { choosePolicy, selectingPolicies } from './choose-policy.ts'
-import { chooseRoute, foreignRoutes, selectingRoutes } from './choose-route.ts'
-import { chooseServices, chooseSidecar, type KnownService } from './choose-services.ts'
+import { choosePolicy } from './choose-policy.ts'
+import { chooseRoute, foreignRoutes } from './choose-route.ts'
+import { chooseServices, type KnownService } from './choose-services.ts'
 import type { Client } from './client.ts'
-import { type ClientPlace, placeFor } from './client-place.ts'
+import type { ClientPlace } from './client-place.ts'
 import type { ScopeView, ServiceView } from './proxy-view.ts'
 import { routedPolicies } from './routed-policies.ts'
 import { type KnownScope, recordDerivation, scopesOf } from './scope-history.ts'
 import { type ChangedService, keysOf, patchedKeys } from './scope-keys.ts'
+import type { ScopeName } from './scope-name.ts'
 
-export function scopeFor(snapshot: MeshSnapshot, client: Client): ScopeView {
+export function scopeFor(snapshot: MeshSnapshot, client: Client, { name, sidecar, place }: ScopeName): ScopeView {
   const { known, before } = scopesOf(snapshot)
-  const sidecar = chooseSidecar(snapshot, client)
-  const { capture, isStock, discoversVirtualHosts, namespace } = client
-  const place = placeFor(snapshot, client)
-  const name = [
-    `${capture} ${isStock} ${discoversVirtualHosts} ${namespace}`,
-    sidecar === undefined ? '' : `${sidecar.origin.namespace}/${sidecar.origin.name}`,
-    selectingPolicies(snapshot, client),
-    selectingRoutes(snapshot, client),
-    place?.key,
-  ].join('\n')
   const found = known.get(name)
   if (found !== undefined) return found.scope
   const last = before?.known.get(name)

@@ -1,12 +1,12 @@
 // Snapshot and proxy in, what that proxy may know out. Called by the control plane for each connected proxy after every compile.
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { type Capture, type Workload, workloadKey } from '../../model/workload.ts'
-import { chooseSidecar } from './choose-services.ts'
 import { gatewayViewFor } from './gateway-view.ts'
 import { withInboundPorts } from './inbound-ports.ts'
 import { joinedKey, objectKey } from './object-key.ts'
 import type { ProxyNode } from './proxy-node.ts'
 import type { ProxyView } from './proxy-view.ts'
+import { scopeNameFor } from './scope-name.ts'
 import { scopeFor } from './scope-view.ts'
 
 /** Undefined: the mesh has no such workload (yet, or no more); its proxy keeps what it has. */
@@ -21,10 +21,12 @@ export function viewFor(
   const isStock = node.isStock === true
   if (node.type === 'router') return gatewayView(snapshot, workload, isStock)
   const discoversVirtualHosts = node.discoversVirtualHosts === true
-  const scope = scopeFor(snapshot, { namespace, labels, capture: capture.kind, locality, isStock, discoversVirtualHosts })
+  const client = { namespace, labels, capture: capture.kind, locality, isStock, discoversVirtualHosts }
+  const name = scopeNameFor(snapshot, client, workload)
+  const scope = scopeFor(snapshot, client, name)
   // Bound listeners say which services they are for.
   const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
-  const own = withInboundPorts(workload, chooseSidecar(snapshot, { namespace, labels, capture: capture.kind }))
+  const own = withInboundPorts(workload, name.sidecar)
   const key = `${isStock} ${ofScope} ${objectKey(settings)} ${objectKey(own)}`
   return { scope, instance: { key, workload: own, settings, isStock } }
 }
@@ -35,7 +37,8 @@ const NO_CAPTURE: Capture = { kind: 'bind', inbound: [], outbound: [], httpProxy
 function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolean): ProxyView {
   const { settings } = snapshot
   const { namespace, labels, locality } = workload
-  const scope = scopeFor(snapshot, { namespace, labels, capture: 'gateway', locality, isStock, discoversVirtualHosts: false })
+  const client = { namespace, labels, capture: 'gateway' as const, locality, isStock, discoversVirtualHosts: false }
+  const scope = scopeFor(snapshot, client, scopeNameFor(snapshot, client, workload))
   const gateway = gatewayViewFor(snapshot, workload)
   const own: Workload = { ...workload, ports: [], capture: NO_CAPTURE }
   // A server that passes on to every service says which there are.

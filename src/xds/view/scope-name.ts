@@ -1,0 +1,42 @@
+// Which scope a client has: clients with the same name see the same. Asked for every proxy after every change, of which most leave it as
+// it was, so it is remembered while nothing that it depends on is another object. Used by viewFor.
+// Invariant: whatever a scope depends on, beside the snapshot itself, stands in its name.
+import { createWeakMemo } from '../../base/weak-memo.ts'
+import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
+import type { SidecarScope } from '../../model/sidecar-scope.ts'
+import type { Workload } from '../../model/workload.ts'
+import { selectingPolicies } from './choose-policy.ts'
+import { selectingRoutes } from './choose-route.ts'
+import { chooseSidecar } from './choose-services.ts'
+import type { Client } from './client.ts'
+import { type ClientPlace, placeFor } from './client-place.ts'
+
+export interface ScopeName {
+  readonly name: string
+  /** The one that is for the client. */
+  readonly sidecar: SidecarScope | undefined
+  readonly place: ClientPlace | undefined
+}
+
+const names = createWeakMemo<Map<string, ScopeName>>()
+
+/** @param workload the client's: its namespace, labels and place are the client's. */
+export function scopeNameFor(snapshot: MeshSnapshot, client: Client, workload: Workload): ScopeName {
+  const { settings, sidecars, policies, routes } = snapshot
+  const ofWorkload = names([settings, sidecars, policies, routes, workload], () => new Map())
+  const variant = `${client.capture} ${client.isStock} ${client.discoversVirtualHosts}`
+  const known = ofWorkload.get(variant)
+  if (known !== undefined) return known
+  const sidecar = chooseSidecar(snapshot, client)
+  const place = placeFor(snapshot, client)
+  const name = [
+    `${variant} ${client.namespace}`,
+    sidecar === undefined ? '' : `${sidecar.origin.namespace}/${sidecar.origin.name}`,
+    selectingPolicies(snapshot, client),
+    selectingRoutes(snapshot, client),
+    place?.key,
+  ].join('\n')
+  const made = { name, sidecar, place }
+  ofWorkload.set(variant, made)
+  return made
+}
