@@ -16,8 +16,10 @@ import { writeMessage } from '../http1/write-message.ts'
 import { withoutContent, writeChunked } from '../http1/write-open-body.ts'
 import { CLIENT_PREFACE } from '../http2/frames.ts'
 import type { FailureKind } from '../rescue.ts'
+import { switchBusyReads } from '../sockets/busy-reads.ts'
 import { joinSockets, type Tunnel, type TunnelResult } from '../sockets/tunnel.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
+import { ReadBuffer, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeHost } from './exchange-host.ts'
@@ -61,6 +63,8 @@ export class DownstreamConnection implements ExchangeHost {
     close: (): void => this.#onClose(),
   }
   #prefacePart: Buffer | undefined
+  /** What a connection with much to say is read into. */
+  #readBuffer: ReadBuffer | undefined
   #exchange: Exchange | undefined
   #held: Buffer | undefined
   #tunnel: Tunnel | undefined
@@ -204,7 +208,7 @@ export class DownstreamConnection implements ExchangeHost {
     socket.uncork()
     const early = this.#held
     this.#held = undefined
-    this.#tunnel = joinSockets(socket, upstream, { ...this.services, idleTimeoutMs, onClose })
+    this.#tunnel = joinSockets(socket, upstream, { ...this.services, idleTimeoutMs, onClose, clientReads: this.#readBuffer })
     if (early !== undefined) upstream.write(early)
   }
 
@@ -224,6 +228,7 @@ export class DownstreamConnection implements ExchangeHost {
       return
     }
     this.#pausedByExchange = false
+    this.#readBuffer?.shrink()
     this.#lastMoveMs = this.services.clock.monotonicMs()
     // Whoever was just let into a tunnel still has to be asked what for.
     if (this.closesAfter && !this.#opensTunnel) return this.#endGracefully()
@@ -242,8 +247,19 @@ export class DownstreamConnection implements ExchangeHost {
       this.#held = Buffer.concat([this.#held, chunk])
       return
     }
-    if (this.handOver === undefined) this.#consume(chunk)
-    else this.#recognize(chunk, this.handOver)
+    if (this.handOver !== undefined) return this.#recognize(chunk, this.handOver)
+    this.#consume(chunk)
+    if (this.#readBuffer !== undefined || this.#tunnel !== undefined) return
+    this.#readBuffer = switchBusyReads(this.#socket, chunk, () => new ReadBuffer(TUNNEL_LARGE))
+    if (this.#readBuffer !== undefined) this.#readBuffer.onData = (bytes) => this.#onBufferedData(bytes)
+  }
+
+  #onBufferedData(chunk: Buffer): void {
+    const { out } = this.body
+    out.retained = false
+    this.#onData(chunk)
+    // What was not looked at yet is a view of the buffer too.
+    if (out.retained || this.#held !== undefined) this.#readBuffer?.retain()
   }
 
   /** The first octets: the preface, a beginning of it (of which the rest is awaited), or HTTP/1.1. */

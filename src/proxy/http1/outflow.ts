@@ -6,7 +6,7 @@ export class Outflow {
   start = 0
   end = 0
   readonly pieces: Buffer[] = []
-  /** Set by write-message.ts: octets of the chunk were handed to a socket that has not written them yet. */
+  /** Somebody refers to octets of the chunk: a socket that has not written them yet, or who keeps them for another attempt. */
   retained = false
 
   clear(): void {
