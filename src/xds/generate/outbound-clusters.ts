@@ -58,7 +58,8 @@ function clusterOf(
   const mayTakeSecrets = scope.capture === 'gateway' || policy?.clients !== undefined
   const pool = poolWithDefaults(effective.pool, settings)
   const spoken = spokenTo(port.protocol, pool, scope.capture === 'gateway')
-  const of = { view, port: { ...port, protocol: spoken }, subset: subset?.name ?? '', settings, isStock }
+  // Offered is what may be spoken: a gateway passes octets on to the same cluster.
+  const of = { view, port: { ...port, protocol: spokenTo(port.protocol, pool) }, subset: subset?.name ?? '', settings, isStock }
   const transport: TransportContext = { ...of, tls, proxyProtocol, isPassthrough, mayTakeSecrets }
   const isOfPolicy = policy !== undefined && (subset !== undefined || hasBlocks(effective) || policy.subsets.length > 0)
   return {
