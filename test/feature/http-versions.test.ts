@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
 import { type TestContext, test } from 'node:test'
 import { ask, connectHttp2, startHttp2Upstream } from '../dataplane/http2-peers.ts'
 import { always, OK, requestsOf, startUpstream } from '../dataplane/peers.ts'
@@ -81,6 +82,33 @@ test('our own proxies agree on HTTP/2 by a name of their own, and say who they a
     [],
   )
 })
+
+for (const [rule, connections] of [
+  [undefined, 1],
+  ['maxConcurrentStreams: 1', 2],
+] as const) {
+  for (const kinds of PAIRS.filter(({ server }) => server === 'our proxy')) {
+    test(`${kinds.client} to our proxy, ${rule ?? 'no limit'}: two calls at a time take ${connections} connections`, async (t) => {
+      const waiting: ServerHttp2Stream[] = []
+      const upstream = await startHttp2Upstream(t, (stream) => {
+        waiting.push(stream)
+        if (waiting.length < 2) return
+        for (const each of waiting) {
+          each.respond({ ':status': 200 })
+          each.end('pong')
+        }
+      })
+      const options = { port: 'name: grpc', mode: 'STRICT', application: upstream.port, objects: ruleFor(rule) } as const
+      const lab = await startPairLab(t, kinds, options)
+      if (lab === undefined) return
+      const session = await connectHttp2(t, lab.service)
+
+      await Promise.all([ask(session, {}), ask(session, {})])
+
+      assert.equal(new Set(lab.server?.http.map(({ connection }) => connection)).size, connections)
+    })
+  }
+}
 
 for (const kinds of PAIRS.filter(({ client }) => client === 'our proxy')) {
   test(`${kinds.client} to ${kinds.server}: what proxies say of themselves is not told to the application`, async (t) => {
