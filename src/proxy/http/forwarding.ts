@@ -17,7 +17,7 @@ import { hostOverride, type RouteMutations } from './header-mutations.ts'
 import { KeptBody } from './kept-body.ts'
 import { addFlag } from './mark-outcome.ts'
 import { expectedTimeoutMs, externalAddress, requestHead } from './request-head.ts'
-import { responseHead } from './response-head.ts'
+import { interimHead, responseHead } from './response-head.ts'
 
 /** RFC 9110 9.2.2: repeating these does no more than doing them once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
@@ -278,7 +278,7 @@ export class Forwarding implements UpstreamUser {
   onInformational(stream: UpstreamStream): void {
     // RFC 9110 15.2: a proxy forwards 1xx; not to HTTP/1.0 clients.
     if (this.#host.request.head.minorVersion === 0) return
-    this.#host.inform(`${stream.head.text}\r\n`)
+    this.#host.inform(interimHead(stream.head))
   }
 
   /** A head that waits for its first octets of body has not been seen by the client: it still gets an answer that says what happened. */

@@ -59,7 +59,8 @@ export function responseHead(head: MessageHead, framing: FramingChange, inputs: 
   const server = manager.serverHeader
   const upgrades = head.status === 101
   disposition[FIELD.server] = server.kind === 'overwrite' ? DROP : KEEP
-  disposition[FIELD.transferEncoding] = framing === 'drop-chunked' ? DROP : KEEP
+  // RFC 9112 6.1: HTTP/1.0 knows none, not even where HEAD has no body.
+  disposition[FIELD.transferEncoding] = framing === 'drop-chunked' || inputs.clientMinorVersion === 0 ? DROP : KEEP
   disposition[FIELD.upgrade] = upgrades ? KEEP : DROP
   // The client's version decides the status line's (Envoy answers HTTP/1.0 with HTTP/1.0).
   // RFC 9110 8.6: no length where there can be no content.
@@ -78,6 +79,25 @@ export function responseHead(head: MessageHead, framing: FramingChange, inputs: 
   if (framing === 'add-chunked') text += 'transfer-encoding: chunked\r\n'
   if (upgrades) text += 'connection: upgrade\r\n'
   return text + afterRoute(inputs)
+}
+
+const INTERIM = new Uint8Array(FIELD_KINDS)
+for (const kind of [
+  FIELD.connection,
+  FIELD.keepAlive,
+  FIELD.proxyConnection,
+  FIELD.upgrade,
+  FIELD.transferEncoding,
+  FIELD.contentLength,
+  FIELD.peerMetadata,
+  FIELD.peerMetadataId,
+]) {
+  INTERIM[kind] = DROP
+}
+
+/** A 1xx on its way (RFC 9110 15.2), without what is of the hop that it came over: also what its Connection names (7.6.1). */
+export function interimHead(head: MessageHead): string {
+  return `HTTP/1.1${head.text.slice(8, head.fieldsStart)}${travellingLines(head, INTERIM, undefined, noneInternal)}\r\n`
 }
 
 /** An answer of the proxy's own. `fields` are further lines, each with its line end. */

@@ -22,7 +22,7 @@ export interface ConnectionOwner {
   connectionClosed(connection: UpstreamConnection): void
 }
 
-const MAX_HEAD_BYTES = 60 * 1024
+const MAX_HEAD_BYTES = 80 * 1024
 const MAX_FIELDS = 100
 
 export class UpstreamConnection implements UpstreamStream {

@@ -3,7 +3,7 @@
 import type { Leaf } from '../different-leaves.ts'
 import type { GeneratedCase } from './compare.ts'
 import type { Pair } from './lab.ts'
-import { listOf, objectOf } from './request.ts'
+import { type GeneratedRequest, listOf, objectOf } from './request.ts'
 import type { GeneratedTable, Json } from './table.ts'
 
 export interface Explanation {
@@ -45,12 +45,21 @@ export const EXPLAINED: readonly Explanation[] = [
   },
   {
     what: 'A redirect to the unescaped path names its request',
-    covers: ({ at, ours, envoys }, { table }, pair) =>
+    covers: ({ at, ours, envoys }, { table, request }, pair) =>
       at === 'headers.x-request-id' &&
       ours === '<uuid>' &&
-      envoys === undefined &&
+      (envoys === undefined || request.headers.some(([name, value]) => name === at.slice('headers.'.length) && value === envoys)) &&
       pair.ours.status === 307 &&
       table.connectionManager.path_with_escaped_slashes_action === 'UNESCAPE_AND_REDIRECT',
+  },
+  {
+    what: 'Connection: close wins over keep-alive',
+    covers: ({ at, ours, envoys }, { request }) =>
+      at === 'headers.connection' &&
+      ours === 'close' &&
+      envoys === 'keep-alive' &&
+      request.version === '1.0' &&
+      hasOptions(request, 'close', 'keep-alive'),
   },
   {
     what: 'HTTP/1.0 that asks to keep the connection is kept where the end of the body can be seen',
@@ -82,7 +91,7 @@ export const EXPLAINED: readonly Explanation[] = [
   {
     what: '%UPSTREAM_CLUSTER% also names a cluster that does not exist',
     covers: ({ at, ours, envoys }, { table }) =>
-      String(envoys ?? '') === String(ours).replaceAll(/\bmissing(?:, |$)/g, '') && saysInAnswer(table, at, /%UPSTREAM_CLUSTER%/),
+      String(envoys ?? '') === without(String(ours), 'missing') && saysInAnswer(table, at, /%UPSTREAM_CLUSTER%/),
   },
   {
     what: '%REQ(:path)% in a redirect is the path that came',
@@ -104,11 +113,21 @@ export const EXPLAINED: readonly Explanation[] = [
       request.headers.some(([name]) => name === 'x-forwarded-proto'),
   },
   {
+    what: 'A request that is refused for its path gets no id',
+    covers: ({ at, ours, envoys }, { table, request }, pair) =>
+      at === 'headers.x-request-id' &&
+      ours === undefined &&
+      isLocal(pair) &&
+      pair.ours.status === 400 &&
+      table.connectionManager.path_with_escaped_slashes_action === 'REJECT_REQUEST' &&
+      request.headers.some(([name, value]) => name === 'x-request-id' && value === envoys),
+  },
+  {
     what: 'Host of one destination is written once, and the name that the client called is the original one',
-    covers: ({ at, envoys }, { table }) =>
+    covers: ({ at, ours, envoys }, { table }) =>
       some(table.routeConfig, 'host_rewrite_literal', (name) => name === 'weighted.test') &&
-      (at === 'upstream.headers.x-envoy-original-host' || saysInAnswer(table, at, /:authority/) || saysUpstream(table, at, /:authority/)) &&
-      String(envoys).includes('weighted.test'),
+      String(envoys).includes('weighted.test') &&
+      (at === 'upstream.headers.x-envoy-original-host' || (saysAuthority(table) && beforeAuthority(ours) === beforeAuthority(envoys))),
   },
   {
     what: 'x-forwarded-proto of a trusted hop says the scheme, whatever the target says',
@@ -129,6 +148,19 @@ export const EXPLAINED: readonly Explanation[] = [
   },
 ]
 
+/** A list without an element. */
+function without(list: string, element: string): string {
+  return list
+    .split(', ')
+    .filter((each) => each !== element)
+    .join(', ')
+}
+
+function hasOptions(request: GeneratedRequest, ...options: readonly string[]): boolean {
+  const said = request.headers.filter(([name]) => name === 'connection').flatMap(([, value]) => value.split(/ *, */))
+  return options.every((option) => said.includes(option))
+}
+
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 /** Status that is given before a route is looked for, and the setting that gives it. */
 const BEFORE_ROUTE: ReadonlyMap<number, string> = new Map([
@@ -146,8 +178,13 @@ function saysInAnswer(table: GeneratedTable, at: string, pattern: RegExp): boole
   return at.startsWith('headers.') && says(table, 'response', at.slice('headers.'.length), pattern)
 }
 
-function saysUpstream(table: GeneratedTable, at: string, pattern: RegExp): boolean {
-  return at.startsWith('upstream.headers.') && says(table, 'request', at.slice('upstream.headers.'.length), pattern)
+/** Some header, which others may repeat, says by which name the request goes. */
+function saysAuthority(table: GeneratedTable): boolean {
+  return JSON.stringify(table.routeConfig).includes('at %REQ(:authority)%')
+}
+
+function beforeAuthority(value: unknown): string {
+  return String(value).split(' at ')[0] ?? ''
 }
 
 /** Some level writes that header with a value of that form. */
