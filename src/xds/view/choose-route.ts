@@ -37,11 +37,14 @@ export function foreignRoutes(
   })
 }
 
-/** Which routes for some clients are for this one: part of the name of its scope. */
-export function selectingRoutes({ routes }: MeshSnapshot, client: Client): string {
-  return indexOf(routes)
-    .selecting.map((route) => keptOf(route, client))
-    .join(' ')
+/** Which of these routes for some clients are for this one: part of the name of its scope. */
+export function keptRoutes(selecting: readonly TrafficRoute[], client: Client): string {
+  return selecting.map((route) => keptOf(route, client)).join(' ')
+}
+
+/** Routes for some clients only. The same object while they are the same: most changes of routes are none of these. */
+export function selectingRoutes({ routes }: Pick<MeshSnapshot, 'routes'>): readonly TrafficRoute[] {
+  return indexOf(routes).selecting
 }
 
 function covering(wildcards: RouteIndex['wildcards'], client: Client, hostname: string): TrafficRoute | undefined {
@@ -82,10 +85,16 @@ function isSelecting({ http, l4 }: TrafficRoute): boolean {
 function indexOf(routes: MeshSnapshot['routes']): RouteIndex {
   const known = indices.get(routes)
   if (known !== undefined) return known
+  const selecting = [...routes.values()].flat().filter(isSelecting)
+  if (selecting.length !== newestSelecting.length || selecting.some((route, index) => route !== newestSelecting[index])) {
+    newestSelecting = selecting
+  }
   const made: RouteIndex = {
     wildcards: [...routes].filter(([host]) => host.startsWith('*')).sort(([a], [b]) => b.length - a.length),
-    selecting: [...routes.values()].flat().filter(isSelecting),
+    selecting: newestSelecting,
   }
   indices.set(routes, made)
   return made
 }
+
+let newestSelecting: readonly TrafficRoute[] = []

@@ -6,7 +6,7 @@ import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { Workload } from '../../model/workload.ts'
 import { selectingPolicies } from './choose-policy.ts'
-import { selectingRoutes } from './choose-route.ts'
+import { keptRoutes, selectingRoutes } from './choose-route.ts'
 import { chooseSidecar } from './choose-services.ts'
 import type { Client } from './client.ts'
 import { type ClientPlace, placeFor } from './client-place.ts'
@@ -18,12 +18,20 @@ export interface ScopeName {
   readonly place: ClientPlace | undefined
 }
 
-const names = createWeakMemo<Map<string, ScopeName>>()
+/** Of each workload, by how it is served. */
+type Names = WeakMap<Workload, Map<string, ScopeName>>
+
+const sameQuestions = createWeakMemo<Names>()
+const ofSnapshot = new WeakMap<MeshSnapshot, Names>()
 
 /** @param workload the client's: its namespace, labels and place are the client's. */
 export function scopeNameFor(snapshot: MeshSnapshot, client: Client, workload: Workload): ScopeName {
-  const { settings, sidecars, policies, routes } = snapshot
-  const ofWorkload = names([settings, sidecars, policies, routes, workload], () => new Map())
+  const names = ofSnapshot.get(snapshot) ?? namesOf(snapshot)
+  let ofWorkload = names.get(workload)
+  if (ofWorkload === undefined) {
+    ofWorkload = new Map()
+    names.set(workload, ofWorkload)
+  }
   const variant = `${client.capture} ${client.isStock} ${client.discoversVirtualHosts}`
   const known = ofWorkload.get(variant)
   if (known !== undefined) return known
@@ -33,10 +41,18 @@ export function scopeNameFor(snapshot: MeshSnapshot, client: Client, workload: W
     `${variant} ${client.namespace}`,
     sidecar === undefined ? '' : `${sidecar.origin.namespace}/${sidecar.origin.name}`,
     selectingPolicies(snapshot, client),
-    selectingRoutes(snapshot, client),
+    keptRoutes(selectingRoutes(snapshot), client),
     place?.key,
   ].join('\n')
   const made = { name, sidecar, place }
   ofWorkload.set(variant, made)
   return made
+}
+
+/** Shared by snapshots that give every client the same answers. */
+function namesOf(snapshot: MeshSnapshot): Names {
+  const { settings, sidecars, policies } = snapshot
+  const names = sameQuestions([settings, sidecars, policies, selectingRoutes(snapshot)], () => new WeakMap())
+  ofSnapshot.set(snapshot, names)
+  return names
 }
