@@ -215,7 +215,8 @@ async function changesOf({ server, clients, size, add, rows }: Running): Promise
     const cpuBefore = usageOf(pid).cpuUs
     const change = (at: number): ServerOrder => ({ do: 'virtual-service', service: at * 2, weight: 50 + at })
     const { p50, p99, bytes } = await propagations(server, clients, VIRTUAL_HOST_TYPE, changes, change)
-    const bars = size.scoped ? { p50: 136, p99: 256, cpu: 0.06 } : { p50: 1080, p99: 1980, cpu: 1.95 }
+    // Scoped, the time that it takes is the bar; processor time is told.
+    const bars = size.scoped ? { p50: 136, p99: 256, cpu: undefined } : { p50: 1080, p99: 1980, cpu: 1.95 }
     add('C4', `one VirtualService to ${changes} clients, ${scope}`, [
       { name: 'p50', value: p50, unit: 'ms', full: bars.p50 },
       { name: 'p99', value: p99, unit: 'ms', full: bars.p99 },
