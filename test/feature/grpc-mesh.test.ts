@@ -62,7 +62,14 @@ test('gRPC calls of all kinds pass two sidecars under STRICT, over HTTP/2 all th
       assert.match(counted, /source_workload="client"/)
     }
   }
-  const log = mesh.printed().filter((each) => each.includes('/test.Echo/'))
-  assert.ok(log.length >= 6, log.join('\n'))
-  for (const each of log) assert.match(each, /HTTP\/2"/)
+  for (const instance of ['client', 'echo']) {
+    const log = await waitFor(() => callsIn(mesh.lines(`${instance} sidecar`)), { what: `the access log of ${instance}`, timeoutMs: 5000 })
+    for (const each of log) assert.match(each, /HTTP\/2"/)
+  }
 })
+
+/** Once the calls are in it that the result tells of; undefined before. */
+function callsIn(lines: readonly string[]): readonly string[] | undefined {
+  const calls = lines.filter((line) => line.includes('/test.Echo/'))
+  return calls.some((line) => line.includes('/Bidi')) && calls.length >= 3 ? calls : undefined
+}

@@ -50,11 +50,12 @@ export interface PairLab {
 /** Undefined: there is no Envoy here, and the test is skipped. */
 export async function startPairLab(t: TestContext, kinds: PairOfProxies, options: PairOptions): Promise<PairLab | undefined> {
   if ([kinds.client, kinds.server].includes('a stock Envoy') && requireEnvoy(t) === undefined) return undefined
-  const [inbound = 0, service = 0, ...proxies] = await freePorts(4)
+  // All at once: one that is not bound yet may be given out again.
+  const [inbound = 0, service = 0, serverAdmin = 0, clientAdmin = 0, ...proxies] = await freePorts(6)
   const snapshot = snapshotOf(options, { inbound, service, proxies })
   const ca = new TestCa()
-  const server = await startSidecar(t, 'server', kinds.server, snapshot, ca)
-  const client = await startSidecar(t, 'client', kinds.client, snapshot, ca)
+  const server = await startSidecar(t, { workload: 'server', kind: kinds.server, admin: serverAdmin }, snapshot, ca)
+  const client = await startSidecar(t, { workload: 'client', kind: kinds.client, admin: clientAdmin }, snapshot, ca)
   return { service, inbound, client, server }
 }
 
@@ -113,8 +114,7 @@ spec: {mtls: {mode: ${mode}}}
 
 async function startSidecar(
   t: TestContext,
-  workload: 'client' | 'server',
-  kind: ProxyKind,
+  { workload, kind, admin }: { readonly workload: 'client' | 'server'; readonly kind: ProxyKind; readonly admin: number },
   snapshot: MeshSnapshot,
   ca: TestCa,
 ): Promise<ProxyUnderTest | undefined> {
@@ -131,7 +131,6 @@ async function startSidecar(
   }
   const binary = requireEnvoy(t)
   if (binary === undefined) return undefined
-  const [admin = 0] = await freePorts(1)
   const bootstrap = {
     ...staticBootstrap(toEnvoyJson(resources), { ca, uri }),
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: admin } } },
