@@ -1,6 +1,7 @@
 // TCP through the proxy: octets, half-close, policies, servers that speak first.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FakeClock } from '../../src/base/fake-clock.ts'
 import type { FilterChain, TcpProxy } from '../../src/proxy/config/proxy-config.ts'
 import { chain, cluster, listener, NO_MUTATIONS, proxyConfig } from './configs.ts'
 import { closedPort, connect, startProxy, startUpstream } from './peers.ts'
@@ -87,4 +88,19 @@ test('sixteen megabytes cross whole', async (t) => {
     })
   })
   assert.equal(received, size)
+})
+
+test('a connection outlives its listener by the drain time and no longer', async (t) => {
+  const clock = new FakeClock()
+  const upstream = await startUpstream(t, (peer) => peer.send('hello'))
+  const proxy = await startProxy(t, tcpConfig(upstream.port), { clock })
+  const client = await connect(t, proxy.port)
+  await client.until('hello')
+  await proxy.plane.apply(proxyConfig([], []))
+  clock.advance(44_000)
+  upstream.connections[0]?.send(' again')
+  await client.until('again')
+  clock.advance(2000)
+  await client.untilEnd()
+  await proxy.recorded(1)
 })

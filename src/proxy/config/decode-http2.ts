@@ -14,6 +14,7 @@ export function decodeHttp2(options: envoy.Http2ProtocolOptions | undefined): Ht
       keepalive?.interval === undefined || keepalive.interval <= 0
         ? undefined
         : { intervalMs: keepalive.interval, timeoutMs: keepalive.timeout ?? keepalive.interval },
+    allowConnect: options.allowConnect === true,
     limits: {
       outboundFrames: options.maxOutboundFrames,
       outboundControlFrames: options.maxOutboundControlFrames,

@@ -135,6 +135,8 @@ export interface Http2Options {
   /** PING after so long, and how long its answer may take. */
   readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
   readonly limits?: Http2Limits | undefined
+  /** CONNECT, also with :protocol (RFC 8441), may be asked for; which protocols, the upgrades say. */
+  readonly allowConnect?: boolean
 }
 
 /** Against peers that make work without asking for anything (Envoy's names: max_outbound_frames and following). */

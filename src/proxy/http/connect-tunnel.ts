@@ -5,6 +5,8 @@ import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { ExchangeHost } from './exchange-host.ts'
 
 /** Asked when no route matched. Only towards the mesh: nobody outside may turn an inbound or edge listener into a forward proxy. */
-export function terminatesConnect({ request, facts, body, canTunnel }: ExchangeHost, manager: HttpConnectionManager): boolean {
-  return canTunnel && request.upgrade === 'connect' && manager.upgrades.has('connect') && facts.direction === 'outbound' && body.done
+export function terminatesConnect({ request, facts, body, protocol }: ExchangeHost, manager: HttpConnectionManager): boolean {
+  return (
+    protocol !== 'HTTP/2' && request.upgrade === 'connect' && manager.upgrades.has('connect') && facts.direction === 'outbound' && body.done
+  )
 }

@@ -3,6 +3,7 @@
 // client can queue only what its socket buffers hold.
 // Invariant: at most one exchange; its response is complete before the next request is looked at.
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Deadline } from '../../base/timer-wheel.ts'
 import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { AuthorizationFacts } from '../decide/authorize.ts'
@@ -33,6 +34,9 @@ import type { HttpBinding, HttpServices } from './services.ts'
 const MAX_DRAINED_BYTES = 256 * 1024
 /** RFC 9112 9.6: after the last answer, read on for a moment, or a reset may destroy the answer on its way. */
 const LINGER_MS = 1000
+
+/** Octets have no end of an exchange at which to part. Istio: drain duration. */
+export const TUNNEL_DRAIN_MS = 45_000
 
 /** First octet of a ClientHello's record (RFC 8446 5.1). */
 const TLS_HANDSHAKE = 22
@@ -123,6 +127,7 @@ export class DownstreamConnection implements ExchangeHost {
   /** The exchange under way, or the next, is the last one; the answer says so. What is pipelined behind it is not served. */
   leave(): void {
     this.#leaving = true
+    this.services.wheel.after(TUNNEL_DRAIN_MS, () => this.#tunnel?.cut())
   }
 
   #outlived(): void {
@@ -198,7 +203,7 @@ export class DownstreamConnection implements ExchangeHost {
     this.#updateReading()
   }
 
-  startTunnel(upstream: Socket, head: string, rest: Buffer, idleTimeoutMs: number | undefined, onClose: (result: TunnelResult) => void) {
+  startTunnel(upstream: Duplex, head: string, rest: Buffer, idleTimeoutMs: number | undefined, onClose: (result: TunnelResult) => void) {
     const socket = this.#socket
     for (const event of ['data', 'end', 'drain'] as const) socket.removeAllListeners(event)
     this.#clearDeadlines()

@@ -11,6 +11,7 @@ import { floodLimits } from '../http2/flood-guard.ts'
 import { keepAlive } from '../http2/keepalive.ts'
 import { SocketOutput } from '../http2/socket-output.ts'
 import { FAILURES } from '../rescue.ts'
+import { TUNNEL_DRAIN_MS } from './downstream-connection.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { DownstreamStream, type StreamCarrier } from './downstream-stream.ts'
 import { newOutcome } from './new-outcome.ts'
@@ -38,6 +39,7 @@ export class DownstreamSession implements StreamCarrier {
   #watch: Deadline | undefined
   #drainDeadline: Deadline | undefined
   #lifeDeadline: Deadline | undefined
+  #tunnelDeadline: Deadline | undefined
   readonly #stopKeepalive: () => void
   readonly #resets = new ResetGuard()
 
@@ -58,6 +60,7 @@ export class DownstreamSession implements StreamCarrier {
         maxConcurrentStreams: manager.http2?.maxConcurrentStreams ?? DEFAULT_MAX_STREAMS,
         maxHeaderListSize: manager.maxRequestHeadersBytes,
         floodLimits: floodLimits(manager.http2?.limits),
+        connectProtocol: manager.http2?.allowConnect === true,
       },
       {
         settings: () => undefined,
@@ -126,6 +129,9 @@ export class DownstreamSession implements StreamCarrier {
     this.codec.announceShutdown()
     this.codec.ping(DRAIN_PING)
     this.#drainDeadline = this.services.wheel.after(DRAIN_WAIT_MS, () => this.#finishDrain())
+    this.#tunnelDeadline = this.services.wheel.after(TUNNEL_DRAIN_MS, () => {
+      for (const stream of [...this.#streams.values()]) stream.cutTunnel()
+    })
   }
 
   /** Another connection manager of the same kind serves from the next request on. */
@@ -243,6 +249,7 @@ export class DownstreamSession implements StreamCarrier {
     this.#cancel(this.#watch)
     this.#cancel(this.#drainDeadline)
     this.#cancel(this.#lifeDeadline)
+    this.#cancel(this.#tunnelDeadline)
   }
 
   #cancel(deadline: Deadline | undefined): void {

@@ -1,6 +1,7 @@
 // One request of an HTTP/2 connection, as the client's side of an exchange. Made by downstream-session.ts for each HEADERS that opens a
 // stream. Back-pressure is flow control: while the upstream is slow, what came is not credited, so the client may send no more.
 // Invariant: its exchange ends once, and afterwards everything that still comes on the stream is only credited to the connection.
+import type { Duplex } from 'node:stream'
 import type { Deadline } from '../../base/timer-wheel.ts'
 import type { AuthorizationFacts } from '../decide/authorize.ts'
 import type { BodyKind } from '../http1/body-reader.ts'
@@ -12,7 +13,9 @@ import { ErrorCode } from '../http2/error-codes.ts'
 import type { FieldList } from '../http2/hpack-decoder.ts'
 import { endsWithHead, sendBody } from '../http2/send-body.ts'
 import { StreamBody } from '../http2/stream-body.ts'
+import { StreamSocket } from '../http2/stream-socket.ts'
 import { requestText, responseFields, trailerText } from '../http2/translate-head.ts'
+import { joinSockets, type TunnelResult } from '../sockets/tunnel.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeHost } from './exchange-host.ts'
@@ -44,7 +47,7 @@ export class DownstreamStream implements ExchangeHost {
   readonly request = new IncomingRequest(new MessageHead())
   readonly body = new StreamBody()
   readonly protocol = 'HTTP/2'
-  readonly canTunnel = false
+  readonly canTunnel: boolean
   /** A stream has no connection to close. */
   readonly closesAfter = false
   mustClose = false
@@ -57,6 +60,12 @@ export class DownstreamStream implements ExchangeHost {
   readonly #id: number
   readonly #manager: HttpBinding['manager']
   #exchange: Exchange | undefined
+  /** CONNECT: what comes is not a body. */
+  #connects = false
+  #early: Buffer[] | undefined
+  #endsEarly = false
+  #tunnel: StreamSocket | undefined
+  #cutTunnel: (() => void) | undefined
   #paused = false
   #uncredited = 0
   #requestDeadline: Deadline | undefined
@@ -71,6 +80,7 @@ export class DownstreamStream implements ExchangeHost {
     this.startedMs = nowMs
     this.lastMoveMs = nowMs
     this.idleLimitMs = this.#manager.streamIdleTimeoutMs
+    this.canTunnel = this.#manager.http2?.allowConnect === true
   }
 
   // ------------------------------------------------------------------------------------------------------ what the client sends
@@ -85,14 +95,16 @@ export class DownstreamStream implements ExchangeHost {
       head.reset('')
       head.fieldsStart = head.fieldsEnd = 0
     }
-    this.body.begin(head.contentLength >= 0, end)
+    this.#connects = fields[fields.indexOf(':method') + 1] === 'CONNECT'
+    const whole = end || this.#connects
+    this.body.begin(head.contentLength >= 0, whole)
     const failure =
-      problem === undefined ? readRequest(this.request, manager, this.#carrier.peer, this.services, end) : headFailure(problem)
+      problem === undefined ? readRequest(this.request, manager, this.#carrier.peer, this.services, whole) : headFailure(problem)
     const exchange = new Exchange(this, manager)
     this.#exchange = exchange
     if (failure !== undefined) return exchange.fail(failure, problem ?? '')
     const timeoutMs = manager.requestTimeoutMs
-    if (!end && timeoutMs !== undefined && timeoutMs > 0) {
+    if (!whole && timeoutMs !== undefined && timeoutMs > 0) {
       this.#requestDeadline = this.services.wheel.after(timeoutMs, () => this.#exchange?.onRequestTimeout())
     }
     exchange.start(NOTHING)
@@ -100,6 +112,7 @@ export class DownstreamStream implements ExchangeHost {
 
   onData(bytes: Buffer, end: boolean, nowMs: number): void {
     this.lastMoveMs = nowMs
+    if (this.#connects) return this.#onTunnelData(bytes, end)
     this.body.receive(bytes, end)
     if (end) this.#cancelDeadline()
     this.#exchange?.onRequestBody(bytes)
@@ -107,7 +120,17 @@ export class DownstreamStream implements ExchangeHost {
     else this.#carrier.codec.consumed(this.#id, bytes.length)
   }
 
+  /** What comes before the tunnel is open waits, uncredited: the stream's window bounds it. */
+  #onTunnelData(bytes: Buffer, end: boolean): void {
+    if (this.#tunnel !== undefined) return this.#tunnel.receive(bytes, end)
+    if (this.#exchange === undefined) return this.#carrier.codec.consumed(this.#id, bytes.length)
+    this.#early ??= []
+    this.#early.push(Buffer.from(bytes))
+    this.#endsEarly ||= end
+  }
+
   onTrailers(fields: FieldList): void {
+    if (this.#connects) return this.#onTunnelData(NOTHING, true)
     this.body.end(trailerText(fields))
     this.#cancelDeadline()
     this.#exchange?.onRequestBody(NOTHING)
@@ -115,10 +138,13 @@ export class DownstreamStream implements ExchangeHost {
 
   /** The stream is gone. */
   onReset(by: 'peer' | 'violation' | 'connection'): void {
+    // The tunnel hears of it and ends its exchange, with what it has counted.
+    if (this.#tunnel !== undefined) return this.#tunnel.onReset()
     this.#exchange?.onClientGone(by === 'peer' ? 'downstream-reset' : by === 'violation' ? 'downstream-broken' : 'downstream-closed')
   }
 
   onClientDrain(): void {
+    this.#tunnel?.onDrain()
     this.#exchange?.onClientDrain()
   }
 
@@ -191,11 +217,34 @@ export class DownstreamStream implements ExchangeHost {
     this.#carrier.codec.consumed(this.#id, bytes)
   }
 
-  /** Never asked for: canTunnel. */
-  startTunnel(): void {
-    this.#exchange?.fail('upgrade-refused')
+  startTunnel(
+    upstream: Duplex,
+    head: string,
+    rest: Buffer,
+    idleTimeoutMs: number | undefined,
+    onClose: (result: TunnelResult) => void,
+  ): void {
+    const carrier = this.#carrier
+    carrier.codec.respond(this.#id, responseFields(head), false)
+    const tunnel = new StreamSocket({ codec: carrier.codec, waitsForSocket: () => carrier.waitsForSocket(this.#id) }, this.#id)
+    this.#tunnel = tunnel
+    // It has a watch of its own.
+    this.idleLimitMs = 0
+    if (rest.length > 0) tunnel.write(rest)
+    const joined = joinSockets(tunnel, upstream, { ...this.services, idleTimeoutMs, onClose })
+    this.#cutTunnel = () => joined.cut()
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const bytes of early) tunnel.receive(bytes, false)
+    if (this.#endsEarly) tunnel.receive(NOTHING, true)
   }
 
+  /** Whoever serves the connection no longer wants it: a tunnel has no end of its own. */
+  cutTunnel(): void {
+    this.#cutTunnel?.()
+  }
+
+  /** Never asked for: connect-tunnel.ts. */
   openTunnelHere(): void {
     this.#exchange?.fail('upgrade-refused')
   }
@@ -204,10 +253,12 @@ export class DownstreamStream implements ExchangeHost {
     const { codec } = this.#carrier
     this.#exchange = undefined
     this.#cancelDeadline()
+    for (const { length } of this.#early ?? []) codec.consumed(this.#id, length)
+    this.#early = undefined
     // What the upstream did not take is no longer waited for; the connection's window is for the others.
     this.resumeReading()
     if (!whole) codec.reset(this.#id, ErrorCode.INTERNAL_ERROR)
-    else if (!this.body.done) codec.finish(this.#id)
+    else if (!this.body.done || this.#connects) codec.finish(this.#id)
     this.#carrier.streamDone(this.#id)
   }
 

@@ -1,6 +1,6 @@
 // What an exchange asks of the client's side that it serves: an HTTP/1.1 connection (downstream-connection.ts) or an HTTP/2 stream
 // (downstream-stream.ts). A type of its own so that they do not import each other. Heads are HTTP/1.1 text; the side writes its own form.
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { AuthorizationFacts } from '../decide/authorize.ts'
 import type { BodyKind } from '../http1/body-reader.ts'
 import type { MessageBody } from '../http1/message-body.ts'
@@ -41,7 +41,7 @@ export interface ExchangeHost {
   pauseReading(): void
   resumeReading(): void
   startTunnel(
-    upstream: Socket,
+    upstream: Duplex,
     head: string,
     rest: Buffer,
     idleTimeoutMs: number | undefined,

@@ -18,6 +18,7 @@ import { KeptBody } from './kept-body.ts'
 import { addFlag } from './mark-outcome.ts'
 import { expectedTimeoutMs, externalAddress, requestHead } from './request-head.ts'
 import { interimHead, responseHead } from './response-head.ts'
+import { handshakeLines, proofLine } from './websocket-handshake.ts'
 
 /** RFC 9110 9.2.2: repeating these does no more than doing them once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
@@ -48,6 +49,7 @@ export interface ForwardPlan {
 export class Forwarding implements UpstreamUser {
   readonly method: string
   readonly scheme: 'http' | 'https'
+  readonly upgrade: string
   readonly #exchange: ForwardedExchange
   readonly #host: ExchangeHost
   readonly #plan: ForwardPlan
@@ -70,6 +72,7 @@ export class Forwarding implements UpstreamUser {
     this.#plan = plan
     this.method = request.method
     this.scheme = request.scheme
+    this.upgrade = request.upgrade
     this.#deadlines = new ExchangeDeadlines(services.wheel, services.clock)
     const { pathRewrite } = plan.action
     this.#path = pathRewrite === undefined ? request.path : rewritePath(pathRewrite, plan.route.match, request.path)
@@ -181,7 +184,7 @@ export class Forwarding implements UpstreamUser {
       attempt: virtualHost.includeAttemptCountInRequest ? outcome.attempts : 0,
       timeoutMs: expectedTimeoutMs(action, this.#deadlines.remainingMs),
       clientCertLine: host.clientCertLine,
-      extraLines: host.services.metadata.linesFor(stream),
+      extraLines: host.services.metadata.linesFor(stream) + handshakeLines(host.request),
       keepsClientCert: host.keepsClientCert,
       externalAddress: externalAddress(host.request, host.facts.remoteIp, manager),
       mutations: mutations.request,
@@ -354,7 +357,7 @@ export class Forwarding implements UpstreamUser {
       this.letGo()
       return exchange.fail('upstream-protocol')
     }
-    const text = responseHead(head, 'none', exchange.responseInputs(undefined, false))
+    const text = responseHead(head, 'none', exchange.responseInputs(undefined, false), proofLine(this.#host.request, head))
     outcome.response = head
     outcome.responseHeadBytes = text.length
     exchange.responseStarted = true

@@ -54,7 +54,8 @@ disposition[FIELD.peerMetadataId] = DROP
 disposition[FIELD.serviceTime] = DROP
 const noneInternal = (): boolean => false
 
-export function responseHead(head: MessageHead, framing: FramingChange, inputs: ResponseHeadInputs): string {
+/** @param extraLines ready lines of a switch of protocols. */
+export function responseHead(head: MessageHead, framing: FramingChange, inputs: ResponseHeadInputs, extraLines = ''): string {
   const { manager } = inputs
   const server = manager.serverHeader
   const upgrades = head.status === 101
@@ -77,7 +78,7 @@ export function responseHead(head: MessageHead, framing: FramingChange, inputs: 
   const hasServer = mutated === undefined ? head.has(FIELD.server) : mutated.get('server') !== undefined
   if (server.kind === 'overwrite' || (server.kind === 'append-if-absent' && !hasServer)) text += `server: ${server.name}\r\n`
   if (framing === 'add-chunked') text += 'transfer-encoding: chunked\r\n'
-  if (upgrades) text += 'connection: upgrade\r\n'
+  if (upgrades) text += `connection: upgrade\r\n${extraLines}`
   return text + afterRoute(inputs)
 }
 

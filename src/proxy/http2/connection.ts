@@ -24,6 +24,8 @@ export interface ConnectionOptions {
   /** For servers: streams that the peer may have open. */
   readonly maxConcurrentStreams: number
   readonly floodLimits?: FloodLimits | undefined
+  /** For servers: CONNECT with :protocol is understood (RFC 8441). */
+  readonly connectProtocol?: boolean
 }
 
 export interface ConnectionEvents {

@@ -47,7 +47,13 @@ export class SendSide {
 
   preface(options: ConnectionOptions): void {
     if (options.role === 'client') this.#writer.raw(CLIENT_PREFACE)
-    const role = options.role === 'client' ? { enablePush: false } : { maxConcurrentStreams: options.maxConcurrentStreams }
+    const role =
+      options.role === 'client'
+        ? { enablePush: false }
+        : {
+            maxConcurrentStreams: options.maxConcurrentStreams,
+            ...(options.connectProtocol === true ? { enableConnectProtocol: true } : {}),
+          }
     const settings = { ...role, initialWindowSize: options.streamWindow, maxHeaderListSize: options.maxHeaderListSize }
     this.#writer.frame(FrameType.SETTINGS, 0, 0, encodeSettings(settings))
     const extra = options.connectionWindow - DEFAULT_SETTINGS.initialWindowSize

@@ -10,6 +10,8 @@ export interface Settings {
   readonly initialWindowSize: number
   readonly maxFrameSize: number
   readonly maxHeaderListSize: number
+  /** RFC 8441: CONNECT with :protocol is understood. */
+  readonly enableConnectProtocol: boolean
 }
 
 /** In force until the peer says otherwise. */
@@ -20,11 +22,20 @@ export const DEFAULT_SETTINGS: Settings = {
   initialWindowSize: 65_535,
   maxFrameSize: DEFAULT_MAX_FRAME_SIZE,
   maxHeaderListSize: Number.POSITIVE_INFINITY,
+  enableConnectProtocol: false,
 }
 
 const ENTRY_BYTES = 6
 const MAX_WINDOW = 0x7fff_ffff
-const IDS = { headerTableSize: 1, enablePush: 2, maxConcurrentStreams: 3, initialWindowSize: 4, maxFrameSize: 5, maxHeaderListSize: 6 }
+const IDS = {
+  headerTableSize: 1,
+  enablePush: 2,
+  maxConcurrentStreams: 3,
+  initialWindowSize: 4,
+  maxFrameSize: 5,
+  maxHeaderListSize: 6,
+  enableConnectProtocol: 8,
+}
 
 export function encodeSettings(settings: Partial<Settings>): Buffer {
   const entries = Object.entries(IDS).flatMap(([name, id]) => {
@@ -70,6 +81,13 @@ function applyEntry(settings: Settings, id: number, value: number): Settings | V
       return { ...settings, maxFrameSize: value }
     case IDS.maxHeaderListSize:
       return { ...settings, maxHeaderListSize: value }
+    case IDS.enableConnectProtocol:
+      if (value > 1 || (value === 0 && settings.enableConnectProtocol))
+        return connectionViolation(
+          ErrorCode.PROTOCOL_ERROR,
+          'SETTINGS_ENABLE_CONNECT_PROTOCOL is neither 0 nor 1, or taken back (RFC 8441 3)',
+        )
+      return { ...settings, enableConnectProtocol: value === 1 }
     default:
       return settings
   }

@@ -10,6 +10,7 @@ export function requestText(fields: FieldList, end: boolean): string {
   let method = ''
   let path = ''
   let authority = ''
+  let protocol = ''
   let at = 0
   for (; fields[at]?.charCodeAt(0) === COLON; at += 2) {
     const name = fields[at]
@@ -17,10 +18,13 @@ export function requestText(fields: FieldList, end: boolean): string {
     if (name === ':method') method = value
     else if (name === ':path') path = value
     else if (name === ':authority') authority = value
+    else if (name === ':protocol') protocol = value
   }
   const rest = regularFields(fields, at)
   // RFC 9113 8.3.1: :authority stands for Host, and a Host beside it says the same; checked by header-rules.ts.
   const host = authority === '' ? rest.host : authority
+  // RFC 8441 4: what HTTP/1.1 says by GET and Upgrade.
+  if (protocol !== '') return `GET ${path} HTTP/1.1\r\nhost: ${host}\r\n${rest.lines}connection: upgrade\r\nupgrade: ${protocol}\r\n`
   let text = `${method} ${method === 'CONNECT' ? authority : path} HTTP/1.1\r\n`
   if (host !== '') text += `host: ${host}\r\n`
   text += rest.lines
@@ -74,8 +78,8 @@ export function trailerText(fields: FieldList): string {
   return text
 }
 
-/** The fields of a request head that request-head.ts wrote. */
-export function requestFields(text: string, scheme: string): string[] {
+/** The fields of a request head that request-head.ts wrote. @param upgrade what it asks to speak instead of HTTP, '' for nothing. */
+export function requestFields(text: string, scheme: string, upgrade = ''): string[] {
   const methodEnd = text.indexOf(' ')
   const targetEnd = text.indexOf(' ', methodEnd + 1)
   const method = text.slice(0, methodEnd)
@@ -84,14 +88,17 @@ export function requestFields(text: string, scheme: string): string[] {
   const fields =
     method === 'CONNECT'
       ? [':method', method, ':authority', target]
-      : [':method', method, ':authority', hostOf(text), ':scheme', scheme, ':path', target]
+      : [':method', upgrade === '' ? method : 'CONNECT', ':authority', hostOf(text), ':scheme', scheme, ':path', target]
+  if (upgrade !== '' && method !== 'CONNECT') fields.push(':protocol', upgrade)
   readLines(text, text.indexOf('\n') + 1, fields)
   return fields
 }
 
 /** The fields of a response head that response-head.ts wrote. */
 export function responseFields(text: string): string[] {
-  const fields = [':status', text.slice(9, 12)]
+  const status = text.slice(9, 12)
+  // RFC 8441 4: HTTP/2 has no 101; 200 opens the tunnel.
+  const fields = [':status', status === '101' ? '200' : status]
   readLines(text, text.indexOf('\n') + 1, fields)
   return fields
 }

@@ -1,8 +1,9 @@
-// Two sockets joined octet by octet: TCP proxying, WebSocket after its handshake, CONNECT. Each side is paused while anything written to
+// Two sockets, or streams of HTTP/2, joined octet by octet: TCP proxying, WebSocket after its handshake, CONNECT. Each side is paused while anything written to
 // the other is pending, so that memory stays bounded and one read buffer serves the next read; the end of one direction is passed on
 // and leaves the other open (half-close).
 // Invariant: `onClose` is called exactly once, when both sockets are done.
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import type { Deadline, TimerWheel } from '../../base/timer-wheel.ts'
 import { ReadBuffer, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
@@ -30,7 +31,7 @@ export interface Tunnel {
   cut(): void
 }
 
-export function joinSockets(client: Socket, upstream: Socket, options: TunnelOptions): Tunnel {
+export function joinSockets(client: Duplex, upstream: Duplex, options: TunnelOptions): Tunnel {
   let bytesReceived = 0
   let bytesSent = 0
   let open = 2
@@ -43,7 +44,7 @@ export function joinSockets(client: Socket, upstream: Socket, options: TunnelOpt
   watchIdle()
 
   /** What to do with octets of `from`. */
-  function flow(from: Socket, to: Socket, side: 'client' | 'upstream'): (chunk: Buffer) => void {
+  function flow(from: Duplex, to: Duplex, side: 'client' | 'upstream'): (chunk: Buffer) => void {
     let waits = false
     const written = (): void => {
       if (!waits || to.writableLength > 0) return
@@ -107,13 +108,14 @@ export function joinSockets(client: Socket, upstream: Socket, options: TunnelOpt
 }
 
 /** Octets of `from` to `pass`, for a connection that has much to say through one buffer. */
-function listen(from: Socket, reader: ReadBuffer | undefined, pass: (chunk: Buffer) => void): void {
+function listen(from: Duplex, reader: ReadBuffer | undefined, pass: (chunk: Buffer) => void): void {
   if (reader !== undefined) {
     reader.onData = pass
     return
   }
   const onData = (chunk: Buffer): void => {
     pass(chunk)
+    if (!(from instanceof Socket)) return
     const switched = switchBusyReads(from, chunk, () => new ReadBuffer(TUNNEL_LARGE))
     if (switched !== undefined) switched.onData = pass
   }

@@ -49,6 +49,7 @@ function createPool(port: number): ConnectionPool {
 function waitingUser(): { readonly user: UpstreamUser; readonly served: Promise<UpstreamStream | string> } {
   const { promise, resolve } = Promise.withResolvers<UpstreamStream | string>()
   const user: UpstreamUser = {
+    upgrade: '',
     method: 'POST',
     scheme: 'http',
     onConnection: resolve,

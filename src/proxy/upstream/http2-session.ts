@@ -70,6 +70,9 @@ export class Http2Session implements StreamCarrier {
   readonly #waitingForSocket = new Set<Http2Stream>()
   #headsWaiting: Http2Stream[] = []
   #keepsInput = false
+  takesConnectProtocol: boolean | undefined
+  /** Sent once the peer's settings are here. */
+  readonly #unsettled: Http2Stream[] = []
   #settingsSeen = false
   #retired = false
   #closed = false
@@ -94,8 +97,10 @@ export class Http2Session implements StreamCarrier {
     this.codec = new Http2Connection(
       { role: 'client', ...options, maxConcurrentStreams: 0, maxHeaderListSize: MAX_HEADER_LIST },
       {
-        settings: () => {
+        settings: ({ enableConnectProtocol }) => {
           this.#settingsSeen = true
+          this.takesConnectProtocol = enableConnectProtocol
+          for (const stream of this.#unsettled.splice(0)) stream.onSettled()
           this.#owner.sessionReady(this)
         },
         headers: (id, fields, kind, end) => this.#streams.get(id)?.onHeaders(fields, kind, end),
@@ -157,6 +162,10 @@ export class Http2Session implements StreamCarrier {
     if (!this.#output.full) return false
     this.#waitingForSocket.add(stream)
     return true
+  }
+
+  whenSettled(stream: Http2Stream): void {
+    this.#unsettled.push(stream)
   }
 
   headWaits(stream: Http2Stream): void {
@@ -237,6 +246,6 @@ export class Http2Session implements StreamCarrier {
     if (this.#linger !== undefined) this.#services.wheel.cancel(this.#linger)
     this.#owner.sessionClosed(this)
     const { kind, reason } = this.#failure
-    for (const stream of [...this.#streams.values()]) stream.fail(kind, reason)
+    for (const stream of [...this.#unsettled.splice(0), ...this.#streams.values()]) stream.fail(kind, reason)
   }
 }

@@ -13,6 +13,7 @@ import { ErrorCode } from '../http2/error-codes.ts'
 import type { FieldList } from '../http2/hpack-decoder.ts'
 import { endsWithHead, sendBody } from '../http2/send-body.ts'
 import { StreamBody } from '../http2/stream-body.ts'
+import { StreamSocket } from '../http2/stream-socket.ts'
 import { requestFields, responseText, trailerText } from '../http2/translate-head.ts'
 import type { FailureKind } from '../rescue.ts'
 import type { UpstreamStream, UpstreamUser } from './upstream-stream.ts'
@@ -37,6 +38,10 @@ export interface StreamCarrier {
   /** Octets of the buffer just read are still to be written somewhere. */
   keepInput(): void
   streamDone(stream: Http2Stream): void
+  /** Whether the peer takes CONNECT with :protocol (RFC 8441); undefined until its settings are here. */
+  readonly takesConnectProtocol: boolean | undefined
+  /** Once they are. */
+  whenSettled(stream: Http2Stream): void
 }
 
 export class Http2Stream implements UpstreamStream {
@@ -53,6 +58,8 @@ export class Http2Stream implements UpstreamStream {
   #withoutContent = false
   #paused = false
   #uncredited = 0
+  #tunnel: StreamSocket | undefined
+  #heldHead = ''
   #decoder: { readonly chunks: ChunkedReader; readonly body: DecodedBody } | undefined
 
   constructor(session: StreamCarrier, user: UpstreamUser) {
@@ -87,6 +94,7 @@ export class Http2Stream implements UpstreamStream {
   // ------------------------------------------------------------------------------------------------------------------- sending
 
   send(head: string, chunk: Buffer, body: MessageBody): boolean {
+    if (head !== '' && this.#user !== undefined && this.#user.upgrade !== '') return this.#connect(head)
     const content = body.form === 'chunks' ? this.#decoded(chunk, body) : body
     if (head !== '' && !this.#open(head, endsWithHead(content))) return true
     if (this.id === 0 || (head !== '' && endsWithHead(content))) return true
@@ -103,10 +111,29 @@ export class Http2Stream implements UpstreamStream {
     return this.send(head, NOTHING, whole)
   }
 
+  /** RFC 8441 3: CONNECT with :protocol only where the peer has said that it takes it. */
+  #connect(head: string): boolean {
+    const extended = this.#user?.upgrade !== 'connect'
+    const { takesConnectProtocol } = this.#session
+    if (extended && takesConnectProtocol === undefined) {
+      this.#heldHead = head
+      this.#session.whenSettled(this)
+    } else if (extended && takesConnectProtocol === false) {
+      queueMicrotask(() => this.fail('upstream-protocol', 'the endpoint takes no extended CONNECT over HTTP/2 (RFC 8441)'))
+    } else this.#open(head, false)
+    return true
+  }
+
+  onSettled(): void {
+    const head = this.#heldHead
+    this.#heldHead = ''
+    if (head !== '' && this.#user !== undefined) this.#connect(head)
+  }
+
   #open(head: string, end: boolean): boolean {
     const user = this.#user
     if (user === undefined) return false
-    const id = this.#session.open(this, requestFields(head, user.scheme), end)
+    const id = this.#session.open(this, requestFields(head, user.scheme, user.upgrade), end)
     if (id === undefined) {
       // The peer lowered its limit, or went away, between the choice and the first octet.
       queueMicrotask(() => this.fail('upstream-refused', ''))
@@ -141,6 +168,7 @@ export class Http2Stream implements UpstreamStream {
   // ----------------------------------------------------------------------------------------------------------------- receiving
 
   onHeaders(fields: FieldList, kind: 'head' | 'interim' | 'trailers', end: boolean): void {
+    if (this.#tunnel !== undefined) return this.#tunnel.receive(NOTHING, true)
     const user = this.#user
     if (user === undefined) return
     if (kind === 'trailers') {
@@ -148,6 +176,7 @@ export class Http2Stream implements UpstreamStream {
       return this.#deliver(NOTHING)
     }
     const status = Number(fields[1])
+    if (user.upgrade !== '' && kind === 'head' && status >= 200 && status < 300) return this.#onTunnel(user, fields, end)
     this.#withoutContent = user.method === 'HEAD' || status < 200 || status === 204 || status === 304
     const text = responseText(fields, reasonPhrase, !end && !this.#withoutContent)
     const problem = parseResponseHead(this.head, text, MAX_FIELDS)
@@ -163,7 +192,18 @@ export class Http2Stream implements UpstreamStream {
     this.#session.headWaits(this)
   }
 
+  #onTunnel(user: UpstreamUser, fields: FieldList, end: boolean): void {
+    // Said as HTTP/1.1 would say it.
+    const upgrades = user.upgrade !== 'connect'
+    const asked = upgrades ? [':status', '101', ...fields.slice(2), 'connection', 'upgrade', 'upgrade', user.upgrade] : fields
+    const problem = parseResponseHead(this.head, responseText(asked, reasonPhrase, false), MAX_FIELDS)
+    if (problem !== undefined) return this.#break(`protocol_error: ${problem}`)
+    user.onSwitched(this, NOTHING)
+    if (end) this.#tunnel?.receive(NOTHING, true)
+  }
+
   onData(bytes: Buffer, end: boolean): void {
+    if (this.#tunnel !== undefined) return this.#tunnel.receive(bytes, end)
     if (this.#user === undefined) return this.#session.codec.consumed(this.id, bytes.length)
     // RFC 9110 6.4.1: no content here; passed on, the next hop would take it for another message.
     if (this.#withoutContent && bytes.length > 0) return this.#break('protocol_error: content in an answer that has none')
@@ -189,6 +229,7 @@ export class Http2Stream implements UpstreamStream {
   }
 
   onDrain(): void {
+    this.#tunnel?.onDrain()
     this.#user?.onUpstreamDrain()
   }
 
@@ -196,6 +237,7 @@ export class Http2Stream implements UpstreamStream {
   fail(failure: FailureKind, reason: string): void {
     const user = this.#user
     this.#user = undefined
+    if (this.#tunnel !== undefined) return this.#tunnel.onReset()
     this.#session.streamDone(this)
     user?.onUpstreamFailure(failure, reason)
   }
@@ -220,6 +262,8 @@ export class Http2Stream implements UpstreamStream {
   }
 
   release(): void {
+    // A tunnel that was refused: its stream is still open on our side.
+    if (this.#user !== undefined && this.#user.upgrade !== '') return this.abandon()
     this.#user = undefined
     this.resume()
     this.#session.streamDone(this)
@@ -233,12 +277,15 @@ export class Http2Stream implements UpstreamStream {
     this.#session.streamDone(this)
   }
 
-  detach(): undefined {
-    return undefined
+  detach(): StreamSocket {
+    const session = this.#session
+    this.#user = undefined
+    this.#tunnel = new StreamSocket({ codec: session.codec, waitsForSocket: () => session.waitsForSocket(this) }, this.id)
+    return this.#tunnel
   }
 
   detachedClosed(): void {
-    // Never detached.
+    this.#session.streamDone(this)
   }
 }
 

@@ -1,7 +1,7 @@
 // One attempt of a request at an endpoint, and who is served by it: the contract between pools and exchanges, the same for HTTP/1.1
 // (upstream-connection.ts, a connection lent to one exchange at a time) and HTTP/2 (http2-stream.ts).
 // Invariant: after release or abandon the user hears nothing more of it.
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { BodyKind, BodyOutput } from '../http1/body-reader.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { MessageBody } from '../http1/message-body.ts'
@@ -11,6 +11,8 @@ import type { FailureKind } from '../rescue.ts'
 export interface UpstreamUser {
   readonly method: string
   readonly scheme: 'http' | 'https'
+  /** What the request asks to speak instead of HTTP; 'connect' for CONNECT, '' for nothing. */
+  readonly upgrade: string
   /** The stream is its own until it calls release or abandon. */
   onConnection(stream: UpstreamStream): void
   /** No connection, or the one in use broke; it is gone already. */
@@ -51,7 +53,7 @@ export interface UpstreamStream {
   /** The exchange lets go in the middle of a message. */
   abandon(): void
   /** Hands the connection to a tunnel; undefined: it is not one exchange's alone. */
-  detach(): Socket | undefined
+  detach(): Duplex | undefined
   /** A detached socket was closed. */
   detachedClosed(): void
 }
