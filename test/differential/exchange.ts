@@ -28,60 +28,74 @@ const OWN_ADDRESSES = Object.values(networkInterfaces())
   .flat()
   .flatMap((each) => (each === undefined || each.internal || each.family !== 'IPv4' ? [] : [each.address]))
 
-/** How long silence after the last byte means that the answer is complete although the connection stays open. */
-const QUIET_MS = 400
-const LIMIT_MS = 3000
+/** Envoy leaves some broken answers hanging: nothing more will come. Whatever does come is waited for by its own signs. */
+const SILENCE_MS = 2000
+const LIMIT_MS = 10_000
 
 export async function observe(port: number, request: CaseRequest, upstreams: readonly Upstream[]): Promise<Observation> {
   for (const upstream of upstreams) upstream.seen.length = 0
   const bytes = requestBytes(request)
   const methods = [...[bytes, ...request.followedBy].join('').matchAll(/(?:^|\n)([A-Z]+) \S+ HTTP\/1/g)].map((match) => match[1] ?? '')
-  const text = await exchange(port, [bytes, ...request.followedBy], methods)
+  const text = await exchange(port, [bytes, ...request.followedBy], methods, upstreams)
   const answers = splitAnswers(text, methods).map(({ status, fields, body }) => ({ status, headers: normaliseHeaders(fields), body }))
   return { answers, upstream: upstreams.flatMap((upstream) => upstream.seen.map(normaliseSeen)) }
 }
 
-/** Each piece after the first is sent when something whole has come back, or nothing more comes. */
-async function exchange(port: number, pieces: readonly string[], methods: readonly string[]): Promise<string> {
+/** Each piece after the first is sent when the one before has arrived: something whole has come back, or the application has got some. */
+async function exchange(
+  port: number,
+  pieces: readonly string[],
+  methods: readonly string[],
+  upstreams: readonly Upstream[],
+): Promise<string> {
   const socket = net.connect({ port, host: '127.0.0.1' })
   await once(socket, 'connect')
   let answer = ''
   let sent = 0
   let expected = 0
   socket.setEncoding('latin1')
-  const sendNext = (): void => {
-    const piece = pieces[sent++] ?? ''
-    expected = sent < pieces.length ? splitAnswers(answer, methods).length + 1 : methods.length
-    socket.write(piece, 'latin1')
-  }
   const isWhole = (): boolean => {
     const answers = splitAnswers(answer, methods)
+    const last = answers.at(-1)
+    // What a tunnel says is an echo of what it heard.
+    if (last?.status === 101) return sent === 1 || last.body.endsWith(pieces[sent - 1] ?? '')
     if (answers.some(({ complete }) => !complete)) return false
     return (sent < pieces.length ? answers.length : answers.filter(({ status }) => status >= 200).length) >= expected
   }
   await new Promise<void>((resolve) => {
-    let quiet: NodeJS.Timeout | undefined
+    let silence: NodeJS.Timeout | undefined
     const done = (): void => {
       clearTimeout(limit)
-      clearTimeout(quiet)
+      clearTimeout(silence)
+      for (const upstream of upstreams) upstream.onOctets = undefined
       resolve()
     }
     const limit = setTimeout(done, LIMIT_MS)
     const next = (): void => {
-      if (sent >= pieces.length) return done()
-      sendNext()
-      quiet = setTimeout(next, QUIET_MS)
+      const piece = pieces[sent++]
+      if (piece === undefined) return done()
+      expected = sent < pieces.length ? splitAnswers(answer, methods).length + 1 : methods.length
+      socket.write(piece, 'latin1')
+      listen()
+      // The answer to all of it may have come before its end was sent.
+      if (sent === pieces.length && sent > 1 && isWhole()) done()
     }
+    const listen = (): void => {
+      clearTimeout(silence)
+      silence = setTimeout(next, SILENCE_MS)
+    }
+    for (const upstream of upstreams)
+      upstream.onOctets = () => {
+        if (sent < pieces.length) next()
+      }
     socket.on('data', (chunk: string) => {
       answer += chunk
-      clearTimeout(quiet)
       if (isWhole()) next()
-      else quiet = setTimeout(next, QUIET_MS)
+      else listen()
     })
     socket.on('error', done)
     socket.on('close', done)
-    sendNext()
-    if (sent < pieces.length) quiet = setTimeout(next, QUIET_MS)
+    next()
   })
   socket.destroy()
   return answer

@@ -17,6 +17,8 @@ export interface Seen {
 export class Upstream {
   readonly name: string
   readonly seen: Seen[] = []
+  /** Called whenever something has come from a proxy, whole or not. */
+  onOctets: (() => void) | undefined
   readonly #server: net.Server
   readonly #sockets = new Set<net.Socket>()
 
@@ -43,6 +45,7 @@ export class Upstream {
     let upgraded = false
     socket.setEncoding('latin1')
     socket.on('data', (chunk: string) => {
+      this.onOctets?.()
       if (upgraded) return void socket.write(`echo:${chunk}`)
       buffer += chunk
       if (/\r\nexpect: *100-continue\r\n/i.test(buffer) && buffer.endsWith('\r\n\r\n')) socket.write('HTTP/1.1 100 Continue\r\n\r\n')

@@ -90,8 +90,11 @@ export const EXPLAINED: readonly Explanation[] = [
   },
   {
     what: '%UPSTREAM_CLUSTER% also names a cluster that does not exist',
-    covers: ({ at, ours, envoys }, { table }) =>
-      String(envoys ?? '') === without(String(ours), 'missing') && saysInAnswer(table, at, /%UPSTREAM_CLUSTER%/),
+    covers: ({ at, ours }, { table }, pair) =>
+      isLocal(pair) &&
+      String(ours).split(', ').includes('missing') &&
+      some(table.routeConfig, 'cluster', (name) => name === 'missing') &&
+      saysInAnswer(table, at, /%UPSTREAM_CLUSTER%/),
   },
   {
     what: '%REQ(:path)% in a redirect is the path that came',
@@ -103,11 +106,11 @@ export const EXPLAINED: readonly Explanation[] = [
   },
   {
     what: 'A request that is answered before it has a route gets no headers of a route',
-    covers: ({ at, ours }, { table, request }, pair) =>
+    covers: ({ at, ours, envoys }, { table, request }, pair) =>
       isLocal(pair) &&
       BEFORE_ROUTE.get(pair.ours.status) === table.connectionManager.path_with_escaped_slashes_action &&
       at.startsWith('headers.') &&
-      (ours === undefined || at === 'headers.location') &&
+      String(envoys).endsWith(String(ours ?? '')) &&
       mutates(table, 'response', at.slice('headers.'.length)) &&
       // Envoy finds no route without it, and it has not yet written its own.
       request.headers.some(([name]) => name === 'x-forwarded-proto'),
@@ -147,14 +150,6 @@ export const EXPLAINED: readonly Explanation[] = [
       String(envoys) === String(ours).replaceAll(String(pair.ours.status), '0'),
   },
 ]
-
-/** A list without an element. */
-function without(list: string, element: string): string {
-  return list
-    .split(', ')
-    .filter((each) => each !== element)
-    .join(', ')
-}
 
 function hasOptions(request: GeneratedRequest, ...options: readonly string[]): boolean {
   const said = request.headers.filter(([name]) => name === 'connection').flatMap(([, value]) => value.split(/ *, */))

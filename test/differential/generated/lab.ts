@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { findEnvoy, startEnvoy } from '../../harness/envoy.ts'
-import { freePorts } from '../../harness/ports.ts'
+import { connects, freePorts } from '../../harness/ports.ts'
 import { splitAnswers } from '../answers.ts'
 import { differentialBootstrap } from '../case.ts'
 import { normaliseHeaders } from '../exchange.ts'
@@ -67,6 +67,9 @@ async function startLab(tables: readonly GeneratedTable[]): Promise<Lab> {
     ])
     for (const each of started) if (each.status === 'fulfilled') stops.push(each.value)
     for (const each of started) if (each.status === 'rejected') throw each.reason
+    // Envoy starts without a listener whose port was taken meanwhile.
+    const reached = await Promise.all([...envoyPorts, ...oursPorts].map((port) => connects(port)))
+    if (reached.includes(false)) throw new Error('a port was taken by somebody else')
   } catch (error) {
     await stop()
     throw error
