@@ -10,6 +10,14 @@ const LATEEN = path.resolve(import.meta.dirname, '../../dist/lateen.js')
 
 /** Resolves, when it is ready, to what stops it. */
 export async function startLateen(bootstrap: unknown, adminPort: number): Promise<() => Promise<void>> {
+  return (await startLateenProcess(bootstrap, adminPort)).stop
+}
+
+/** The same for whoever looks at the process. */
+export async function startLateenProcess(
+  bootstrap: unknown,
+  adminPort: number,
+): Promise<{ readonly pid: number; readonly stop: () => Promise<void> }> {
   const folder = mkdtempSync(path.join(tmpdir(), 'lateen-differential-'))
   const file = path.join(folder, 'bootstrap.json')
   writeFileSync(file, JSON.stringify(bootstrap))
@@ -27,5 +35,5 @@ export async function startLateen(bootstrap: unknown, adminPort: number): Promis
     await stop()
     throw new Error(output, { cause: error })
   }
-  return stop
+  return { pid: child.pid ?? 0, stop }
 }
