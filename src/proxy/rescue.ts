@@ -130,6 +130,13 @@ export const FAILURES = {
     body: 'service unavailable: a circuit breaker of the destination is open',
     closes: false,
   },
+  'stream-duration': {
+    status: 504,
+    flag: 'DT',
+    details: 'max_duration_timeout',
+    body: 'gateway timeout: the request took longer than it may in all',
+    closes: false,
+  },
   'route-timeout': {
     status: 504,
     flag: 'UT',

@@ -66,6 +66,7 @@ export function decodeHttpConnectionManager(
       codec: CODECS[message.codecType ?? 'AUTO'],
       http2: decodeHttp2(message.http2ProtocolOptions),
       maxConnectionDurationMs: noneIfZero(common?.maxConnectionDuration),
+      maxStreamDurationMs: noneIfZero(common?.maxStreamDuration),
     },
   }
 }

@@ -29,8 +29,6 @@ function decodeForward(
 ): ForwardAction | undefined {
   const clusters = decodeClusters(action, at, context)
   if (clusters.length === 0) return context.error(at, 'a route needs cluster, or weighted_clusters with a weight above zero')
-  const longest = action.maxStreamDuration?.maxStreamDuration
-  if (longest !== undefined && longest > 0) context.unsupported(`${at}.max_stream_duration`, 'a limit of stream duration is not supported')
   if (action.priority === 'HIGH') context.unsupported(`${at}.priority`, 'high priority is not supported')
   const timeoutMs = action.timeout ?? DEFAULT_TIMEOUT_MS
   return {
@@ -40,6 +38,8 @@ function decodeForward(
     clusterNotFoundStatus: NOT_FOUND_STATUS[action.clusterNotFoundResponseCode ?? 'SERVICE_UNAVAILABLE'],
     timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
     idleTimeoutMs: action.idleTimeout,
+    maxStreamDurationMs: action.maxStreamDuration?.maxStreamDuration,
+    grpcTimeoutMaxMs: action.maxStreamDuration?.grpcTimeoutHeaderMax,
     retry: action.retryPolicy === undefined ? hostRetry : decodeRetryPolicy(action.retryPolicy, `${at}.retry_policy`, context),
     pathRewrite: decodePathRewrite(action, at, context),
     hostRewrite: decodeHostRewrite(action),

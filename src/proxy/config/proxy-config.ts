@@ -124,6 +124,8 @@ export interface HttpConnectionManager {
   readonly codec?: 'auto' | 'http1' | 'http2'
   /** Beyond it a connection is drained (Envoy: max_connection_duration); undefined: none. */
   readonly maxConnectionDurationMs?: number | undefined
+  /** Of a request with its answer (Envoy: max_stream_duration); undefined: none. */
+  readonly maxStreamDurationMs?: number | undefined
   readonly http2?: Http2Options | undefined
 }
 
@@ -133,7 +135,9 @@ export interface Http2Options {
   readonly streamWindow: number | undefined
   readonly connectionWindow: number | undefined
   /** PING after so long, and how long its answer may take. */
-  readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
+  readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number; readonly jitterPercent?: number } | undefined
+  /** Most that HPACK may remember, in both directions (Envoy: hpack_table_size). */
+  readonly headerTableSize?: number | undefined
   readonly limits?: Http2Limits | undefined
   /** CONNECT, also with :protocol (RFC 8441), may be asked for; which protocols, the upgrades say. */
   readonly allowConnect?: boolean
@@ -229,6 +233,10 @@ export interface ForwardAction {
   /** Undefined: none (Envoy's own default of 15 s has been applied by the decoder). */
   readonly timeoutMs: number | undefined
   readonly idleTimeoutMs: number | undefined
+  /** Over the connection manager's; 0: none (Envoy: max_stream_duration). */
+  readonly maxStreamDurationMs?: number | undefined
+  /** A gRPC client's own grpc-timeout counts, up to this; 0: whatever it asks (Envoy: grpc_timeout_header_max). */
+  readonly grpcTimeoutMaxMs?: number | undefined
   readonly retry: RetryPolicy | undefined
   readonly pathRewrite:
     | { readonly kind: 'prefix'; readonly value: string }

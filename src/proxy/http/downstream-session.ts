@@ -60,6 +60,7 @@ export class DownstreamSession implements StreamCarrier {
         maxConcurrentStreams: manager.http2?.maxConcurrentStreams ?? DEFAULT_MAX_STREAMS,
         maxHeaderListSize: manager.maxRequestHeadersBytes,
         floodLimits: floodLimits(manager.http2?.limits),
+        headerTableSize: manager.http2?.headerTableSize,
         connectProtocol: manager.http2?.allowConnect === true,
       },
       {
@@ -98,6 +99,7 @@ export class DownstreamSession implements StreamCarrier {
     this.#stopKeepalive = keepAlive(manager.http2?.keepalive, {
       clock: services.clock,
       wheel: services.wheel,
+      random: services.random,
       ping: (payload) => this.codec.ping(payload),
       lastReceivedMs: () => this.#lastReceivedMs,
       onSilence: () => this.close(),

@@ -1,4 +1,4 @@
-// The three clocks of an exchange: the route's, the attempt's, and the wait before a retry. All on the shared wheel; most exchanges
+// The clocks of an exchange: the route's, the attempt's, the wait before a retry, and the longest that it may take in all. All on the shared wheel; most exchanges
 // start none of them. Used by exchange.ts, which clears them when it ends.
 import type { Clock } from '../../base/clock.ts'
 import type { Deadline, TimerWheel } from '../../base/timer-wheel.ts'
@@ -10,6 +10,7 @@ export class ExchangeDeadlines {
   #routeEndMs = 0
   #attempt: Deadline | undefined
   #retry: Deadline | undefined
+  #stream: Deadline | undefined
 
   constructor(wheel: TimerWheel, clock: Clock) {
     this.#wheel = wheel
@@ -25,6 +26,11 @@ export class ExchangeDeadlines {
     if (timeoutMs === undefined || timeoutMs <= 0 || this.#route !== undefined) return
     this.#routeEndMs = this.#clock.monotonicMs() + timeoutMs
     this.#route = this.#wheel.after(timeoutMs, action)
+  }
+
+  /** From the request's head on, whatever happens. */
+  startStream(durationMs: number | undefined, action: () => void): void {
+    if (durationMs !== undefined) this.#stream = this.#wheel.after(durationMs, action)
   }
 
   startAttempt(timeoutMs: number | undefined, action: () => void): void {
@@ -45,6 +51,7 @@ export class ExchangeDeadlines {
     this.endAttempt()
     if (this.#route !== undefined) this.#wheel.cancel(this.#route)
     if (this.#retry !== undefined) this.#wheel.cancel(this.#retry)
-    this.#route = this.#retry = undefined
+    if (this.#stream !== undefined) this.#wheel.cancel(this.#stream)
+    this.#route = this.#retry = this.#stream = undefined
   }
 }

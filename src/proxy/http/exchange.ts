@@ -12,7 +12,7 @@ import type { Outcome } from '../telemetry/outcome.ts'
 import { terminatesConnect } from './connect-tunnel.ts'
 import type { ExchangeHost } from './exchange-host.ts'
 import { type ForwardedExchange, Forwarding } from './forwarding.ts'
-import { grpcLocalFields, isGrpc } from './grpc-answer.ts'
+import { DEADLINE_EXCEEDED, grpcLocalFields, isGrpc } from './grpc-answer.ts'
 import { mutationsFor, NO_ROUTE_MUTATIONS } from './header-mutations.ts'
 import { forwardedClient } from './http-authorization-facts.ts'
 import { markFailure } from './mark-outcome.ts'
@@ -116,12 +116,18 @@ export class Exchange implements ForwardedExchange {
     this.#forwarding?.letGo()
     if (this.responseStarted) {
       markFailure(this.outcome, kind, reason)
-      this.outcome.details = kind === 'route-timeout' ? 'response_timeout' : FAILURES['response-broken'].details
+      this.outcome.details = KEEP_THEIR_DETAILS.has(kind) ? FAILURES[kind].details : FAILURES['response-broken'].details
       return this.finish(false)
     }
     const failure = FAILURES[kind]
     markFailure(this.outcome, kind, reason)
-    this.#send(status, reason === '' ? failure.body : `${failure.body}: ${reason}`, '', failure.closes)
+    this.#send(
+      status,
+      reason === '' ? failure.body : `${failure.body}: ${reason}`,
+      '',
+      failure.closes,
+      kind === 'stream-duration' ? DEADLINE_EXCEEDED : undefined,
+    )
   }
 
   // ------------------------------------------------------------------------------------------------------------ planning
@@ -188,7 +194,7 @@ export class Exchange implements ForwardedExchange {
     this.#send(status, body, fields, false)
   }
 
-  #send(status: number, body: string, fields: string, closes: boolean): void {
+  #send(status: number, body: string, fields: string, closes: boolean, grpcStatus?: number): void {
     if (status === 0) return this.finish(false)
     const { outcome, host } = this
     if (closes || this.method === 'CONNECT') host.mustClose = true
@@ -196,7 +202,9 @@ export class Exchange implements ForwardedExchange {
     // A gRPC client reads statuses, not pages: a head alone, which says what HTTP would have said (Envoy: sendLocalReply).
     outcome.status = grpc ? 200 : status
     const inputs = this.responseInputs(undefined, host.closesAfter)
-    const head = grpc ? localHead(200, 0, grpcLocalFields(status, body) + fields, inputs) : localHead(status, body.length, fields, inputs)
+    const head = grpc
+      ? localHead(200, 0, grpcLocalFields(status, body, grpcStatus) + fields, inputs)
+      : localHead(status, body.length, fields, inputs)
     outcome.responseHeadBytes = head.length
     // RFC 9112 6.3: no octets behind a head that says there are none; the client would read them as its next answer.
     const visible = this.method === 'HEAD' || grpc || status === 204 || status === 304 ? '' : body
@@ -220,3 +228,6 @@ export class Exchange implements ForwardedExchange {
     this.host.exchangeDone(whole && !this.#clientGone)
   }
 }
+
+/** Limits that end an answer which has begun say so themselves; everything else is an answer that broke. */
+const KEEP_THEIR_DETAILS: ReadonlySet<FailureKind> = new Set(['route-timeout', 'stream-duration'])

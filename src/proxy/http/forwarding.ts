@@ -18,6 +18,7 @@ import { KeptBody } from './kept-body.ts'
 import { addFlag } from './mark-outcome.ts'
 import { expectedTimeoutMs, externalAddress, requestHead } from './request-head.ts'
 import { interimHead, responseHead } from './response-head.ts'
+import { streamDurationMs } from './stream-duration.ts'
 import { handshakeLines, proofLine } from './websocket-handshake.ts'
 
 /** RFC 9110 9.2.2: repeating these does no more than doing them once. */
@@ -33,7 +34,7 @@ export interface ForwardedExchange {
   readonly mutations: RouteMutations
   readonly expand: (template: string) => string
   responseInputs(serviceTimeMs: number | undefined, closes: boolean): Parameters<typeof responseHead>[2]
-  fail(kind: FailureKind, reason?: string): void
+  fail(kind: FailureKind, reason?: string, status?: number): void
   finish(whole: boolean): void
 }
 
@@ -83,6 +84,9 @@ export class Forwarding implements UpstreamUser {
     const { body } = this.#host
     const { idleTimeoutMs } = this.#plan.action
     if (idleTimeoutMs !== undefined) this.#host.limitIdle(idleTimeoutMs)
+    const durationMs = streamDurationMs(this.#plan.action, this.#exchange.manager, this.#host.request.head.get('grpc-timeout'))
+    // Envoy: whoever has not even sent all of the request is told so.
+    this.#deadlines.startStream(durationMs, () => this.#exchange.fail('stream-duration', '', body.done ? undefined : 408))
     if (!body.done || !body.out.isEmpty) this.#kept.begin()
     this.#kept.add(chunk, body.out, false)
     this.#attempt(chunk)

@@ -15,10 +15,12 @@ export function isGrpc(head: MessageHead): boolean {
 /** gRPC's 'HTTP to gRPC status code mapping'. */
 const STATUS: Readonly<Record<number, number>> = { 400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14 }
 const UNKNOWN = 2
+/** Not what gRPC derives from 504: the limit was the caller's own. */
+export const DEADLINE_EXCEEDED = 4
 
 /** The lines that say it. */
-export function grpcLocalFields(httpStatus: number, message: string): string {
-  const status = `content-type: ${GRPC}\r\ngrpc-status: ${STATUS[httpStatus] ?? UNKNOWN}\r\n`
+export function grpcLocalFields(httpStatus: number, message: string, grpcStatus = STATUS[httpStatus] ?? UNKNOWN): string {
+  const status = `content-type: ${GRPC}\r\ngrpc-status: ${grpcStatus}\r\n`
   return message === '' ? status : `${status}grpc-message: ${percentEncoded(message)}\r\n`
 }
 

@@ -26,6 +26,8 @@ export interface ConnectionOptions {
   readonly floodLimits?: FloodLimits | undefined
   /** For servers: CONNECT with :protocol is understood (RFC 8441). */
   readonly connectProtocol?: boolean
+  /** HPACK's dynamic table, of both directions; undefined: 4,096. */
+  readonly headerTableSize?: number | undefined
 }
 
 export interface ConnectionEvents {
@@ -73,12 +75,13 @@ export class Http2Connection {
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
     this.#options = options
     this.#events = events
-    this.#decoder = new HpackDecoder(options.maxHeaderListSize)
+    this.#decoder = // Less than the default may be exceeded until the peer has heard of it.
+      new HpackDecoder(options.maxHeaderListSize, Math.max(options.headerTableSize ?? 0, DEFAULT_SETTINGS.headerTableSize))
     this.#receiveWindow = new ReceiveWindow(options.connectionWindow)
     this.#floods = new FloodGuard(options.floodLimits ?? DEFAULT_FLOOD_LIMITS)
     this.#prefaceDue = options.role === 'server'
     this.#nextLocalStream = options.role === 'client' ? 1 : 2
-    this.#send = new SendSide(this.#streams, {
+    this.#send = new SendSide(this.#streams, options.headerTableSize, {
       output: () => events.output(),
       drained: (streamId) => events.drained(streamId),
       closed: (stream) => this.#forget(stream, 'ended'),

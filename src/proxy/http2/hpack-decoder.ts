@@ -30,7 +30,8 @@ export class HpackDecoder {
   constructor(maxListSize: number, maxTableSize = DEFAULT_TABLE_SIZE) {
     this.#maxListSize = maxListSize
     this.#maxTableSize = maxTableSize
-    this.#table = new DynamicTable(maxTableSize)
+    // More is in force once the peer has said that it uses it (RFC 7541 4.2).
+    this.#table = new DynamicTable(Math.min(maxTableSize, DEFAULT_TABLE_SIZE))
   }
 
   get tableSize(): number {

@@ -15,9 +15,17 @@ export class HpackEncoder {
   #buffer = Buffer.allocUnsafe(1024)
   #at = 0
 
-  /** The peer's SETTINGS_HEADER_TABLE_SIZE; more than our default is not used. */
+  readonly #limit: number
+
+  /** @param limit most that we use of what the peer allows. */
+  constructor(limit = DEFAULT_TABLE_SIZE) {
+    this.#limit = limit
+    this.setMaxTableSize(DEFAULT_TABLE_SIZE)
+  }
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE. */
   setMaxTableSize(size: number): void {
-    const target = Math.min(size, DEFAULT_TABLE_SIZE)
+    const target = Math.min(size, this.#limit)
     if (target === this.#table.maxSize) return
     this.#table.resize(target)
     const smallest = Math.min(target, ...this.#pendingSizes)

@@ -21,13 +21,14 @@ export class SendSide {
   readonly #streams: ReadonlyMap<number, Stream>
   readonly #events: SendEvents
   readonly #writer = new FrameWriter()
-  readonly #encoder = new HpackEncoder()
+  readonly #encoder: HpackEncoder
   readonly #window = new SendWindow(DEFAULT_SETTINGS.initialWindowSize)
   #maxFrameSize = DEFAULT_SETTINGS.maxFrameSize
   #announced = false
   dataFrames = 0
 
-  constructor(streams: ReadonlyMap<number, Stream>, events: SendEvents) {
+  constructor(streams: ReadonlyMap<number, Stream>, headerTableSize: number | undefined, events: SendEvents) {
+    this.#encoder = new HpackEncoder(headerTableSize)
     this.#streams = streams
     this.#events = events
   }
@@ -54,7 +55,8 @@ export class SendSide {
             maxConcurrentStreams: options.maxConcurrentStreams,
             ...(options.connectProtocol === true ? { enableConnectProtocol: true } : {}),
           }
-    const settings = { ...role, initialWindowSize: options.streamWindow, maxHeaderListSize: options.maxHeaderListSize }
+    const tables = options.headerTableSize === undefined ? {} : { headerTableSize: options.headerTableSize }
+    const settings = { ...role, ...tables, initialWindowSize: options.streamWindow, maxHeaderListSize: options.maxHeaderListSize }
     this.#writer.frame(FrameType.SETTINGS, 0, 0, encodeSettings(settings))
     const extra = options.connectionWindow - DEFAULT_SETTINGS.initialWindowSize
     if (extra > 0) this.#writer.windowUpdate(0, extra)

@@ -5,8 +5,8 @@
 import { HTTP2_ALPN } from '../../envoy/alpn.ts'
 import type { FailureKind } from '../rescue.ts'
 import type { ClusterLoad } from './circuit-breaker.ts'
-import { type ConnectHandler, type ConnectServices, type ConnectTarget, type Opened, openConnection } from './connect.ts'
-import { Http2Session, type SessionOptions, type SessionOwner, sessionOptions } from './http2-session.ts'
+import { type ConnectHandler, type ConnectTarget, type Opened, openConnection } from './connect.ts'
+import { Http2Session, type SessionOptions, type SessionOwner, type SessionServices, sessionOptions } from './http2-session.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import type { PoolProtocol } from './transport.ts'
 import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.ts'
@@ -28,7 +28,7 @@ export class ConnectionPool implements ConnectionOwner, SessionOwner {
 
   readonly target: ConnectTarget
   readonly #load: ClusterLoad
-  readonly #services: ConnectServices
+  readonly #services: SessionServices
   readonly #limits: PoolLimits
   readonly #protocol: PoolProtocol
   readonly #idle: UpstreamConnection[] = []
@@ -42,7 +42,7 @@ export class ConnectionPool implements ConnectionOwner, SessionOwner {
   #sweeping = false
   readonly #abandonConnects = new Set<() => void>()
 
-  constructor(target: ConnectTarget, load: ClusterLoad, services: ConnectServices, limits: PoolLimits, protocol: PoolProtocol = 'http1') {
+  constructor(target: ConnectTarget, load: ClusterLoad, services: SessionServices, limits: PoolLimits, protocol: PoolProtocol = 'http1') {
     this.target = target
     this.#protocol = protocol
     this.#streamsPerConnection = protocol === 'http2' ? ASSUMED_STREAMS : 1

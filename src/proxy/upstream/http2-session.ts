@@ -4,6 +4,7 @@
 // with the connection may have been.
 import type { Socket } from 'node:net'
 import { errorCode } from '../../base/errors.ts'
+import type { Random } from '../../base/random.ts'
 import type { Deadline } from '../../base/timer-wheel.ts'
 import type { Http2Options } from '../config/proxy-config.ts'
 import { Http2Connection } from '../http2/connection.ts'
@@ -26,6 +27,11 @@ export interface SessionOptions {
   readonly maxConcurrentStreams: number
   readonly keepalive: Http2Options['keepalive']
   readonly floodLimits: FloodLimits
+  readonly headerTableSize: number | undefined
+}
+
+export interface SessionServices extends ConnectServices {
+  readonly random?: Random
 }
 
 export function sessionOptions(options: Http2Options | undefined): SessionOptions {
@@ -35,6 +41,7 @@ export function sessionOptions(options: Http2Options | undefined): SessionOption
     maxConcurrentStreams: options?.maxConcurrentStreams ?? DEFAULT_MAX_STREAMS,
     keepalive: options?.keepalive,
     floodLimits: floodLimits(options?.limits),
+    headerTableSize: options?.headerTableSize,
   }
 }
 
@@ -82,7 +89,7 @@ export class Http2Session implements StreamCarrier {
   #lastReceivedMs: number
   readonly #stopKeepalive: () => void
 
-  constructor(opened: Opened, owner: SessionOwner, services: ConnectServices, options: SessionOptions) {
+  constructor(opened: Opened, owner: SessionOwner, services: SessionServices, options: SessionOptions) {
     const { socket } = opened
     this.#socket = socket
     this.#owner = owner
