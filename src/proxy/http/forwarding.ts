@@ -188,7 +188,7 @@ export class Forwarding implements UpstreamUser {
       attempt: virtualHost.includeAttemptCountInRequest ? outcome.attempts : 0,
       timeoutMs: expectedTimeoutMs(action, this.#deadlines.remainingMs),
       clientCertLine: host.clientCertLine,
-      extraLines: host.services.metadata.linesFor(stream) + handshakeLines(host.request),
+      extraLines: host.services.metadata.linesFor(stream) + (host.protocol === 'HTTP/2' ? handshakeLines(host.request) : ''),
       keepsClientCert: host.keepsClientCert,
       externalAddress: externalAddress(host.request, host.facts.remoteIp, manager),
       mutations: mutations.request,

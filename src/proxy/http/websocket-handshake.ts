@@ -7,7 +7,7 @@ import type { IncomingRequest } from './incoming-request.ts'
 /** RFC 6455 1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
-/** For a request that came without a key: 16 octets as base64. Nobody checks the proof, so the request's id is as good as chance. */
+/** For a request of HTTP/2, which came without a key: 16 octets as base64. Nobody checks the proof, so the request's id is as good as chance. */
 export function handshakeLines({ upgrade, head, requestId }: IncomingRequest): string {
   if (upgrade !== 'websocket' || head.get('sec-websocket-key') !== undefined) return ''
   const octets = createHash('sha1').update(requestId).digest().subarray(0, 16)
