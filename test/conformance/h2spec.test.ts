@@ -4,15 +4,34 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { type TestContext, test } from 'node:test'
 import { chain, cluster, downstreamTls, forwardTo, listener, manager, proxyConfig, route, virtualHost } from '../dataplane/configs.ts'
-import { always, startProxy, startUpstream } from '../dataplane/peers.ts'
+import { type RawPeer, startProxy, startUpstream } from '../dataplane/peers.ts'
 import { TestCa } from '../harness/certificates.ts'
 import { requireGoTool } from '../harness/go-tools.ts'
 
 const CASES = 145
 const ANSWER = `HTTP/1.1 200 OK\r\nContent-Length: 2048\r\n\r\n${'x'.repeat(2048)}`
 
+/** Answers whole requests only: an answer that overtakes the second half of a wrong one would win the race against the error. */
+function answerWhole(peer: RawPeer): void {
+  const whole = (text: string): boolean => {
+    const headEnd = text.indexOf('\r\n\r\n')
+    if (headEnd === -1) return false
+    const head = text.slice(0, headEnd)
+    if (/\r\ntransfer-encoding: chunked/i.test(head)) return /\r\n0\r\n(?:[^\r]+\r\n)*\r\n$/.test(text)
+    return text.length - headEnd - 4 >= Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
+  }
+  void peer.until(whole).then(
+    () => {
+      peer.take()
+      peer.send(ANSWER)
+      answerWhole(peer)
+    },
+    () => undefined,
+  )
+}
+
 async function startServer(t: TestContext, overTls: boolean): Promise<number> {
-  const upstream = await startUpstream(t, always(ANSWER))
+  const upstream = await startUpstream(t, answerWhole)
   // Without ALPN the listener fixes the protocol: what is no preface must end the connection, not be taken for HTTP/1.1.
   const http = manager(virtualHost([route('/', forwardTo('app'))]), overTls ? {} : { codec: 'http2' })
   const tls = downstreamTls(new TestCa(), 'spiffe://cluster.local/ns/default/sa/edge', {
