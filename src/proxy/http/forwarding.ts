@@ -186,7 +186,8 @@ export class Forwarding implements UpstreamUser {
         rewrite === undefined ? this.#hostToSend : rewriteHost(rewrite, host.request.authority, this.#load.endpoint?.config.address.host),
       rewritesHost: rewrite !== undefined,
       attempt: virtualHost.includeAttemptCountInRequest ? outcome.attempts : 0,
-      timeoutMs: expectedTimeoutMs(action, this.#deadlines.remainingMs),
+      // The first attempt has all of it, however long the connection took (Envoy: setTimeoutHeaders).
+      timeoutMs: expectedTimeoutMs(action, outcome.attempts > 1 ? this.#deadlines.remainingMs : undefined),
       clientCertLine: host.clientCertLine,
       extraLines: host.services.metadata.linesFor(stream) + (host.protocol === 'HTTP/2' ? handshakeLines(host.request) : ''),
       keepsClientCert: host.keepsClientCert,

@@ -90,9 +90,10 @@ export const EXPLAINED: readonly Explanation[] = [
   },
   {
     what: '%UPSTREAM_CLUSTER% also names a cluster that does not exist',
-    covers: ({ at, ours }, { table }, pair) =>
+    covers: ({ at, ours, envoys }, { table }, pair) =>
       isLocal(pair) &&
-      String(ours).split(', ').includes('missing') &&
+      // Or something overwrites what Envoy has not written.
+      (envoys === undefined || String(ours).split(', ').includes('missing')) &&
       some(table.routeConfig, 'cluster', (name) => name === 'missing') &&
       saysInAnswer(table, at, /%UPSTREAM_CLUSTER%/),
   },
