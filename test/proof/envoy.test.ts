@@ -131,7 +131,7 @@ async function untilEnvoySynced(mesh: MeshParts, workload: string, envoy: Runnin
   })
   assert.deepEqual(
     Object.keys(status.types).sort(),
-    ['CDS', 'EDS', 'LDS', 'RDS'].filter((type) => type in status.types),
+    ['CDS', 'EDS', 'LDS', 'RDS', 'VHDS'].filter((type) => type in status.types),
   )
   assert.doesNotMatch(envoy.output(), /rejected/i)
 }
