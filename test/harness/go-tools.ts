@@ -10,6 +10,7 @@ const GRPC = 'v1.76.0'
 /** Name of the installed program, its package and its exact version. */
 export const GO_TOOLS = {
   h2spec: { package: 'github.com/summerwind/h2spec/cmd/h2spec', version: 'v2.2.1+incompatible', builds: 'h2spec' },
+  h2specd: { package: 'github.com/summerwind/h2spec/cmd/h2specd', version: 'v2.2.1+incompatible', builds: 'h2specd' },
   'grpc-interop-client': { package: 'google.golang.org/grpc/interop/client', version: GRPC, builds: 'client' },
   'grpc-interop-server': { package: 'google.golang.org/grpc/interop/server', version: GRPC, builds: 'server' },
 } as const
