@@ -6,7 +6,6 @@ import http from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { readYaml } from '../../src/api/read-yaml.ts'
 import { compileRegex } from '../../src/base/regex.ts'
-import type { WorkloadAddresses } from '../../src/model/address-plan.ts'
 import { DEFAULT_MESH_SETTINGS } from '../../src/model/mesh-settings.ts'
 import { compileMesh } from '../../src/operator/compile/compile-mesh.ts'
 import { emptyKubeState, nextKubeState } from '../../src/operator/ingest/kube-state.ts'
@@ -14,6 +13,7 @@ import { generate } from '../../src/xds/generate/generate.ts'
 import { viewFor } from '../../src/xds/view/view-for.ts'
 import { TestCa } from '../harness/certificates.ts'
 import { requireEnvoy, startEnvoy } from '../harness/envoy.ts'
+import { at, plannedSidecar } from '../harness/planned-addresses.ts'
 import { freePorts } from '../harness/ports.ts'
 import { toEnvoyJson } from './envoy-json.ts'
 import { staticBootstrap } from './static-bootstrap.ts'
@@ -127,11 +127,11 @@ async function startPair(t: TestContext, more: string): Promise<Pair | undefined
       strategy: 'ports',
       workloads: {
         'default/server': {
-          ...sidecar('server', serverProxy),
+          ...plannedSidecar('server', serverProxy),
           inbound: [{ name: 'http', containerPort: 9080, listen: at(inbound), application: at(address.port) }],
         },
         'default/client': {
-          ...sidecar('client', httpProxy),
+          ...plannedSidecar('client', httpProxy),
           outbound: [{ service: 'default/server', port: 9080, listen: at(service), published: false }],
         },
       },
@@ -154,24 +154,6 @@ async function startPair(t: TestContext, more: string): Promise<Pair | undefined
     t.after(() => envoy.stop())
   }
   return { service, httpProxy, inbound, received }
-}
-
-function at(port: number): { readonly host: string; readonly port: number } {
-  return { host: '127.0.0.1', port }
-}
-
-function sidecar(name: string, httpProxy: number): WorkloadAddresses {
-  const nowhere = at(0)
-  return {
-    workload: `default/${name}`,
-    address: '127.0.0.1',
-    admin: nowhere,
-    health: nowhere,
-    metrics: nowhere,
-    httpProxy: at(httpProxy),
-    inbound: [],
-    outbound: [],
-  }
 }
 
 async function get(port: number, path: string, headers: Record<string, string> = {}): Promise<{ readonly status: number | undefined }> {

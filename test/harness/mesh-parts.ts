@@ -29,6 +29,7 @@ import type { TestCertificate } from './certificates.ts'
 import { endProcess } from './envoy.ts'
 import { ECHO, isSynced, LATEEN, SHORT_TEMPORARY_FOLDER } from './mesh.ts'
 import { ECHO_PORT } from './mesh-files.ts'
+import { addressesIn, inboundIn, outboundIn } from './planned-addresses.ts'
 import { waitFor } from './wait.ts'
 
 /** The name in the control plane's certificate. */
@@ -150,21 +151,15 @@ export class MeshParts {
   }
 
   addresses(instance: string): WorkloadAddresses {
-    const found = this.#plan.workloads[`default/${instance}`]
-    if (found === undefined) throw new Error(`no instance ${instance} among ${Object.keys(this.#plan.workloads)}`)
-    return found
+    return addressesIn(this.#plan, instance)
   }
 
   outbound(instance: string, service = 'echo', port = ECHO_PORT): HostPort {
-    const found = this.addresses(instance).outbound.find((each) => each.service === `default/${service}` && each.port === port)
-    if (found === undefined) throw new Error(`${instance} has no way to ${service}:${port}`)
-    return found.listen
+    return outboundIn(this.#plan, instance, service, port)
   }
 
   inbound(instance: string): HostPort {
-    const [first] = this.addresses(instance).inbound
-    if (first === undefined) throw new Error(`${instance} has no port`)
-    return first.listen
+    return inboundIn(this.#plan, instance)
   }
 
   /** The bootstrap that `lateen run` would give to the sidecar of `instance`. */

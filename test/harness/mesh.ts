@@ -11,6 +11,7 @@ import { describeStateFolder } from '../../src/standalone/state-folder.ts'
 import type { ClientStatus } from '../../src/xds/serve/client-status.ts'
 import { type AccessLogLine, parseAccessLog } from './access-log.ts'
 import { ECHO_PORT } from './mesh-files.ts'
+import { addressesIn, inboundIn, outboundIn } from './planned-addresses.ts'
 import { processesWith } from './process-table.ts'
 import { waitFor } from './wait.ts'
 
@@ -116,23 +117,15 @@ export class Mesh {
   }
 
   addresses(instance: string): WorkloadAddresses {
-    const found = this.#plan.workloads[`default/${instance}`]
-    if (found === undefined) throw new Error(`no instance ${instance} among ${Object.keys(this.#plan.workloads)}`)
-    return found
+    return addressesIn(this.#plan, instance)
   }
 
-  /** Where `instance` reaches a service: a virtual address of its own sidecar. */
   outbound(instance: string, service = 'echo', port = ECHO_PORT): HostPort {
-    const found = this.addresses(instance).outbound.find((each) => each.service === `default/${service}` && each.port === port)
-    if (found === undefined) throw new Error(`${instance} has no way to ${service}:${port}`)
-    return found.listen
+    return outboundIn(this.#plan, instance, service, port)
   }
 
-  /** Where the sidecar of `instance` listens for its peers. */
   inbound(instance: string): HostPort {
-    const [first] = this.addresses(instance).inbound
-    if (first === undefined) throw new Error(`${instance} has no port`)
-    return first.listen
+    return inboundIn(this.#plan, instance)
   }
 
   controlPlanePid(): number {

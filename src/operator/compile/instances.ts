@@ -2,15 +2,9 @@
 // are about workloads; the others ask for these and not for the plan.
 import type { LocalWorkload } from '../../api/generated/local-workload.gen.ts'
 import type { AddressPlan, WorkloadAddresses } from '../../model/address-plan.ts'
+import type { Instance } from './instance.ts'
 import { definePass } from './pass.ts'
 import { Remembered } from './remembered.ts'
-
-export interface Instance {
-  /** `namespace/name`: a LocalWorkload with replicas has several. */
-  readonly key: string
-  readonly object: LocalWorkload
-  readonly addresses: WorkloadAddresses
-}
 
 export const instances = definePass({
   kinds: ['LocalWorkload'],

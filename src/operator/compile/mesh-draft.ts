@@ -7,7 +7,7 @@ import type { Locality, MeshService, ServiceEndpoints } from '../../model/servic
 import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
 import type { Workload } from '../../model/workload.ts'
-import type { Instance } from './instances.ts'
+import type { Instance } from './instance.ts'
 
 export interface MeshDraft {
   readonly services: ReadonlyMap<string, MeshService>

@@ -2,7 +2,7 @@
 // services of a workload, endpoints.ts for the workloads of a service. After aliases, before workloads.
 import { isIP } from 'node:net'
 import type { WorkloadEntry } from '../../api/generated/workload-entry.gen.ts'
-import type { Instance } from './instances.ts'
+import type { Instance } from './instance.ts'
 import { indexLabels, type LabelIndex } from './label-index.ts'
 import { compareText, type FixedEndpoint } from './mesh-draft.ts'
 import { definePass } from './pass.ts'

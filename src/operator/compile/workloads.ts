@@ -7,7 +7,7 @@ import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts
 import { localityOfLabels, type MeshService, type Protocol, type ServicePort } from '../../model/service.ts'
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
-import type { Instance } from './instances.ts'
+import type { Instance } from './instance.ts'
 import { originOf, valuesOf } from './mesh-draft.ts'
 import { definePass } from './pass.ts'
 import { protocolOf } from './protocol.ts'

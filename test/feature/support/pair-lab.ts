@@ -5,7 +5,6 @@ import type { TestContext } from 'node:test'
 import { readYaml } from '../../../src/api/read-yaml.ts'
 import { compileRegex } from '../../../src/base/regex.ts'
 import { ROOT_SECRET, WORKLOAD_SECRET } from '../../../src/envoy/names.ts'
-import type { WorkloadAddresses } from '../../../src/model/address-plan.ts'
 import { DEFAULT_MESH_SETTINGS } from '../../../src/model/mesh-settings.ts'
 import type { MeshSnapshot } from '../../../src/model/mesh-snapshot.ts'
 import { compileMesh } from '../../../src/operator/compile/compile-mesh.ts'
@@ -17,6 +16,7 @@ import { toEnvoyJson } from '../../golden/envoy-json.ts'
 import { staticBootstrap } from '../../golden/static-bootstrap.ts'
 import { TestCa } from '../../harness/certificates.ts'
 import { requireEnvoy, startEnvoy } from '../../harness/envoy.ts'
+import { at, plannedSidecar } from '../../harness/planned-addresses.ts'
 import { freePorts } from '../../harness/ports.ts'
 import { configOf, PROXIES, type ProxyKind } from './route-lab.ts'
 
@@ -77,8 +77,8 @@ function snapshotOf(
     addresses: {
       strategy: 'ports',
       workloads: {
-        'default/server': { ...sidecar('server', ofServer), inbound: [listens] },
-        'default/client': { ...sidecar('client', ofClient), outbound: [calls] },
+        'default/server': { ...plannedSidecar('server', ofServer), inbound: [listens] },
+        'default/client': { ...plannedSidecar('client', ofClient), outbound: [calls] },
       },
     },
     capture: 'bind',
@@ -138,22 +138,4 @@ async function startSidecar(
   const envoy = await startEnvoy(binary, bootstrap, admin)
   t.after(() => envoy.stop())
   return undefined
-}
-
-function at(port: number): { readonly host: string; readonly port: number } {
-  return { host: '127.0.0.1', port }
-}
-
-function sidecar(name: string, httpProxy: number): WorkloadAddresses {
-  const nowhere = at(0)
-  return {
-    workload: `default/${name}`,
-    address: '127.0.0.1',
-    admin: nowhere,
-    health: nowhere,
-    metrics: nowhere,
-    httpProxy: at(httpProxy),
-    inbound: [],
-    outbound: [],
-  }
 }

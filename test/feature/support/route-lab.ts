@@ -10,7 +10,6 @@ import type { MessageName } from '../../../src/envoy/any.ts'
 import type { MessageTypes } from '../../../src/envoy/generated/messages.gen.ts'
 import { proxyCodec } from '../../../src/envoy/proxy-codec.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../../src/envoy/type-urls.ts'
-import type { WorkloadAddresses } from '../../../src/model/address-plan.ts'
 import { DEFAULT_MESH_SETTINGS } from '../../../src/model/mesh-settings.ts'
 import { compileMesh } from '../../../src/operator/compile/compile-mesh.ts'
 import { emptyKubeState, nextKubeState } from '../../../src/operator/ingest/kube-state.ts'
@@ -23,6 +22,7 @@ import { startProxy } from '../../dataplane/peers.ts'
 import { toEnvoyJson } from '../../golden/envoy-json.ts'
 import { staticBootstrap } from '../../golden/static-bootstrap.ts'
 import { requireEnvoy, startEnvoy } from '../../harness/envoy.ts'
+import { at, plannedSidecar } from '../../harness/planned-addresses.ts'
 import { freePorts } from '../../harness/ports.ts'
 
 export type ProxyKind = 'our proxy' | 'a stock Envoy'
@@ -137,7 +137,7 @@ function resourcesFor(objects: string, ports: Ports): EnvoyResources {
       strategy: 'ports',
       workloads: {
         'default/server': {
-          ...sidecar('server', 0),
+          ...plannedSidecar('server', 0),
           inbound: [9080, 9081, 9082].map((port, index) => ({
             name: '',
             containerPort: port,
@@ -146,7 +146,7 @@ function resourcesFor(objects: string, ports: Ports): EnvoyResources {
           })),
         },
         'default/client': {
-          ...sidecar('client', ports.httpProxy),
+          ...plannedSidecar('client', ports.httpProxy),
           outbound: [9080, 9081, 9082].map((port, index) => ({
             service: 'default/server',
             port,
@@ -186,24 +186,6 @@ function received<K extends MessageName>(resources: EnvoyResources, typeUrl: str
       return [name, { message: decoded.value }]
     }),
   )
-}
-
-function at(port: number): { readonly host: string; readonly port: number } {
-  return { host: '127.0.0.1', port }
-}
-
-function sidecar(name: string, httpProxy: number): WorkloadAddresses {
-  const nowhere = at(0)
-  return {
-    workload: `default/${name}`,
-    address: '127.0.0.1',
-    admin: nowhere,
-    health: nowhere,
-    metrics: nowhere,
-    httpProxy: at(httpProxy),
-    inbound: [],
-    outbound: [],
-  }
 }
 
 async function ask(port: number, path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
