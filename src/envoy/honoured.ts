@@ -247,7 +247,7 @@ const HTTP = {
     'overrideStreamErrorOnInvalidHttpMessage',
     'connectionKeepalive',
   ],
-  'envoy.config.core.v3.KeepaliveSettings': ['interval', 'timeout', 'intervalJitter', 'connectionIdleInterval'],
+  'envoy.config.core.v3.KeepaliveSettings': ['interval', 'timeout', 'intervalJitter'],
   'envoy.extensions.filters.http.router.v3.Router': ['suppressEnvoyHeaders', 'dynamicStats', 'startChildSpan', 'strictCheckHeaders'],
   'envoy.extensions.filters.http.rbac.v3.RBAC': ['rules', 'shadowRules', 'rulesStatPrefix', 'shadowRulesStatPrefix'],
   'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': ['rbac'],

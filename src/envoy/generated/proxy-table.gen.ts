@@ -40,7 +40,7 @@ envoy.config.core.v3.Http1ProtocolOptions|allow_absolute_url 1 Wb,accept_http_10
 envoy.config.core.v3.Http2ProtocolOptions|hpack_table_size 1 Wu,max_concurrent_streams 2 Wu,initial_stream_window_size 3 Wu,initial_connection_window_size 4 Wu,allow_connect 5 b,allow_metadata 6 ~b,max_outbound_frames 7 Wu,max_outbound_control_frames 8 Wu,max_consecutive_inbound_frames_with_empty_payload 9 Wu,max_inbound_priority_frames_per_stream 10 Wu,max_inbound_window_update_frames_per_data_frame_sent 11 Wu,stream_error_on_invalid_http_messaging 12 b,custom_settings_parameters 13 ~*m,override_stream_error_on_invalid_http_message 14 Wb,connection_keepalive 15 m13,use_oghttp2_codec 16 ~Wb
 envoy.config.core.v3.HttpProtocolOptions|idle_timeout 1 D,max_headers_count 2 Wu,max_connection_duration 3 D,max_stream_duration 4 D,headers_with_underscores_action 5 e7,max_requests_per_connection 6 Wu
 envoy.config.core.v3.JsonFormatOptions|sort_properties 1 b
-envoy.config.core.v3.KeepaliveSettings|interval 1 D,timeout 2 D,interval_jitter 3 m4d,connection_idle_interval 4 D
+envoy.config.core.v3.KeepaliveSettings|interval 1 D,timeout 2 D,interval_jitter 3 m4d,connection_idle_interval 4 ~D
 envoy.config.core.v3.Locality|region 1 s,zone 2 s,sub_zone 3 s
 envoy.config.core.v3.Metadata|filter_metadata 1 {sS,typed_filter_metadata 2 ~{sA
 envoy.config.core.v3.Node|id 1 s,cluster 2 s,metadata 3 S,locality 4 m14,user_agent_name 6 s,user_agent_version 7 !s 0,user_agent_build_version 8 mp 0,extensions 9 *mu,client_features 10 *s,listening_addresses 11 ~*m,dynamic_parameters 12 ~{sm

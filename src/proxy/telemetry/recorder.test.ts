@@ -228,3 +228,19 @@ test('label values are escaped', () => {
   metrics.recordHttp(outcome({ cluster: reviewsCluster }))
   assert.match(exposition(metrics), /source_app="q\\"\\\\\\n"/)
 })
+
+test('connections that a client broke are counted by their error, answered requests are not', () => {
+  const recorder = new Recorder(new IstioMetrics(SELF), new FakeClock(), silentLogger)
+  const broken = { flags: 'DPE', status: 0, details: 'http2.enhance_your_calm' }
+  for (const each of [broken, broken, { ...broken, details: 'http2.protocol_error' }, {}]) recorder.recordHttp(outcome(each), [])
+  const registry = new MetricRegistry()
+  recorder.register(registry)
+  const lines = [...prometheusText(registry.families)]
+    .join('')
+    .split('\n')
+    .filter((line) => line.startsWith('lateen_proxy_http2'))
+  assert.deepEqual(lines, [
+    'lateen_proxy_http2_connection_errors_total{error="enhance_your_calm"} 2',
+    'lateen_proxy_http2_connection_errors_total{error="protocol_error"} 1',
+  ])
+})

@@ -15,6 +15,9 @@ interface OpenLog {
   readonly writer: AccessLogWriter
 }
 
+/** How downstream-session.ts begins the details of a connection that its client broke. */
+const HTTP2 = 'http2.'
+
 export class Recorder implements OutcomeRecorder {
   readonly #metrics: IstioMetrics
   readonly #clock: Clock
@@ -22,6 +25,8 @@ export class Recorder implements OutcomeRecorder {
   readonly #writeStream: BlockWrite | undefined
   /** One writer per target, however many logs write to it. */
   readonly #writers = new Map<string, AccessLogWriter>()
+  /** HTTP/2 connections of clients that ended for what the client did, by error code (RFC 9113 7). */
+  readonly #http2Errors = new Map<string, number>()
   readonly #open = new WeakMap<AccessLog, OpenLog>()
 
   /** @param writeStream for stdout and stderr, where they are shared with other data threads. */
@@ -34,12 +39,17 @@ export class Recorder implements OutcomeRecorder {
 
   recordHttp(outcome: Outcome, logs: readonly AccessLog[]): void {
     this.#metrics.recordHttp(outcome)
+    if (outcome.flags !== '' && outcome.details.startsWith(HTTP2)) this.#countHttp2Error(outcome.details.slice(HTTP2.length))
     this.#write(outcome, logs)
   }
 
   recordTcp(outcome: Outcome, logs: readonly AccessLog[]): void {
     this.#metrics.recordTcp(outcome)
     this.#write(outcome, logs)
+  }
+
+  #countHttp2Error(error: string): void {
+    this.#http2Errors.set(error, (this.#http2Errors.get(error) ?? 0) + 1)
   }
 
   #write(outcome: Outcome, logs: readonly AccessLog[]): void {
@@ -65,6 +75,12 @@ export class Recorder implements OutcomeRecorder {
   }
 
   register(registry: MetricRegistry): void {
+    registry.observe(
+      'counter',
+      'lateen_proxy_http2_connection_errors_total',
+      'HTTP/2 connections of clients that were ended for a violation or a flood; the access log says which.',
+      () => [...this.#http2Errors].map(([error, value]) => ({ labels: { error }, value })),
+    )
     const each = (value: (writer: AccessLogWriter) => number) => () =>
       [...this.#writers].map(([target, writer]) => ({ labels: { target }, value: value(writer) }))
     registry.observe(
