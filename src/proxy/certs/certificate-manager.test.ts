@@ -46,7 +46,8 @@ async function setUp(t: TestContext, options: { identity?: string; roots?: strin
   const folder = await mkdtemp(path.join(tmpdir(), 'lateen-certs-'))
   t.after(async () => {
     controlPlane.stop()
-    await rm(folder, { recursive: true })
+    // A manager may be saving what it was just given.
+    await rm(folder, { recursive: true, maxRetries: 5 })
   })
   const start = (token: string | undefined) => {
     const store = new LocalSecretStore(clock, silentLogger)
