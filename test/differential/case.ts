@@ -109,6 +109,8 @@ export function differentialBootstrap(cases: readonly DifferentialCase[], ports:
         name: each.name,
         address: address(ports.listeners[index] ?? 0),
         traffic_direction: 'OUTBOUND',
+        // A port that somebody took must be an error and not shared with them.
+        enable_reuse_port: false,
         filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager(each) }] }],
       })),
       clusters: Object.entries(CLUSTERS).map(([name, upstreams]) => ({
