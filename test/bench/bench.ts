@@ -110,7 +110,8 @@ async function protocols(): Promise<void> {
   for (const { traffic, peer, cpuUsPerUnit, ratioToEnvoy, unitsPerSecond, rssMb, load } of rows) {
     const met = peer !== 'lateen' || ((ratioToEnvoy ?? 0) <= traffic.maxRatio && rssMb <= MAX_LOADED_MB)
     missed ||= !met
-    const bar = peer === 'lateen' ? `${traffic.maxRatio.toFixed(1)}x, ${MAX_LOADED_MB} MB: ${met ? 'met' : 'MISSED'}` : ''
+    const verdict = met ? (ratioToEnvoy === undefined ? 'no Envoy beside it' : 'met') : 'MISSED'
+    const bar = peer === 'lateen' ? `${traffic.maxRatio.toFixed(1)}x, ${MAX_LOADED_MB} MB: ${verdict}` : ''
     console.log(
       [
         `${traffic.row.padEnd(3)} ${traffic.what.padEnd(39)} ${peer.padEnd(8)}`,

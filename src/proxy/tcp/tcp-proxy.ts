@@ -109,7 +109,9 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
         finish(failure)
       },
     }
-    const abandon = openConnection(target, services, handler, new ReadBuffer(TUNNEL_LARGE))
+    // Without TLS the tunnel switches a connection that turns out busy; a short one is spared a buffer of its own.
+    const reader = transport === undefined ? undefined : new ReadBuffer(TUNNEL_LARGE)
+    const abandon = openConnection(target, services, handler, reader)
     giveUp = () => {
       abandon()
       giveBack()
