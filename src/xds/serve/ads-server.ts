@@ -19,6 +19,7 @@ import { type GrpcCall, grpcStatus } from './grpc-call.ts'
 import type { GrpcService } from './grpc-server.ts'
 import { createInterestBook } from './interest.ts'
 import { agreeing, claimedIdentity, identifyPeer } from './node-identity.ts'
+import { createDeltaRequestReader, LENIENT } from './read-request.ts'
 import { createDeltaRenderer } from './render-delta.ts'
 
 export interface XdsServerOptions {
@@ -163,7 +164,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   }
   return {
     service: {
-      streams: { [DELTA_ADS_PATH]: open('delta', decodeDelta), [STREAM_ADS_PATH]: open('state-of-the-world', decodeSotw) },
+      streams: { [DELTA_ADS_PATH]: open('delta', createDeltaRequestReader()), [STREAM_ADS_PATH]: open('state-of-the-world', decodeSotw) },
     },
     metrics,
     get servingMs() {
@@ -191,13 +192,6 @@ function statusOf({ admitted, session, from, connectedSinceMs }: AdsStream): rea
       types: typeStatuses(session.subscriptions),
     },
   ]
-}
-
-/** Newer clients may say more than we know; what we do not know we do not need. */
-const LENIENT = { onUnsupported: () => undefined, keepAny: true }
-
-function decodeDelta(bytes: Buffer): Result<Request> {
-  return fullCodec.decode('envoy.service.discovery.v3.DeltaDiscoveryRequest', bytes, LENIENT)
 }
 
 function decodeSotw(bytes: Buffer): Result<Request> {

@@ -57,11 +57,11 @@ export class DeltaSubscription implements Subscription {
     const subscribed = request.resourceNamesSubscribe ?? []
     this.#wildcard = subscribed.length === 0 || subscribed.includes(WILDCARD)
     // What a reconnecting client holds is not sent again; versions are content hashes, so any replica's count.
-    const initial = Object.entries(request.initialResourceVersions ?? {}).map(([name, version]) => [name, { version }] as const)
-    if (initial.length > 0) {
-      this.#held = { shared: new Map(initial), own: HOLDS_NOTHING }
+    const initial = request.initialResourceVersions === undefined ? HOLDS_NOTHING : book.held(request.initialResourceVersions)
+    if (initial.size > 0) {
+      this.#held = { shared: initial, own: HOLDS_NOTHING }
       this.#unsorted = true
-      this.#accept(initial.map(([name]) => name))
+      if (this.typeUrl === ROUTE_TYPE) this.#accept([...initial.keys()])
     }
     this.#subscribe(subscribed, false)
     this.#unsubscribe(request.resourceNamesUnsubscribe ?? [])
@@ -171,8 +171,8 @@ export class DeltaSubscription implements Subscription {
       const held = this.#held.shared.get(name)
       if (held !== undefined) ownHeld.set(name, held)
     }
-    const shared = this.#book.held([...this.#held.shared].filter(([name]) => !ownHeld.has(name)))
-    this.#held = { shared, own: ownHeld }
+    if (ownHeld.size === 0) return
+    this.#held = { shared: this.#book.forget(this.#held.shared, [...ownHeld.keys()], false), own: ownHeld }
   }
 
   /** The part of the resources that this client wants; the same objects while neither they nor its wishes change. */
@@ -183,7 +183,6 @@ export class DeltaSubscription implements Subscription {
   }
 
   #joinParts(): void {
-    if (this.#unsorted) this.#held = { shared: this.#book.held([...this.#held.shared]), own: HOLDS_NOTHING }
     const { shared, own } = this.#held
     this.#unsorted = false
     this.#joined = true

@@ -7,8 +7,6 @@ import type { Held } from './render-delta.ts'
 
 export type NameSet = ReadonlySet<string>
 
-type HeldEntry = readonly [name: string, resource: { readonly version: string }]
-
 export const NO_NAMES: NameSet = new Set()
 
 /** Remembered per object; the oldest goes first. Clients that differ more than this cost memory of their own, nothing else. */
@@ -41,7 +39,7 @@ class NamesMemo<K extends object, V> {
 
 export interface InterestBook {
   /** What a client says that it has when it comes back: after a restart, thousands come back with the same. */
-  held(entries: readonly HeldEntry[]): Held
+  held(versions: Readonly<Record<string, string>>): Held
   subscribe(names: NameSet, added: readonly string[]): NameSet
   unsubscribe(names: NameSet, removed: readonly string[]): NameSet
   /** What is held after asking: a name that is not held (or asked for again) has version '', so that it is sent, or reported missing. */
@@ -67,13 +65,22 @@ export function createInterestBook(): InterestBook {
     known.set(resources, found)
     return found
   }
+  /** By what a client said, and for those that say the same in another order, by a fingerprint. */
+  const asSaid = new WeakMap<object, Held>()
   const initial = new Map<string, WeakRef<Held>>()
   return {
-    held(entries) {
-      const key = fingerprint(entries.map(([name, { version }]) => `${name}\t${version}`))
+    held(versions) {
+      const before = asSaid.get(versions)
+      if (before !== undefined) return before
+      const entries = Object.entries(versions)
+      const key = fingerprint(entries.map(([name, version]) => `${name}\t${version}`))
       const known = initial.get(key)?.deref()
-      if (known?.size === entries.length && entries.every(([name, { version }]) => known.get(name)?.version === version)) return known
-      const held = new Map(entries)
+      if (known?.size === entries.length && entries.every(([name, version]) => known.get(name)?.version === version)) {
+        asSaid.set(versions, known)
+        return known
+      }
+      const held: Held = new Map(entries.map(([name, version]) => [name, { version }]))
+      asSaid.set(versions, held)
       initial.delete(key)
       initial.set(key, new WeakRef(held))
       const [oldest] = initial.keys()
