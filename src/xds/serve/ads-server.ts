@@ -164,7 +164,10 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   }
   return {
     service: {
-      streams: { [DELTA_ADS_PATH]: open('delta', createDeltaRequestReader()), [STREAM_ADS_PATH]: open('state-of-the-world', decodeSotw) },
+      streams: {
+        [DELTA_ADS_PATH]: open('delta', createDeltaRequestReader(book)),
+        [STREAM_ADS_PATH]: open('state-of-the-world', decodeSotw),
+      },
     },
     metrics,
     get servingMs() {

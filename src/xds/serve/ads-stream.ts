@@ -2,13 +2,14 @@
 // and tells the server when the client can take more. Made by ads-server.ts.
 // Invariant: nothing is asked of the generator, and nothing is put on the stream, while the client has not taken what was sent.
 import type { Result } from '../../base/result.ts'
-import type { DeltaDiscoveryRequest, DiscoveryRequest, Node } from '../../envoy/generated/messages.gen.ts'
+import type { DiscoveryRequest, Node } from '../../envoy/generated/messages.gen.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import { type ProxyNode, parseProxyNode } from '../view/proxy-node.ts'
 import type { ClientSession, OutgoingMessage } from './client-session.ts'
 import { type GrpcCall, grpcStatus } from './grpc-call.ts'
+import type { DeltaRequest } from './read-request.ts'
 
-export type Request = DeltaDiscoveryRequest & DiscoveryRequest
+export type Request = DeltaRequest & DiscoveryRequest
 
 /** What a stream asks of its server. */
 export interface StreamOwner {

@@ -9,7 +9,7 @@ import { allShared, type EncodedResource, type ServedResources } from '../genera
 import { ClientSession } from './client-session.ts'
 import { typeStatuses } from './client-status.ts'
 import { createInterestBook } from './interest.ts'
-import { createDeltaRenderer } from './render-delta.ts'
+import { createDeltaRenderer, type Held } from './render-delta.ts'
 
 type Versions = Readonly<Record<string, string>>
 const TYPES: Readonly<Record<string, string>> = { cds: CLUSTER_TYPE, eds: ENDPOINT_TYPE, lds: LISTENER_TYPE, rds: ROUTE_TYPE }
@@ -44,7 +44,7 @@ function deltaClient(renderer = createDeltaRenderer(contentHash)) {
   return {
     session,
     subscribe(short: string, names: readonly string[] = [], initial: Versions = {}) {
-      session.receiveDelta({ typeUrl: TYPES[short], resourceNamesSubscribe: names, initialResourceVersions: initial })
+      session.receiveDelta({ typeUrl: TYPES[short], resourceNamesSubscribe: names, held: heldOf(initial) })
     },
     unsubscribe(short: string, names: readonly string[]) {
       session.receiveDelta({ typeUrl: TYPES[short], resourceNamesUnsubscribe: names })
@@ -295,3 +295,7 @@ test('state of the world: a client that comes back with the present version is s
   again.session.receiveSotw({ typeUrl: CLUSTER_TYPE, versionInfo: first?.versionInfo })
   assert.deepEqual(again.next(world({ cds: { a: '1' } })), [])
 })
+
+function heldOf(versions: Readonly<Record<string, string>>): Held {
+  return new Map(Object.entries(versions).map(([name, version]) => [name, { version }]))
+}

@@ -2,11 +2,12 @@
 // Used by ads-stream.ts.
 // Invariants: types go out in PUSH_ORDER, and a later type never overtakes an earlier one that still has news; clusters and endpoints
 // are taken away only after the listeners and routes that named them are gone and the client has agreed.
-import type { DeltaDiscoveryRequest, DiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
+import type { DiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import { NO_RESOURCES, type ResourceParts, type ServedResources } from '../generate/resources.ts'
 import { DeltaSubscription } from './delta-subscription.ts'
 import type { InterestBook, NameSet } from './interest.ts'
+import type { DeltaRequest } from './read-request.ts'
 import type { DeltaRenderer } from './render-delta.ts'
 import { SotwSubscription } from './sotw-subscription.ts'
 import type { Subscription } from './subscription.ts'
@@ -49,7 +50,7 @@ export class ClientSession {
   }
 
   /** Takes a request. Returns why the client must be cut off, or undefined. */
-  receiveDelta(request: DeltaDiscoveryRequest): string | undefined {
+  receiveDelta(request: DeltaRequest): string | undefined {
     const known = this.#delta.get(request.typeUrl ?? '')
     if (known === undefined) this.#add(this.#delta, new DeltaSubscription(this.#renderer, this.#book, request))
     else known.receive(request)

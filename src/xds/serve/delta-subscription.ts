@@ -3,10 +3,10 @@
 // Resources come in two parts, shared and own (generate/resources.ts); what is held is kept in the same two, so that the shared one is
 // compared and rendered once for all clients. A client that asks by name may name either: its parts are joined.
 // Invariants: at most one response is out and unanswered; a resource that the client holds in its newest version is not sent.
-import type { DeltaDiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
 import { ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import { NO_RESOURCES, type ResourceParts } from '../generate/resources.ts'
 import { type InterestBook, type NameSet, NO_NAMES } from './interest.ts'
+import type { DeltaRequest } from './read-request.ts'
 import { afterAcceptance, type Rejection, rejected } from './rejection.ts'
 import { type DeltaRenderer, type Held, HOLDS_NOTHING, type Rendered } from './render-delta.ts'
 import type { Subscription } from './subscription.ts'
@@ -50,14 +50,14 @@ export class DeltaSubscription implements Subscription {
   #accepted: NameSet = NO_NAMES
 
   /** The first request of this type on the stream. Without names it means everything, the older form of '*'. */
-  constructor(renderer: DeltaRenderer, book: InterestBook, request: DeltaDiscoveryRequest) {
+  constructor(renderer: DeltaRenderer, book: InterestBook, request: DeltaRequest) {
     this.typeUrl = request.typeUrl ?? ''
     this.#renderer = renderer
     this.#book = book
     const subscribed = request.resourceNamesSubscribe ?? []
     this.#wildcard = subscribed.length === 0 || subscribed.includes(WILDCARD)
     // What a reconnecting client holds is not sent again; versions are content hashes, so any replica's count.
-    const initial = request.initialResourceVersions === undefined ? HOLDS_NOTHING : book.held(request.initialResourceVersions)
+    const initial = request.held ?? HOLDS_NOTHING
     if (initial.size > 0) {
       this.#held = { shared: initial, own: HOLDS_NOTHING }
       this.#unsorted = true
@@ -81,7 +81,7 @@ export class DeltaSubscription implements Subscription {
   }
 
   /** Any later request: an answer to a response, a change of interest, or both. */
-  receive(request: DeltaDiscoveryRequest): void {
+  receive(request: DeltaRequest): void {
     this.#nothingNewIn = undefined
     const answered = this.#awaited
     // An answer to anything but the last response is out of date; interest counts whatever the nonce.

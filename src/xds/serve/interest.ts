@@ -65,22 +65,14 @@ export function createInterestBook(): InterestBook {
     known.set(resources, found)
     return found
   }
-  /** By what a client said, and for those that say the same in another order, by a fingerprint. */
-  const asSaid = new WeakMap<object, Held>()
   const initial = new Map<string, WeakRef<Held>>()
   return {
     held(versions) {
-      const before = asSaid.get(versions)
-      if (before !== undefined) return before
       const entries = Object.entries(versions)
       const key = fingerprint(entries.map(([name, version]) => `${name}\t${version}`))
       const known = initial.get(key)?.deref()
-      if (known?.size === entries.length && entries.every(([name, version]) => known.get(name)?.version === version)) {
-        asSaid.set(versions, known)
-        return known
-      }
+      if (known?.size === entries.length && entries.every(([name, version]) => known.get(name)?.version === version)) return known
       const held: Held = new Map(entries.map(([name, version]) => [name, { version }]))
-      asSaid.set(versions, held)
       initial.delete(key)
       initial.set(key, new WeakRef(held))
       const [oldest] = initial.keys()

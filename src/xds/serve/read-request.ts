@@ -1,108 +1,156 @@
 // Reads discovery requests of the incremental protocol. A client that starts or comes back lists thousands of names, and thousands of
-// clients list the same: a list that was read before is not read again but found by its bytes. Used by ads-server.ts.
+// clients list the same, or the same but for a few names of their own: a list is found by its bytes, and of one that differs a little from
+// one that was read, the difference is read. Used by ads-server.ts.
 // Invariant: the result is what the codec makes of the whole message (read-request.test.ts compares them), and equal lists are one object,
 // so that what follows from them is found as well (interest.ts).
 import type { Result } from '../../base/result.ts'
 import { fullCodec } from '../../envoy/full-codec.ts'
 import type { DeltaDiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
+import type { InterestBook } from './interest.ts'
+import type { Held } from './render-delta.ts'
+import { type List, type Lists, listsIn } from './request-lists.ts'
+
+export interface DeltaRequest extends Omit<DeltaDiscoveryRequest, 'initialResourceVersions'> {
+  /** What the client says that it has (initial_resource_versions). */
+  readonly held?: Held
+}
 
 /** Newer clients may say more than we know; what we do not know we do not need. */
 export const LENIENT = { onUnsupported: () => undefined, keepAny: true }
 
-export type ReadDeltaRequest = (bytes: Buffer) => Result<DeltaDiscoveryRequest>
-
 /** resource_names_subscribe and initial_resource_versions (envoy/service/discovery/v3/discovery.proto). */
-const LISTS: ReadonlySet<number> = new Set([3, 5])
+const [NAMES, VERSIONS] = [3, 5]
 /** Shorter ones cost less to read than to look for. */
 const MIN_LIST_BYTES = 2048
 /** Of lists that are remembered, together; the one that was asked for longest ago goes first. */
 const MAX_REMEMBERED_BYTES = 16 * 1024 * 1024
+/** A list is compared with so many that were asked for last, */
+const NEIGHBOURS = 4
+/** and read as a difference when no more than so many bytes differ. */
+const MAX_DIFFERENCE_BYTES = 4096
 
-export function createDeltaRequestReader(): ReadDeltaRequest {
-  const lists = new ListMemo()
-  return (bytes) => {
-    const runs = bytes.length < MIN_LIST_BYTES ? [] : runsOf(bytes)
-    if (runs.length === 0) return decode(bytes)
-    const parts = runs.map(({ start, end }) => lists.read(bytes.subarray(start, end)))
-    const rest = decode(without(bytes, runs))
-    const failed = parts.find(({ ok }) => !ok)
-    if (failed !== undefined || !rest.ok) return failed ?? rest
-    return { ok: true, value: Object.assign({}, rest.value, ...parts.map((part) => (part.ok ? part.value : {}))) }
+export function createDeltaRequestReader(book: InterestBook): (bytes: Buffer) => Result<DeltaRequest> {
+  const names = new ListMemo<readonly string[]>(({ bytes }) => read(bytes)?.resourceNamesSubscribe)
+  const versions = new ListMemo<Held>((list, neighbours) => differenceFrom(neighbours, list) ?? allOf(list))
+  const allOf = ({ bytes }: List): Held | undefined => {
+    const { initialResourceVersions } = read(bytes) ?? {}
+    return initialResourceVersions === undefined ? undefined : book.held(initialResourceVersions)
   }
+  /** Undefined: the codec has something to say about a part. */
+  const readLists = ({ found, rest }: Lists): DeltaRequest | undefined => {
+    const others = read(rest)
+    const [named, said] = [found.get(NAMES), found.get(VERSIONS)]
+    const subscribed = named === undefined ? undefined : names.read(named)
+    const held = said === undefined ? undefined : versions.read(said)
+    if (others === undefined || (named !== undefined && subscribed === undefined) || (said !== undefined && held === undefined))
+      return undefined
+    return withHeld(subscribed === undefined ? others : { ...others, resourceNamesSubscribe: subscribed }, held, book)
+  }
+  return (bytes) => {
+    const lists = bytes.length < MIN_LIST_BYTES ? undefined : listsIn(bytes, [NAMES, VERSIONS], MIN_LIST_BYTES)
+    const found = lists === undefined || lists.found.size === 0 ? undefined : readLists(lists)
+    if (found !== undefined) return { ok: true, value: found }
+    const whole = decode(bytes)
+    return whole.ok ? { ok: true, value: withHeld(whole.value, undefined, book) } : whole
+  }
+}
+
+function withHeld(
+  { initialResourceVersions, ...request }: DeltaDiscoveryRequest,
+  held: Held | undefined,
+  book: InterestBook,
+): DeltaRequest {
+  const said = held ?? (initialResourceVersions === undefined ? undefined : book.held(initialResourceVersions))
+  return said === undefined ? request : { ...request, held: said }
 }
 
 function decode(bytes: Uint8Array): Result<DeltaDiscoveryRequest> {
   return fullCodec.decode('envoy.service.discovery.v3.DeltaDiscoveryRequest', bytes, LENIENT)
 }
 
-interface Run {
-  readonly start: number
-  readonly end: number
+/** A list by itself is a message with that list alone. */
+function read(bytes: Uint8Array): DeltaDiscoveryRequest | undefined {
+  const result = decode(bytes)
+  return result.ok ? result.value : undefined
 }
 
-/** The entries of each list, one after the other as every encoder writes them: by itself such a run is a message with that list alone.
- *  None when a list is short, in pieces, or the bytes are not understood at a glance: then the codec has its say. */
-function runsOf(bytes: Buffer): readonly Run[] {
-  const runs = new Map<number, { readonly start: number; end: number }>()
-  for (let at = 0; at < bytes.length; ) {
-    const start = at
-    const tag = bytes[at++] ?? 0
-    // Fields above 15 and other wire types than bytes are not among the lists, nor among what stands beside them.
-    if (tag >= 0x80 || (tag & 7) !== 2) return []
-    let length = 0
-    for (let shift = 0; ; shift += 7) {
-      const byte = bytes[at++]
-      if (byte === undefined || shift > 21) return []
-      length |= (byte & 0x7f) << shift
-      if (byte < 0x80) break
-    }
-    at += length
-    if (at > bytes.length) return []
-    if (!LISTS.has(tag >>> 3)) continue
-    const run = runs.get(tag >>> 3)
-    if (run === undefined) runs.set(tag >>> 3, { start, end: at })
-    else if (run.end === start) run.end = at
-    else return []
-  }
-  return [...runs.values()].filter(({ start, end }) => end - start >= MIN_LIST_BYTES).sort((a, b) => a.start - b.start)
+interface Remembered<V> {
+  readonly list: List
+  readonly value: V
 }
 
-function without(bytes: Buffer, runs: readonly Run[]): Buffer {
-  const kept: Buffer[] = []
-  let at = 0
-  for (const { start, end } of runs) {
-    kept.push(bytes.subarray(at, start))
-    at = end
-  }
-  return Buffer.concat([...kept, bytes.subarray(at)])
-}
-
-interface Remembered {
-  readonly bytes: Buffer
-  readonly value: Result<DeltaDiscoveryRequest>
-}
-
-class ListMemo {
+class ListMemo<V> {
+  readonly #make: (list: List, neighbours: readonly Remembered<V>[]) => V | undefined
   /** The one asked for last is the last. */
-  readonly #known = new Set<Remembered>()
+  #known: Remembered<V>[] = []
   #bytes = 0
 
-  read(list: Buffer): Result<DeltaDiscoveryRequest> {
-    for (const each of this.#known) {
-      if (each.bytes.length !== list.length || !each.bytes.equals(list)) continue
-      this.#known.delete(each)
-      this.#known.add(each)
-      return each.value
-    }
-    // A copy: what came holds on to all that was read from the socket with it.
-    const made = { bytes: Buffer.from(list), value: decode(list) }
-    this.#known.add(made)
-    this.#bytes += list.length
-    for (const oldest of this.#known) {
-      if (this.#bytes <= MAX_REMEMBERED_BYTES) break
-      this.#known.delete(oldest)
-      this.#bytes -= oldest.bytes.length
-    }
-    return made.value
+  constructor(make: (list: List, neighbours: readonly Remembered<V>[]) => V | undefined) {
+    this.#make = make
   }
+
+  /** Undefined: it could not be made. */
+  read(list: List): V | undefined {
+    const at = this.#known.findLastIndex((each) => each.list.bytes.length === list.bytes.length && each.list.bytes.equals(list.bytes))
+    const found = this.#known[at]
+    if (found !== undefined) {
+      this.#known.splice(at, 1)
+      this.#known.push(found)
+      return found.value
+    }
+    const value = this.#make(list, this.#known.slice(-NEIGHBOURS))
+    if (value === undefined) return undefined
+    // A copy: what came holds on to all that was read from the socket with it.
+    this.#known.push({ list: { ...list, bytes: Buffer.from(list.bytes) }, value })
+    this.#bytes += list.bytes.length
+    let dropped = 0
+    while (this.#bytes > MAX_REMEMBERED_BYTES) this.#bytes -= this.#known[dropped++]?.list.bytes.length ?? 0
+    this.#known = this.#known.slice(dropped)
+    return value
+  }
+}
+
+/** Undefined: none is like it, or a name stands in it twice, of which the codec takes the last. */
+function differenceFrom(neighbours: readonly Remembered<Held>[], list: List): Held | undefined {
+  for (const { list: near, value } of neighbours) {
+    const middle = value.size === near.starts.length ? differingMiddle(near, list) : undefined
+    if (middle === undefined) continue
+    const [gone, come] = [versionsIn(middle.near), versionsIn(middle.list)]
+    if (gone === undefined || come === undefined) return undefined
+    const held = new Map(value)
+    for (const name of Object.keys(gone)) held.delete(name)
+    for (const [name, version] of Object.entries(come)) held.set(name, { version })
+    if (held.size === list.starts.length) return held
+  }
+  return undefined
+}
+
+function versionsIn(bytes: Buffer): Readonly<Record<string, string>> | undefined {
+  const request = read(bytes)
+  return request === undefined ? undefined : (request.initialResourceVersions ?? {})
+}
+
+/** Whole entries between what both begin and end with. */
+function differingMiddle(near: List, list: List): { readonly near: Buffer; readonly list: Buffer } | undefined {
+  const shorter = Math.min(near.bytes.length, list.bytes.length)
+  const same = longest(shorter, (length) => near.bytes.subarray(0, length).equals(list.bytes.subarray(0, length)))
+  const from = list.starts.findLast((start) => start <= same) ?? 0
+  const tail = longest(shorter - from, (length) => length === 0 || near.bytes.subarray(-length).equals(list.bytes.subarray(-length)))
+  const to = list.starts.find((start) => start >= list.bytes.length - tail && start >= from) ?? list.bytes.length
+  const nearTo = near.bytes.length - (list.bytes.length - to)
+  if (to - from > MAX_DIFFERENCE_BYTES || nearTo - from > MAX_DIFFERENCE_BYTES) return undefined
+  // Equal bytes at the end need not be the same entries.
+  if (nearTo !== near.bytes.length && !near.starts.includes(nearTo)) return undefined
+  return { near: near.bytes.subarray(from, nearTo), list: list.bytes.subarray(from, to) }
+}
+
+/** The largest length up to `limit` that holds, of a condition that holds up to some length and not beyond. */
+function longest(limit: number, holds: (length: number) => boolean): number {
+  let [known, unknown] = [0, limit]
+  while (known < unknown) {
+    const length = Math.ceil((known + unknown) / 2)
+    if (holds(length)) known = length
+    else unknown = length - 1
+  }
+  return known
 }

@@ -7,7 +7,7 @@ import { ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import { allShared, type EncodedResource, type ServedResources } from '../generate/resources.ts'
 import { ClientSession } from './client-session.ts'
 import { createInterestBook } from './interest.ts'
-import { createDeltaRenderer } from './render-delta.ts'
+import { createDeltaRenderer, type Held } from './render-delta.ts'
 
 /** 'name@version' each. */
 function world(tables: readonly string[], hosts: readonly string[]): ServedResources {
@@ -33,7 +33,7 @@ function client() {
   const session = new ClientSession('delta', createDeltaRenderer(contentHash), createInterestBook())
   return {
     ask: (typeUrl: string, names: readonly string[] = [], initial: Readonly<Record<string, string>> = {}) =>
-      session.receiveDelta({ typeUrl, resourceNamesSubscribe: names, initialResourceVersions: initial }),
+      session.receiveDelta({ typeUrl, resourceNamesSubscribe: names, held: heldOf(initial) }),
     next: (resources: ServedResources): readonly Message[] => session.next(resources).map(({ chunks }) => read(Buffer.concat(chunks))),
     answer: ({ typeUrl, nonce }: Message, refusal?: string) =>
       session.receiveDelta({
@@ -105,3 +105,7 @@ test('all of a refused response goes out again with the next change, and not bef
   assert.deepEqual(next(world(['80@1'], ['80/a@2', '80/bad@2', '80/c@1'])), [])
   assert.deepEqual(next(world(['80@1'], ['80/a@2', '80/bad@3', '80/c@1']))[0]?.names, ['80/a@2', '80/bad@3'])
 })
+
+function heldOf(versions: Readonly<Record<string, string>>): Held {
+  return new Map(Object.entries(versions).map(([name, version]) => [name, { version }]))
+}
