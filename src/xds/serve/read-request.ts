@@ -91,7 +91,8 @@ class ListMemo<V> {
 
   /** Undefined: it could not be made. */
   read(list: List): V | undefined {
-    const at = this.#known.findLastIndex((each) => each.list.bytes.length === list.bytes.length && each.list.bytes.equals(list.bytes))
+    const { length } = list.bytes
+    const at = this.#known.findLastIndex(({ list: { bytes } }) => bytes.length === length && bytes.equals(list.bytes))
     const found = this.#known[at]
     if (found !== undefined) {
       this.#known.splice(at, 1)

@@ -95,9 +95,15 @@ export function createDeltaRenderer(hash: (content: string) => string): DeltaRen
 
 function compare(held: Held, target: Target): Difference {
   if (held === target) return NO_DIFFERENCE
-  const changed = [...target].filter(([name, { version }]) => held.get(name)?.version !== version)
-  const removed = [...held.keys()].filter((name) => !target.has(name))
-  return { changed, removed }
+  const changed: (readonly [name: string, resource: EncodedResource])[] = []
+  let known = 0
+  // Thousands of names, and for thousands of clients after a restart: nothing is made for those that are the same.
+  target.forEach((resource, name) => {
+    const before = held.get(name)
+    if (before !== undefined) known++
+    if (before?.version !== resource.version) changed.push([name, resource])
+  })
+  return { changed, removed: known === held.size ? [] : [...held.keys()].filter((name) => !target.has(name)) }
 }
 
 function withKept(held: Held, target: Target, removed: readonly string[]): Held {
