@@ -6,26 +6,11 @@ import { execFile, spawn } from 'node:child_process'
 import net from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import type { ProxyConfig } from '../../src/proxy/config/proxy-config.ts'
-import {
-  chain,
-  cluster,
-  downstreamTls,
-  forwardTo,
-  listener,
-  manager,
-  proxyConfig,
-  route,
-  tlsChain,
-  upstreamTls,
-  virtualHost,
-} from '../dataplane/configs.ts'
-import { startProxy } from '../dataplane/peers.ts'
-import { TestCa } from '../harness/certificates.ts'
 import { endProcess } from '../harness/envoy.ts'
 import { requireGoTool } from '../harness/go-tools.ts'
 import { freePorts } from '../harness/ports.ts'
 import { waitFor } from '../harness/wait.ts'
+import { oneSidecar, twoSidecars } from './sidecars.ts'
 
 const CASES = [
   'empty_unary',
@@ -46,42 +31,17 @@ const CASES = [
   'channel_soak',
 ]
 
-const CLIENT = 'spiffe://cluster.local/ns/default/sa/client'
-const SERVER = 'spiffe://cluster.local/ns/default/sa/server'
-
 test('grpc-go client and server through one sidecar', async (t) => {
   const server = await startServer(t)
   if (server === undefined) return
-  const sidecar = await startProxy(t, inbound(server))
-  await runCases(t, sidecar.port)
+  await runCases(t, await oneSidecar(t, server))
 })
 
 test('grpc-go client and server through two sidecars, mutual TLS between them', async (t) => {
   const server = await startServer(t)
   if (server === undefined) return
-  const ca = new TestCa()
-  const inner = await startProxy(t, inbound(server, ca))
-  const outer = await startProxy(t, outbound(inner.port, ca))
-  await runCases(t, outer.port)
+  await runCases(t, await twoSidecars(t, server))
 })
-
-function inbound(server: number, ca?: TestCa): ProxyConfig {
-  const terminal = manager(virtualHost([route('/', forwardTo('application'))]))
-  const chains = ca === undefined ? [chain(terminal)] : [tlsChain(terminal, downstreamTls(ca, SERVER, { alpn: ['h2', 'http/1.1'] }))]
-  return proxyConfig(
-    [listener(chains, ca === undefined ? {} : { inspection: { tls: true, http: false, timeoutMs: undefined, continuesOnTimeout: false } })],
-    [cluster('application', [server], { upstreamProtocol: 'http2' })],
-  )
-}
-
-function outbound(peer: number, ca: TestCa): ProxyConfig {
-  const terminal = manager(virtualHost([route('/', forwardTo('peer'))]))
-  const tls = upstreamTls(ca, CLIENT, [SERVER], { alpn: ['h2'] })
-  return proxyConfig(
-    [listener([chain(terminal)], { direction: 'outbound' })],
-    [cluster('peer', [peer], { upstreamProtocol: 'http2', tls })],
-  )
-}
 
 /** Its port; undefined: the test is skipped. */
 async function startServer(t: TestContext): Promise<number | undefined> {
