@@ -62,9 +62,11 @@ export interface OpenCall {
   received(): Promise<Message>
 }
 
-export function streamingInputCall(client: Client): Omit<OpenCall, 'received'> {
+export function streamingInputCall(client: Client, extras: Extras = {}): Omit<OpenCall, 'received'> {
   const messages: Message[] = []
-  const call = client.makeClientStreamRequest<Message, Message>(METHODS.streamingInputCall.path, encode, decode, (_error, value) => {
+  const { path } = METHODS.streamingInputCall
+  const metadata = extras.metadata ?? new Metadata()
+  const call = client.makeClientStreamRequest<Message, Message>(path, encode, decode, metadata, options(extras), (_error, value) => {
     if (value !== undefined) messages.push(value)
   })
   return {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Client, Metadata, status } from '@grpc/grpc-js'
 import { emptyCall, fullDuplexCall, interopClient, streamingInputCall, streamingOutputCall, unaryCall } from './grpc-js-client.ts'
-import { INITIAL, startTestService, type TestService, TRAILING } from './grpc-js-server.ts'
+import { INITIAL, startTestService, type TestService, TRAILING, UNENDING } from './grpc-js-server.ts'
 import { oneSidecar, twoSidecars } from './sidecars.ts'
 
 const REQUEST_OCTETS = [27182, 8, 1828, 45904]
@@ -67,7 +67,7 @@ const CASES: Readonly<Record<string, Case>> = {
 
   'cancel_after_begin: the server learns of it, the client gets CANCELLED': async (client, service) => {
     const begun = service.nextCall()
-    const call = streamingInputCall(client)
+    const call = streamingInputCall(client, { metadata: unending() })
     const serverSide = await begun
     call.cancel()
     assert.equal((await call.result).code, status.CANCELLED)
@@ -76,7 +76,7 @@ const CASES: Readonly<Record<string, Case>> = {
 
   'cancel_after_first_response: the server learns of it, the client gets CANCELLED': async (client, service) => {
     const begun = service.nextCall()
-    const call = fullDuplexCall(client)
+    const call = fullDuplexCall(client, { metadata: unending() })
     const answered = call.received()
     call.send({ payloadOctets: 27182, responseOctets: [31415] })
     await answered
@@ -138,6 +138,12 @@ const CASES: Readonly<Record<string, Case>> = {
       sizes.map((size) => [{ payloadOctets: size + 1 }]),
     )
   },
+}
+
+function unending(): Metadata {
+  const metadata = new Metadata()
+  metadata.set(UNENDING, 'yes')
+  return metadata
 }
 
 const SIDECARS = { 'one sidecar': oneSidecar, 'two sidecars, mutual TLS between them': twoSidecars }

@@ -24,6 +24,8 @@ export interface Message {
 
 export const INITIAL = 'x-grpc-test-echo-initial'
 export const TRAILING = 'x-grpc-test-echo-trailing-bin'
+/** In the metadata of a stream: the server does not end it when the client half-closes. */
+export const UNENDING = 'x-test-unending'
 const PATTERN = Buffer.from(Array.from({ length: 251 }, (_, n) => n))
 
 export function encode(message: Message): Buffer {
@@ -63,9 +65,12 @@ export interface TestService {
   nextCall(): Promise<ServerSide>
 }
 
-/** A call as the server sees it. */
+/** A stream as the server sees it. */
 export interface ServerSide {
-  /** Resolves when the server learns that the call is cancelled. */
+  /**
+   * Resolves when the server learns that the call is over. grpc-js says so of a call that it ended itself, too, and its client half-closes
+   * before it cancels: only of an UNENDING call this means a cancellation.
+   */
   readonly cancelled: Promise<unknown>
 }
 
@@ -110,7 +115,9 @@ function streamingInputCall(call: ServerReadableStream<Message, Message>, answer
   call.on('data', ({ payloadOctets = 0 }: Message) => {
     aggregatedOctets += payloadOctets
   })
-  call.on('end', () => answer(null, { aggregatedOctets }))
+  call.on('end', () => {
+    if (call.metadata.get(UNENDING).length === 0) answer(null, { aggregatedOctets })
+  })
 }
 
 function streamingOutputCall(call: ServerWritableStream<Message, Message>): void {
@@ -126,7 +133,9 @@ function fullDuplexCall(call: ServerDuplexStream<Message, Message>): void {
     for (const payloadOctets of responseOctets) call.write({ payloadOctets })
     if (responseStatus !== undefined) call.emit('error', { code: responseStatus.code, details: responseStatus.message, metadata: trailing })
   })
-  call.on('end', () => call.end(trailing))
+  call.on('end', () => {
+    if (call.metadata.get(UNENDING).length === 0) call.end(trailing)
+  })
 }
 
 function echoes(asked: Metadata): { readonly initial: Metadata; readonly trailing: Metadata } {
