@@ -52,6 +52,10 @@ async function main({ size, port }: { readonly size: MeshSize; readonly port: nu
     clock: systemClock,
     log,
   })
+  // As start.ts: before the first compile.
+  const server = await startGrpcServer({
+    ...{ host: '127.0.0.1', port, tls: undefined, clock: systemClock, random: systemRandom, services: [xds.service] },
+  })
   const loop = await startMeshLoop({
     source,
     book: { plan: () => Promise.resolve({ plan: addresses, problems: [] }) },
@@ -63,9 +67,6 @@ async function main({ size, port }: { readonly size: MeshSize; readonly port: nu
     servingMs: () => xds.servingMs,
     tidy: () => compiler.keepOnly(xds.nodes()),
     sayFindings: () => Promise.resolve(),
-  })
-  const server = await startGrpcServer({
-    ...{ host: '127.0.0.1', port, tls: undefined, clock: systemClock, random: systemRandom, services: [xds.service] },
   })
   const delays = monitorEventLoopDelay({ resolution: 1 })
   delays.enable()

@@ -98,7 +98,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     (why) => log.error('the compile thread ended and is started anew', { reason: why }),
   )
   opened.defer(() => compiler.stop())
-  // Asked only by connected proxies, that is, after the loop below has gone round once.
+  // Nobody is turned away before the first compile has said who runs as what: resources are given only to whom it names.
   const whyNot = (node: ProxyNode, identity: SpiffeId): string | undefined => {
     const serviceAccount = compiler.accounts.get(`${node.namespace}/${node.workload}`)
     return serviceAccount === undefined ? undefined : whyNotWorkload(node, serviceAccount, identity, trust())
@@ -115,20 +115,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     clock,
     log,
   })
-  const loop = await startMeshLoop({
-    source: source.current,
-    book: openAddressBook(folder, options.isRoot),
-    settings,
-    ready: files.ready,
-    clock,
-    log,
-    ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
-    compiler,
-    servingMs: () => xds.servingMs,
-    tidy: () => compiler.keepOnly(xds.nodes()),
-    sayFindings: (fresh) => sayFindings(log, (findings) => source.locate(findings), fresh),
-  })
-  opened.defer(() => loop.stop())
+  // Before the first compile: whoever comes back after a restart waits on a stream, and does not try again later and later.
   const grpc = await startGrpc(
     {
       host: options.host,
@@ -143,6 +130,20 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   )
   opened.defer(() => grpc.close())
   opened.defer(() => xds.close())
+  const loop = await startMeshLoop({
+    source: source.current,
+    book: openAddressBook(folder, options.isRoot),
+    settings,
+    ready: files.ready,
+    clock,
+    log,
+    ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
+    compiler,
+    servingMs: () => xds.servingMs,
+    tidy: () => compiler.keepOnly(xds.nodes()),
+    sayFindings: (fresh) => sayFindings(log, (findings) => source.locate(findings), fresh),
+  })
+  opened.defer(() => loop.stop())
 
   const about = () => ({ ...recorded, dir: options.dir, state: folder.path })
   const monitoring = createJsonServer(
