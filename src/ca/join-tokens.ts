@@ -101,6 +101,7 @@ function createGroupCommit(write: () => Promise<void>): () => Promise<void> {
   let next: Promise<void> | undefined
   return () => {
     next ??= running
+      // Whoever asked for that write was told; this one writes everything anew.
       .catch(() => undefined)
       .then(() => {
         running = write()

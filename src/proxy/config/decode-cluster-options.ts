@@ -56,6 +56,14 @@ export interface UpstreamProtocol {
 }
 
 export function decodeUpstreamProtocol(message: envoy.Cluster, at: string, context: DecodeContext): UpstreamProtocol {
+  const found = saidProtocol(message, at, context)
+  // The message is one for both sides, and only connections of clients have an age: without this it would be taken and not obeyed.
+  if ((found.common?.maxConnectionDuration ?? 0) > 0)
+    context.unsupported(`${at}common_http_protocol_options.max_connection_duration`, 'connections to endpoints have no longest duration')
+  return found
+}
+
+function saidProtocol(message: envoy.Cluster, at: string, context: DecodeContext): UpstreamProtocol {
   for (const [name, config] of Object.entries(message.typedExtensionProtocolOptions ?? {})) {
     const options = unpack(config, HTTP_OPTIONS)
     if (options === undefined) {

@@ -205,6 +205,18 @@ test('a pattern is compiled once and a bad one is a problem of its route', () =>
   assert.match(problemsOf(withRoutes(forwardRoute({ safe_regex: { regex: '(' } }))).join(), /safe_regex: .*RE2/)
 })
 
+test('a longest duration of connections to endpoints is refused by name, in both forms of a cluster', () => {
+  const common_http_protocol_options = { max_connection_duration: '60s' }
+  const typed = anyOf('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', {
+    common_http_protocol_options,
+    explicit_http_config: { http_protocol_options: {} },
+  })
+  const name = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+  for (const fields of [{ common_http_protocol_options }, { typed_extension_protocol_options: { [name]: typed } }]) {
+    assert.match(problemsOf(bootstrap([listener()], [cluster(fields)])).join(), /max_connection_duration: connections to endpoints/)
+  }
+})
+
 const facts = {
   path: '/',
   destinationIp: '10.0.0.1',
