@@ -1,5 +1,6 @@
 // Two codecs back to back, and a raw peer for writing violations: what the codec's tests share.
-import type { ConnectionEvents, ConnectionOptions, Http2Connection } from './connection.ts'
+import type { ConnectionEvents, Http2Connection } from './connection.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { errorName } from './error-codes.ts'
 import { FrameReader } from './frames.ts'
 

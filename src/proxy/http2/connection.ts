@@ -3,8 +3,9 @@
 // Invariants: never throws for anything that the peer sends; every violation ends the stream or the connection with the code that
 // RFC 9113 names; every DATA byte counts against the connection's window, also those of streams that are gone.
 import { ClosedStreams, type StreamEnding } from './closed-streams.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { connectionViolation, ErrorCode, errorName, streamViolation, type Violation } from './error-codes.ts'
-import { DEFAULT_FLOOD_LIMITS, FloodGuard, type FloodLimits } from './flood-guard.ts'
+import { DEFAULT_FLOOD_LIMITS, FloodGuard } from './flood-guard.ts'
 import { ReceiveWindow } from './flow-control.ts'
 import { checkLength, contentLength, dependsOnItself, onIdle, onPriority, onStreamZero, sizeOf, unpad } from './frame-rules.ts'
 import { CLIENT_PREFACE, DEFAULT_MAX_FRAME_SIZE, Flag, type Frame, FrameReader, FrameType, MAX_STREAM_ID } from './frames.ts'
@@ -14,21 +15,6 @@ import { type FieldList, HpackDecoder } from './hpack-decoder.ts'
 import { SendSide } from './send-side.ts'
 import { applySettings, DEFAULT_SETTINGS, type Settings } from './settings.ts'
 import { afterRemoteEnd, Stream } from './stream.ts'
-
-export interface ConnectionOptions {
-  readonly role: 'client' | 'server'
-  /** What the peer may send per stream before we consume it, and on all streams together. */
-  readonly streamWindow: number
-  readonly connectionWindow: number
-  readonly maxHeaderListSize: number
-  /** For servers: streams that the peer may have open. */
-  readonly maxConcurrentStreams: number
-  readonly floodLimits?: FloodLimits | undefined
-  /** For servers: CONNECT with :protocol is understood (RFC 8441). */
-  readonly connectProtocol?: boolean
-  /** HPACK's dynamic table, of both directions; undefined: 4,096. */
-  readonly headerTableSize?: number | undefined
-}
 
 export interface ConnectionEvents {
   /** The peer's settings, the first time and on each change. */

@@ -1,7 +1,7 @@
 // What a connection sends: frames in order, DATA as far as the windows allow, the rest queued on its stream. Owned by connection.ts.
 // Invariants: no DATA beyond either window; trailers and END_STREAM never overtake queued DATA; a stream that waits for the
 // connection's window is served in turn, so that one large transfer does not starve the others.
-import type { ConnectionOptions } from './connection.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { SendWindow } from './flow-control.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { CLIENT_PREFACE, Flag, FrameType } from './frames.ts'
