@@ -104,7 +104,7 @@ function readHttpGet(reader: Reader, at: string, value: unknown): HttpGetProbe {
   return {
     port: reader.requiredPort(`${at}.port`, port),
     ...optional('path', reader.string(`${at}.path`, path)),
-    ...optional('scheme', scheme === 'HTTP' || scheme === 'HTTPS' ? scheme : undefined),
+    ...optional<'scheme', 'HTTP' | 'HTTPS'>('scheme', scheme === 'HTTP' || scheme === 'HTTPS' ? scheme : undefined),
     ...optional('host', reader.string(`${at}.host`, host)),
     ...optional(
       'httpHeaders',
