@@ -59,11 +59,8 @@ function readRequest(der: Buffer): Result<ParsedCsr> {
   const names = readRequestedNames(fields)
   fields.finish('certificationRequestInfo')
 
-  const key = importKey(publicKeyDer)
-  if (!key.ok) return key
-  if (!signatureHolds(key.value, algorithm.content, info.whole, signature)) {
-    return fail('csr', 'its signature does not verify, so it does not prove possession of the private key')
-  }
+  const proof = provePossession(publicKeyDer, algorithm.content, info.whole, signature)
+  if (!proof.ok) return proof
   const [name, ...more] = names
   if (name === undefined || more.length > 0) return fail('csr', `must ask for exactly one URI name, asks for ${names.length}`)
   const requested = parseSpiffeId(name)
@@ -96,28 +93,25 @@ function readRequestedNames(fields: DerReader): readonly string[] {
   return names
 }
 
-interface RequestKey {
-  readonly key: KeyObject
-  readonly isRsa: boolean
-}
-
 const EC_P256 = Buffer.concat([OID.ecPublicKey, OID.prime256v1])
 const RSA = Buffer.concat([OID.rsaEncryption, Buffer.from([TAG.null, 0])])
+const RSA_SIGNATURE = Buffer.concat([OID.sha256WithRsa, Buffer.from([TAG.null, 0])])
 
-/** The kind of key is read from its algorithm (RFC 5480 2.1.1, RFC 3279 2.3.1): asking node:crypto for a key's details costs as much as
- *  importing it. What is no point on the curve fails to import. */
-function importKey(publicKeyDer: Buffer): Result<RequestKey> {
+/** The kind of key is read from its algorithm (RFC 5480 2.1.1, RFC 3279 2.3.1), and the key is handed over as it came: a KeyObject around it,
+ *  or the question for its details, costs as much as importing it. What is no point on the curve fails to import. */
+function provePossession(publicKeyDer: Buffer, algorithm: Buffer, signed: Buffer, signature: Buffer): Result<undefined> {
   const info = new DerReader(readOnly(publicKeyDer, TAG.sequence, 'subjectPublicKeyInfo').content)
-  const algorithm = info.expect(TAG.sequence, 'algorithm').content
-  const isRsa = algorithm.equals(RSA)
-  if (!isRsa && !algorithm.equals(EC_P256)) return fail('csr', WRONG_KEY)
-  let key: KeyObject
+  const kind = info.expect(TAG.sequence, 'algorithm').content
+  const isRsa = kind.equals(RSA)
+  if (!isRsa && !kind.equals(EC_P256)) return fail('csr', WRONG_KEY)
+  const key = { key: publicKeyDer, format: 'der', type: 'spki' } as const
   try {
-    key = createPublicKey({ key: publicKeyDer, format: 'der', type: 'spki' })
+    if (isRsa && !isSoundRsa(createPublicKey(key))) return fail('csr', WRONG_KEY)
+    const holds = algorithm.equals(isRsa ? RSA_SIGNATURE : OID.ecdsaWithSha256) && verify('sha256', signed, key, signature)
+    return holds ? succeed(undefined) : fail('csr', 'its signature does not verify, so it does not prove possession of the private key')
   } catch {
     return fail('csr', 'its public key cannot be read')
   }
-  return !isRsa || isSoundRsa(key) ? succeed({ key, isRsa }) : fail('csr', WRONG_KEY)
 }
 
 const WRONG_KEY = 'its public key must be EC P-256 or RSA of 2048 to 4096 bits'
@@ -126,11 +120,4 @@ const WRONG_KEY = 'its public key must be EC P-256 or RSA of 2048 to 4096 bits'
 function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
   const bits = details?.modulusLength ?? 0
   return bits >= 2048 && bits <= 4096 && details?.publicExponent === 65_537n
-}
-
-const RSA_ALGORITHM = Buffer.concat([OID.sha256WithRsa, Buffer.from([TAG.null, 0])])
-
-function signatureHolds({ key, isRsa }: RequestKey, algorithm: Buffer, signed: Buffer, signature: Buffer): boolean {
-  const expected = isRsa ? RSA_ALGORITHM : OID.ecdsaWithSha256
-  return algorithm.equals(expected) && verify('sha256', signed, key, signature)
 }

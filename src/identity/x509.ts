@@ -1,6 +1,6 @@
 // Issues X.509 v3 certificates (RFC 5280; SPIFFE X.509-SVID): the mesh's root and the workloads' leaves. Called by ca/.
 // Pure: key, serial and times come in. Invariant: every certificate passes `openssl verify -x509_strict`.
-import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { createPublicKey, hash, type KeyObject, sign } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import { LateenError } from '../base/errors.ts'
 import { bitString, boolean, element, explicit, implicit, integer, octetString, sequence, set, TAG, time, utf8String } from './der.ts'
@@ -115,7 +115,7 @@ interface Unsigned extends Validity {
 }
 
 function issue(signer: Signer, unsigned: Unsigned): Buffer {
-  const { hash, identifier } = signer.algorithm
+  const { hash: digest, identifier } = signer.algorithm
   const body = sequence(
     VERSION_3,
     integer(unsigned.serial),
@@ -126,7 +126,7 @@ function issue(signer: Signer, unsigned: Unsigned): Buffer {
     unsigned.publicKeyDer,
     explicit(3, sequence(...unsigned.extensions)),
   )
-  return sequence(body, identifier, bitString(sign(hash, body, signer.privateKey)))
+  return sequence(body, identifier, bitString(sign(digest, body, signer.privateKey)))
 }
 
 function extension(id: Buffer, critical: boolean, value: Buffer): Buffer {
@@ -154,5 +154,5 @@ function addressBytes(address: string): Buffer {
 export function keyIdOf(publicKeyDer: Buffer): Buffer {
   const reader = new DerReader(publicKeyDer).enter(0x30, 'subjectPublicKeyInfo')
   reader.expect(0x30, 'algorithm')
-  return createHash('sha1').update(readBitString(reader, 'subjectPublicKey')).digest()
+  return hash('sha1', readBitString(reader, 'subjectPublicKey'), 'buffer')
 }
