@@ -46,6 +46,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
 
 /** Package -> the places (folder or file prefixes under src) that may import it. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  '@kubernetes/client-node': ['kube/load-connection.ts'],
   commander: ['cli', 'bin'],
   koffi: ['proxy/sockets'],
   re2js: ['base/regex.ts'],
