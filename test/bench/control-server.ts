@@ -42,10 +42,11 @@ async function main({ size, port }: { readonly size: MeshSize; readonly port: nu
   const source = new Watchable<IngestState>({ state: nextKubeState(emptyKubeState, objects), findings: [] })
   const compiler = createCompileClient(
     compileWorkers({ settings: DEFAULT_MESH_SETTINGS, capture: 'redirect' }),
-    (nodes) => xds.update((node) => nodes.has(nodeKey(node))),
+    (nodes) => xds.update(nodes),
     (why) => console.error(`compile thread: ${why}`),
   )
   const xds = createXdsServer({
+    keyOf: nodeKey,
     resourcesFor: (node) => compiler.resourcesFor(node),
     trust: () => ({ trustDomain: 'cluster.local', bundle: { pem: '', certificates: [] } as never }),
     plaintext: true,

@@ -94,7 +94,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   opened.defer(source.current.watch(readAliases))
   const compiler = createCompileClient(
     compileWorkers({ settings, capture: 'bind' }),
-    (nodes) => xds.update((node) => nodes.has(nodeKey(node))),
+    (nodes) => xds.update(nodes),
     (why) => log.error('the compile thread ended and is started anew', { reason: why }),
   )
   opened.defer(() => compiler.stop())
@@ -104,6 +104,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     return serviceAccount === undefined ? undefined : whyNotWorkload(node, serviceAccount, identity, trust())
   }
   const xds = createXdsServer({
+    keyOf: nodeKey,
     resourcesFor(node, identity) {
       // Gone, or replaced by one of another account: the proxy keeps what it has.
       const isThere = compiler.accounts.has(`${node.namespace}/${node.workload}`)

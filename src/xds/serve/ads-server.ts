@@ -28,6 +28,8 @@ export interface XdsServerOptions {
   readonly trust: () => Trust
   /** Served without TLS: a node is taken at its word. For networks that are secured otherwise, and off unless asked for. */
   readonly plaintext?: boolean
+  /** What nodes that get the same news have in common: `update` is told these keys. Undefined: the node's id. */
+  readonly keyOf?: (node: ProxyNode) => string
   /** Why this identity may not run this node's workload, from what the mesh knows of workloads; undefined when it may. */
   readonly whyNotAdmitted?: (node: ProxyNode, identity: SpiffeId) => string | undefined
   readonly clock: Clock
@@ -46,8 +48,8 @@ export interface XdsServer {
   readonly metrics: Readonly<XdsMetrics>
   /** How long the loop has been kept by clients, ever. */
   readonly servingMs: number
-  /** There are new resources: for anybody, or for the nodes that this concerns. */
-  update(concerns?: (node: ProxyNode) => boolean): void
+  /** There are new resources: for anybody, or for the nodes with these keys. Costs what it concerns, not who is connected. */
+  update(keys?: Iterable<string>): void
   /** Who is connected. */
   nodes(): readonly ProxyNode[]
   statuses(): readonly ClientStatus[]
@@ -63,11 +65,12 @@ const STALLED_MS = 2000
 const TURN_MS = 5
 
 export function createXdsServer(options: XdsServerOptions): XdsServer {
-  const { clock, log } = options
+  const { clock, log, keyOf = ({ id }) => id } = options
   const renderer = createDeltaRenderer(contentHash)
   const book = createInterestBook()
   const metrics: XdsMetrics = { pushes: 0, pushedBytes: 0, rejections: 0, refusedStreams: 0 }
   const streams = new Set<AdsStream>()
+  const byKey = new Map<string, Set<AdsStream>>()
   /** Whoever may have something to get, oldest first. */
   const waiting = new Set<AdsStream>()
   let inFlight = 0
@@ -131,6 +134,11 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       const why = identity.ok ? options.whyNotAdmitted?.(node, identity.value) : undefined
       return why === undefined ? identity : fail('node', why)
     },
+    admitted(stream, node) {
+      const key = keyOf(node)
+      const same = byKey.get(key) ?? new Set()
+      byKey.set(key, same.add(stream))
+    },
     ready(stream) {
       if (!streams.has(stream)) return
       waiting.add(stream)
@@ -156,8 +164,14 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     closed(stream) {
       streams.delete(stream)
       waiting.delete(stream)
+      if (stream.admitted !== undefined) forget(keyOf(stream.admitted.node), stream)
       log.debug('xDS stream closed', { node: stream.admitted?.node.id, from: stream.from })
     },
+  }
+  const forget = (key: string, stream: AdsStream): void => {
+    const same = byKey.get(key)
+    same?.delete(stream)
+    if (same?.size === 0) byKey.delete(key)
   }
   const open = (protocol: ClientSession['protocol'], decode: (bytes: Buffer) => Result<Request>) => (call: GrpcCall) => {
     streams.add(new AdsStream(call, new ClientSession(protocol, renderer, book), owner, decode, clock.nowMs()))
@@ -174,8 +188,8 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       return servingMs
     },
     nodes: () => [...streams].flatMap(({ admitted }) => admitted?.node ?? []),
-    update(concerns = () => true) {
-      for (const stream of streams) if (stream.admitted !== undefined && concerns(stream.admitted.node)) waiting.add(stream)
+    update(keys = byKey.keys()) {
+      for (const key of keys) for (const stream of byKey.get(key) ?? []) waiting.add(stream)
       schedule()
     },
     statuses: () => [...streams].flatMap(statusOf),

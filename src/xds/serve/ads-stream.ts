@@ -15,6 +15,8 @@ export type Request = DeltaRequest & DiscoveryRequest
 export interface StreamOwner {
   /** Who the caller is, if he may be served as this node. */
   admit(call: GrpcCall, node: ProxyNode): Result<SpiffeId>
+  /** The stream is of this node from now on. */
+  admitted(stream: AdsStream, node: ProxyNode): void
   /** The client may be able to take something: look at it when its turn comes. */
   ready(stream: AdsStream): void
   refused(stream: AdsStream, reason: string): void
@@ -111,7 +113,9 @@ export class AdsStream {
       return this.#refuse(code, problem?.message ?? 'refused')
     }
     const discoversVirtualHosts = parsed.value.discoversVirtualHosts && this.session.protocol === 'delta'
-    this.admitted = { node: { ...parsed.value, discoversVirtualHosts }, identity: identity.value }
+    const admitted = { ...parsed.value, discoversVirtualHosts }
+    this.admitted = { node: admitted, identity: identity.value }
+    this.#owner.admitted(this, admitted)
     return true
   }
 
