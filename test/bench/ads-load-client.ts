@@ -69,6 +69,7 @@ function opening(): Buffer {
   ])
 }
 
+const NO_BYTES = Buffer.alloc(0)
 const OPENING = opening()
 
 /** One for all: what is kept is copied out of it. */
@@ -146,20 +147,17 @@ export class AdsLoadClient {
   }
 
   #subscribe(typeUrl: string, names: readonly string[]): void {
-    const initialResourceVersions = Object.fromEntries(this.held.get(typeUrl) ?? NOTHING)
     this.#named.set(typeUrl, new Set(names))
-    this.#send({ typeUrl, resourceNamesSubscribe: names, initialResourceVersions })
+    this.#send({ typeUrl, resourceNamesSubscribe: names }, initialVersions(this.held.get(typeUrl) ?? NOTHING))
   }
 
-  #send(request: DeltaDiscoveryRequest): void {
-    const message = fullCodec.encode('envoy.service.discovery.v3.DeltaDiscoveryRequest', {
-      ...(this.#first ? { node: this.node } : {}),
-      ...request,
-    })
+  /** @param more fields already encoded: messages one after the other are one message. */
+  #send(request: DeltaDiscoveryRequest, more: Uint8Array = NO_BYTES): void {
+    const message = encodeRequest({ ...(this.#first ? { node: this.node } : {}), ...request })
     this.#first = false
     const head = Buffer.alloc(5)
-    head.writeUInt32BE(message.length, 1)
-    const all = Buffer.concat([head, message])
+    head.writeUInt32BE(message.length + more.length, 1)
+    const all = Buffer.concat([head, message, more])
     // The server's window for us is a megabyte after its settings; requests of one stream stay below it in this bench.
     for (let at = 0; at < all.length; at += 16_384) this.#socket?.write(frame(DATA, 0, 1, all.subarray(at, at + 16_384)))
   }
@@ -264,6 +262,28 @@ export class AdsLoadClient {
     for (const name of added) known.add(name)
     this.#send({ typeUrl, resourceNamesSubscribe: added })
   }
+}
+
+function encodeRequest(request: DeltaDiscoveryRequest): Uint8Array {
+  return fullCodec.encode('envoy.service.discovery.v3.DeltaDiscoveryRequest', request)
+}
+
+const listed = new WeakMap<Versions, Uint8Array>()
+const entries = new Map<string, Uint8Array>()
+
+/** initial_resource_versions: one list for all clients that hold the same, and every entry encoded once. Two thousand real proxies have two
+ *  thousand processors for this; here one would be measured instead of the control plane. */
+function initialVersions(held: Versions): Uint8Array {
+  const known = listed.get(held) ?? Buffer.concat([...held].sort(([a], [b]) => (a < b ? -1 : 1)).map(entryBytes))
+  listed.set(held, known)
+  return known
+}
+
+function entryBytes([name, version]: readonly [string, string]): Uint8Array {
+  const key = `${name} ${version}`
+  const known = entries.get(key) ?? encodeRequest({ initialResourceVersions: { [name]: version } })
+  entries.set(key, known)
+  return known
 }
 
 function routeTables(listeners: Versions): readonly string[] {

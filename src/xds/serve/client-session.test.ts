@@ -9,7 +9,7 @@ import { allShared, type EncodedResource, type ServedResources } from '../genera
 import { ClientSession } from './client-session.ts'
 import { typeStatuses } from './client-status.ts'
 import { createInterestBook } from './interest.ts'
-import { createDeltaRenderer, type Held } from './render-delta.ts'
+import { createDeltaRenderer, type Held, HOLDS_NOTHING } from './render-delta.ts'
 
 type Versions = Readonly<Record<string, string>>
 const TYPES: Readonly<Record<string, string>> = { cds: CLUSTER_TYPE, eds: ENDPOINT_TYPE, lds: LISTENER_TYPE, rds: ROUTE_TYPE }
@@ -44,7 +44,7 @@ function deltaClient(renderer = createDeltaRenderer(contentHash)) {
   return {
     session,
     subscribe(short: string, names: readonly string[] = [], initial: Versions = {}) {
-      session.receiveDelta({ typeUrl: TYPES[short], resourceNamesSubscribe: names, held: heldOf(initial) })
+      session.receiveDelta({ typeUrl: TYPES[short], resourceNamesSubscribe: names, held: { common: heldOf(initial), rest: HOLDS_NOTHING } })
     },
     unsubscribe(short: string, names: readonly string[]) {
       session.receiveDelta({ typeUrl: TYPES[short], resourceNamesUnsubscribe: names })
@@ -99,6 +99,23 @@ test('what a client has already is not sent again when it comes back; what is go
   const client = deltaClient()
   client.subscribe('rds', [], { same: '1', old: '1', gone: '1' })
   assert.deepEqual(brief(client.next(world({ rds: { same: '1', old: '2', fresh: '1' } }))), ['RDS old@2 fresh@1 -gone'])
+})
+
+test('what a client says to hold is told apart into what is shared and its own, however it came', () => {
+  const resource = (text: string): EncodedResource => ({ version: '1', bytes: Buffer.from(text) })
+  const mapOf = (names: readonly string[]) => new Map(names.map((name) => [name, resource(name)]))
+  const now: ServedResources = new Map([[CLUSTER_TYPE, { shared: mapOf(['a', 'b', 'fresh']), own: mapOf(['mine', 'new']) }]])
+  const held = (names: readonly string[]): Held => new Map(names.map((name) => [name, { version: '1' }]))
+  for (const said of [
+    { common: held(['a', 'b', 'mine', 'gone']), rest: HOLDS_NOTHING },
+    { common: held(['a', 'gone']), rest: held(['b', 'mine']) },
+    { common: HOLDS_NOTHING, rest: held(['a', 'b', 'mine', 'gone']) },
+    { common: held(['a', 'b']), rest: held(['mine', 'gone']) },
+  ]) {
+    const client = deltaClient()
+    client.session.receiveDelta({ typeUrl: CLUSTER_TYPE, held: said })
+    assert.deepEqual(brief(client.next(now)), ['CDS fresh@1 new@1 -gone'])
+  }
 })
 
 test('a client that names resources gets those, and is told of one that does not exist', () => {

@@ -71,9 +71,9 @@ test('equal lists of two clients are one object, others are not', () => {
     return result.value
   }
   const [a, b, c] = [from('a', '1'), from('b', '1'), from('c', '2')]
-  assert.equal(a.held, b.held)
+  assert.equal(a.held?.common, b.held?.common)
   assert.equal(a.resourceNamesSubscribe, c.resourceNamesSubscribe)
-  assert.notEqual(a.held, c.held)
+  assert.notEqual(a.held?.common, c.held?.common)
   assert.deepEqual([a.node?.id, b.node?.id], ['a', 'b'])
 })
 
@@ -84,7 +84,7 @@ test('what is remembered is bounded: after thousands of other lists the first is
   for (let other = 0; other < 150; other++) list(String(other))
   const again = list('first')
   assert.ok(first.ok && again.ok)
-  assert.notEqual(first.value.held, again.value.held)
+  assert.notEqual(first.value.held?.common, again.value.held?.common)
   assert.deepEqual(first, again)
 })
 
@@ -108,6 +108,18 @@ test('lists that differ in a few entries, anywhere, are read as the codec reads 
   )
 })
 
+test('of lists that differ in names of their own, what is common is one object', () => {
+  const read = createDeltaRequestReader(createInterestBook())
+  const [, second, third] = ['a', 'b', 'c'].map((own) => {
+    const result = read(encode({ typeUrl: CLUSTER_TYPE, initialResourceVersions: { [`inbound|80||${own}`]: '1', ...versions(100, 'v') } }))
+    assert.ok(result.ok)
+    return result.value.held
+  })
+  assert.equal(second?.common.size, 100)
+  assert.equal(second?.common, third?.common)
+  assert.deepEqual([...(third?.rest.keys() ?? [])], ['inbound|80||c'])
+})
+
 /** In the form of the codec. */
 function asSaid(result: Result<DeltaRequest>): Result<DeltaDiscoveryRequest> {
   if (!result.ok) return result
@@ -115,6 +127,9 @@ function asSaid(result: Result<DeltaRequest>): Result<DeltaDiscoveryRequest> {
   if (held === undefined) return { ok: true, value: request }
   return {
     ok: true,
-    value: { ...request, initialResourceVersions: Object.fromEntries([...held].map(([name, { version }]) => [name, version])) },
+    value: {
+      ...request,
+      initialResourceVersions: Object.fromEntries([...held.common, ...held.rest].map(([name, { version }]) => [name, version])),
+    },
   }
 }

@@ -7,12 +7,18 @@ import type { Result } from '../../base/result.ts'
 import { fullCodec } from '../../envoy/full-codec.ts'
 import type { DeltaDiscoveryRequest } from '../../envoy/generated/messages.gen.ts'
 import type { InterestBook } from './interest.ts'
-import type { Held } from './render-delta.ts'
+import { type Held, HOLDS_NOTHING } from './render-delta.ts'
 import { type List, type Lists, listsIn } from './request-lists.ts'
 
 export interface DeltaRequest extends Omit<DeltaDiscoveryRequest, 'initialResourceVersions'> {
   /** What the client says that it has (initial_resource_versions). */
-  readonly held?: Held
+  readonly held?: SaidToHold
+}
+
+/** What a client has, in two parts without a name in both: `common` is one object for all that list the same besides a few names. */
+export interface SaidToHold {
+  readonly common: Held
+  readonly rest: Held
 }
 
 /** Newer clients may say more than we know; what we do not know we do not need. */
@@ -31,10 +37,10 @@ const MAX_DIFFERENCE_BYTES = 4096
 
 export function createDeltaRequestReader(book: InterestBook): (bytes: Buffer) => Result<DeltaRequest> {
   const names = new ListMemo<readonly string[]>(({ bytes }) => read(bytes)?.resourceNamesSubscribe)
-  const versions = new ListMemo<Held>((list, neighbours) => differenceFrom(neighbours, list) ?? allOf(list))
-  const allOf = ({ bytes }: List): Held | undefined => {
+  const versions = new ListMemo<SaidToHold>((list, neighbours) => differenceFrom(neighbours, list, book) ?? allOf(list))
+  const allOf = ({ bytes }: List): SaidToHold | undefined => {
     const { initialResourceVersions } = read(bytes) ?? {}
-    return initialResourceVersions === undefined ? undefined : book.held(initialResourceVersions)
+    return initialResourceVersions === undefined ? undefined : { common: book.held(initialResourceVersions), rest: HOLDS_NOTHING }
   }
   /** Undefined: the codec has something to say about a part. */
   const readLists = ({ found, rest }: Lists): DeltaRequest | undefined => {
@@ -57,10 +63,11 @@ export function createDeltaRequestReader(book: InterestBook): (bytes: Buffer) =>
 
 function withHeld(
   { initialResourceVersions, ...request }: DeltaDiscoveryRequest,
-  held: Held | undefined,
+  held: SaidToHold | undefined,
   book: InterestBook,
 ): DeltaRequest {
-  const said = held ?? (initialResourceVersions === undefined ? undefined : book.held(initialResourceVersions))
+  const whole = initialResourceVersions === undefined ? undefined : { common: book.held(initialResourceVersions), rest: HOLDS_NOTHING }
+  const said = held ?? whole
   return said === undefined ? request : { ...request, held: said }
 }
 
@@ -112,18 +119,25 @@ class ListMemo<V> {
 }
 
 /** Undefined: none is like it, or a name stands in it twice, of which the codec takes the last. */
-function differenceFrom(neighbours: readonly Remembered<Held>[], list: List): Held | undefined {
+function differenceFrom(neighbours: readonly Remembered<SaidToHold>[], list: List, book: InterestBook): SaidToHold | undefined {
   for (const { list: near, value } of neighbours) {
-    const middle = value.size === near.starts.length ? differingMiddle(near, list) : undefined
+    const middle = sizeOf(value) === near.starts.length ? differingMiddle(near, list) : undefined
     if (middle === undefined) continue
     const [gone, come] = [versionsIn(middle.near), versionsIn(middle.list)]
     if (gone === undefined || come === undefined) return undefined
-    const held = new Map(value)
-    for (const name of Object.keys(gone)) held.delete(name)
-    for (const [name, version] of Object.entries(come)) held.set(name, { version })
-    if (held.size === list.starts.length) return held
+    const leaving = Object.keys(gone).filter((name) => value.common.has(name))
+    const common = leaving.length === 0 ? value.common : book.forget(value.common, leaving, false)
+    const rest = new Map(value.rest)
+    for (const name of Object.keys(gone)) rest.delete(name)
+    for (const [name, version] of Object.entries(come)) rest.set(name, { version })
+    const held = { common, rest }
+    if (sizeOf(held) === list.starts.length && !rest.keys().some((name) => common.has(name))) return held
   }
   return undefined
+}
+
+function sizeOf({ common, rest }: SaidToHold): number {
+  return common.size + rest.size
 }
 
 function versionsIn(bytes: Buffer): Readonly<Record<string, string>> | undefined {

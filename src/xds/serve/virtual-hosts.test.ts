@@ -7,7 +7,7 @@ import { ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import { allShared, type EncodedResource, type ServedResources } from '../generate/resources.ts'
 import { ClientSession } from './client-session.ts'
 import { createInterestBook } from './interest.ts'
-import { createDeltaRenderer, type Held } from './render-delta.ts'
+import { createDeltaRenderer, type Held, HOLDS_NOTHING } from './render-delta.ts'
 
 /** 'name@version' each. */
 function world(tables: readonly string[], hosts: readonly string[]): ServedResources {
@@ -33,7 +33,7 @@ function client() {
   const session = new ClientSession('delta', createDeltaRenderer(contentHash), createInterestBook())
   return {
     ask: (typeUrl: string, names: readonly string[] = [], initial: Readonly<Record<string, string>> = {}) =>
-      session.receiveDelta({ typeUrl, resourceNamesSubscribe: names, held: heldOf(initial) }),
+      session.receiveDelta({ typeUrl, resourceNamesSubscribe: names, held: { common: heldOf(initial), rest: HOLDS_NOTHING } }),
     next: (resources: ServedResources): readonly Message[] => session.next(resources).map(({ chunks }) => read(Buffer.concat(chunks))),
     answer: ({ typeUrl, nonce }: Message, refusal?: string) =>
       session.receiveDelta({
