@@ -40,7 +40,7 @@ async function main(): Promise<number | undefined> {
   // `help proxy` is `proxy --help`: those programs are not among the commands of cli/.
   const isHelp = first === 'help' && rest[0] !== undefined
   const [word = first, ...args] = isHelp ? [rest[0], '--help'] : [first, ...rest]
-  module.enableCompileCache?.(path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'lateen'))
+  enableCompileCache()
   switch (word) {
     case 'proxy':
       return runLong((await import('./proxy.ts')).runProxy(args, process.env))
@@ -52,6 +52,15 @@ async function main(): Promise<number | undefined> {
       return runGuardianProcess()
     default:
       return runCli(word, args)
+  }
+}
+
+/** Where nothing may be written (a read-only container) or the user has no home, programs are compiled at each start: nothing more. */
+function enableCompileCache(): void {
+  try {
+    module.enableCompileCache?.(path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'lateen'))
+  } catch {
+    // No home: a user that is only a number.
   }
 }
 

@@ -29,6 +29,7 @@ export interface AdminParts {
   readonly secrets: LocalSecretStore
   readonly ads: AdsState<ReceivedResource>
   readonly live: LiveConfig
+  readonly readiness: AdminState['readiness']
   readonly isDraining: () => boolean
   readonly drain: () => Promise<void>
   readonly quit: () => void
@@ -58,7 +59,7 @@ export function adminState(parts: AdminParts): AdminState {
     })),
   ]
   return {
-    readiness: () => readiness(parts),
+    readiness: parts.readiness,
     collect: () => dataSide.collect(),
     families: () => dataSide.families(),
     config: () => dataPlane.config,
@@ -94,17 +95,6 @@ export function adminState(parts: AdminParts): AdminState {
 function serverState({ isDraining, live }: AdminParts): ServerInfo['state'] {
   if (isDraining()) return 'DRAINING'
   return live.status.value.ready ? 'LIVE' : live.status.value.applied > 0 ? 'INITIALIZING' : 'PRE_INITIALIZING'
-}
-
-function readiness(parts: AdminParts): { readonly ready: boolean; readonly reason: string } {
-  const { ready, waiting, failures } = parts.live.status.value
-  if (parts.isDraining()) return { ready: false, reason: 'DRAINING' }
-  if (ready) return { ready: true, reason: 'LIVE' }
-  const [failure] = failures
-  if (failure !== undefined) return { ready: false, reason: `a listener is not open: ${failure}` }
-  const [first] = waiting
-  if (first !== undefined) return { ready: false, reason: `${first.type} ${first.name} waits for ${first.for} ${first.missing}` }
-  return { ready: false, reason: 'waiting for the first configuration from the control plane' }
 }
 
 /** With those that came as resources of their own, as Envoy shows them. */

@@ -11,12 +11,15 @@ function parse(argv: string, env: Record<string, string> = {}) {
 test('a bootstrap alone gives the defaults', () => {
   assert.deepEqual(parse('-c envoy.yaml'), {
     configPath: 'envoy.yaml',
+    bootstrap: undefined,
     mode: 'serve',
     allowUnsupported: false,
     concurrency: 1,
     logLevel: 'info',
     logFormat: 'text',
     drainMs: 5000,
+    exitOnZeroConnections: false,
+    agent: undefined,
     ca: undefined,
   })
 })
@@ -26,6 +29,7 @@ test('the mesh options are read together, the command line wins over the environ
     LATEEN_CA_ROOT: '/root.pem',
     LATEEN_STATE: '/other',
     LATEEN_ALLOW_UNSUPPORTED: 'true',
+    LATEEN_CA_TOKEN_FILE: '/var/run/secrets/lateen/token/token',
   })
   assert.ok(typeof options === 'object')
   assert.equal(options.drainMs, 250)
@@ -36,6 +40,7 @@ test('the mesh options are read together, the command line wins over the environ
     rootPath: '/root.pem',
     name: undefined,
     joinTokenPath: undefined,
+    tokenPath: '/var/run/secrets/lateen/token/token',
     trustDomain: 'cluster.local',
     stateFolder: '/s',
   })
@@ -49,6 +54,19 @@ test('what is wrong is named, with the nearest option', () => {
   assert.match(String(parse('-c a --ca-address here')), /HOST:PORT.*--ca-root is missing/)
   assert.match(String(parse('envoy.yaml')), /unexpected argument 'envoy.yaml'/)
   assert.match(String(parse('-c')), /needs a value/)
+})
+
+test('in a pod everything comes from the environment', () => {
+  const env = { LATEEN_BOOTSTRAP: '{"node": {}}', LATEEN_AGENT: '{"statusPort": 15020}', LATEEN_CONCURRENCY: '0' }
+  const options = parse('', env)
+  assert.ok(typeof options === 'object')
+  assert.equal(options.bootstrap, '{"node": {}}')
+  assert.equal(options.configPath, 'LATEEN_BOOTSTRAP')
+  assert.equal(options.agent?.statusPort, 15020)
+  assert.equal(options.concurrency, 0)
+  const given = parse('-c a.json', env)
+  assert.equal(typeof given === 'object' && given.bootstrap, undefined, 'a file that is asked for wins')
+  assert.match(String(parse('-c a', { LATEEN_AGENT: '{"statusPort": -1}' })), /--agent statusPort: must be a port/)
 })
 
 test("Envoy's words for log levels and seconds are understood", () => {

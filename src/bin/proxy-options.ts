@@ -5,6 +5,7 @@ import { parseDurationMs } from '../base/duration.ts'
 import type { LogLevel } from '../base/log.ts'
 import { fail, type Problem, type Result, succeed } from '../base/result.ts'
 import { suggest } from '../base/suggest.ts'
+import { type AgentSettings, readAgentSettings } from '../envoy/agent-settings.ts'
 
 interface OptionRow {
   readonly name: string
@@ -17,17 +18,24 @@ interface OptionRow {
 
 const TABLE: readonly OptionRow[] = [
   { name: 'config-path', short: 'c', value: 'FILE', env: 'LATEEN_CONFIG_PATH', help: 'Envoy v3 bootstrap, JSON or YAML' },
+  { name: 'bootstrap', value: 'JSON', env: 'LATEEN_BOOTSTRAP', help: 'The bootstrap itself, where there is no file' },
   { name: 'mode', value: 'MODE', env: 'LATEEN_MODE', help: "'serve' (default), or 'validate': print what is wrong and exit with 0 or 1" },
   { name: 'allow-unsupported', env: 'LATEEN_ALLOW_UNSUPPORTED', help: 'Fields that are not in force: a warning instead of an error' },
   {
     name: 'concurrency',
     value: 'N',
     env: 'LATEEN_CONCURRENCY',
-    help: 'Data threads (1); more need Linux, about 18 MB each',
+    help: "Data threads (1); more need Linux, about 18 MB each; 0: as many as the container's CPU limit allows",
   },
   { name: 'log-level', short: 'l', value: 'LEVEL', env: 'LATEEN_LOG_LEVEL', help: 'trace, debug, info (default), warn, error or off' },
   { name: 'log-format', value: 'FORMAT', env: 'LATEEN_LOG_FORMAT', help: "'text' (default) or 'json'" },
   { name: 'drain-time', value: 'TIME', env: 'LATEEN_DRAIN_TIME', help: 'How long a stop waits for requests under way (5s)' },
+  {
+    name: 'exit-on-zero-connections',
+    env: 'LATEEN_EXIT_ON_ZERO_CONNECTIONS',
+    help: 'A stop waits the drain time and then until the last connection has ended',
+  },
+  { name: 'agent', value: 'JSON', env: 'LATEEN_AGENT', help: 'In a pod: ports for health and metrics, probes (docs/sidecar.md)' },
   {
     name: 'ca-address',
     value: 'HOST:PORT',
@@ -42,19 +50,32 @@ const TABLE: readonly OptionRow[] = [
     help: "Name in the CA's certificate (the SNI of the bootstrap's xDS cluster, else the host)",
   },
   { name: 'join-token-file', value: 'FILE', env: 'LATEEN_JOIN_TOKEN_FILE', help: 'One-time token for the first certificate' },
+  {
+    name: 'ca-token-file',
+    value: 'FILE',
+    env: 'LATEEN_CA_TOKEN_FILE',
+    help: 'Token that proves who this is, read anew for every certificate (a projected service account token)',
+  },
   { name: 'trust-domain', value: 'DOMAIN', env: 'LATEEN_TRUST_DOMAIN', help: 'Trust domain of the mesh (cluster.local)' },
   { name: 'state', value: 'DIR', env: 'LATEEN_STATE', help: 'Folder that keeps the certificate over a restart' },
   { name: 'help', short: 'h', env: 'LATEEN_HELP', help: 'This text' },
 ]
 
 export interface ProxyOptions {
+  /** A file, or the name of the variable that `bootstrap` is from. */
   readonly configPath: string
+  /** The bootstrap's text; undefined: read the file. */
+  readonly bootstrap: string | undefined
   readonly mode: 'serve' | 'validate'
   readonly allowUnsupported: boolean
+  /** 0: by the CPU limit. */
   readonly concurrency: number
   readonly logLevel: LogLevel
   readonly logFormat: 'text' | 'json'
   readonly drainMs: number
+  readonly exitOnZeroConnections: boolean
+  /** Undefined: not in a pod. */
+  readonly agent: AgentSettings | undefined
   readonly ca: CaOptions | undefined
 }
 
@@ -64,6 +85,7 @@ export interface CaOptions {
   readonly rootPath: string
   readonly name: string | undefined
   readonly joinTokenPath: string | undefined
+  readonly tokenPath: string | undefined
   readonly trustDomain: string
   readonly stateFolder: string | undefined
 }
@@ -88,14 +110,16 @@ export function parseProxyOptions(
   if (get('help') !== undefined) return succeed('help')
   const problems: Problem[] = []
   const wrong = (name: string, message: string): void => void problems.push({ path: `--${name}`, message })
-  const configPath = get('config-path') ?? ''
+  const bootstrap = get('config-path') === undefined ? get('bootstrap') : undefined
+  const configPath = get('config-path') ?? (bootstrap === undefined ? '' : 'LATEEN_BOOTSTRAP')
   if (configPath === '') wrong('config-path', 'is missing: give the bootstrap with -c FILE')
   const concurrency = Number(get('concurrency') ?? '1')
-  if (!Number.isInteger(concurrency) || concurrency < 1) wrong('concurrency', 'must be a whole number from 1')
+  if (!Number.isInteger(concurrency) || concurrency < 0) wrong('concurrency', 'must be a whole number from 0')
   const drainMs = readTime(get('drain-time') ?? '5s')
   if (drainMs === undefined) wrong('drain-time', "is not a time; write for example '5s' or a number of seconds")
   const options = {
     configPath,
+    bootstrap,
     mode: oneOf(get('mode') ?? 'serve', ['serve', 'validate'] as const, (message) => wrong('mode', message)),
     allowUnsupported: get('allow-unsupported') !== undefined,
     concurrency,
@@ -104,9 +128,19 @@ export function parseProxyOptions(
     ),
     logFormat: oneOf(get('log-format') ?? 'text', ['text', 'json'] as const, (message) => wrong('log-format', message)),
     drainMs: drainMs ?? 0,
+    exitOnZeroConnections: get('exit-on-zero-connections') !== undefined,
+    agent: readAgent(get('agent'), wrong),
     ca: readCa(get, wrong),
   }
   return problems.length === 0 ? succeed(options) : { ok: false, problems }
+}
+
+function readAgent(text: string | undefined, wrong: (name: string, message: string) => void): AgentSettings | undefined {
+  if (text === undefined) return undefined
+  const settings = readAgentSettings(text)
+  if (settings.ok) return settings.value
+  for (const { path, message } of settings.problems) wrong('agent', path === '' ? message : `${path}: ${message}`)
+  return undefined
 }
 
 function readCa(get: (name: string) => string | undefined, wrong: (name: string, message: string) => void): CaOptions | undefined {
@@ -122,6 +156,7 @@ function readCa(get: (name: string) => string | undefined, wrong: (name: string,
     rootPath,
     name: get('ca-name'),
     joinTokenPath: get('join-token-file'),
+    tokenPath: get('ca-token-file'),
     trustDomain: get('trust-domain') ?? 'cluster.local',
     stateFolder: get('state'),
   }

@@ -15,19 +15,24 @@ import { type AdminServer, startAdminServer } from '../proxy/admin/admin-server.
 import { AdsClient } from '../proxy/ads/ads-client.ts'
 import { AdsState } from '../proxy/ads/ads-state.ts'
 import { LiveConfig } from '../proxy/ads/live-config.ts'
+import { followSecrets } from '../proxy/ads/received-secrets.ts'
 import { collectResources, type ReceivedResource, resourceReader } from '../proxy/ads/resource-reader.ts'
 import { findXdsTarget, openXdsChannel, type XdsTarget } from '../proxy/ads/xds-channel.ts'
+import type { AgentServers } from '../proxy/agent/agent-servers.ts'
 import { grpcCaClient } from '../proxy/certs/ca-client.ts'
 import { CertificateManager } from '../proxy/certs/certificate-manager.ts'
 import { LocalSecretStore } from '../proxy/certs/local-secret-store.ts'
+import { readTokenFile } from '../proxy/certs/token-file.ts'
 import { Assembler } from '../proxy/config/assemble.ts'
 import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
 import { adminState } from './proxy-admin.ts'
+import { openAgent } from './proxy-agent.ts'
 import { createDataSide, type DataSide } from './proxy-data-side.ts'
 import { selfLabels, workloadIdentity } from './proxy-identity.ts'
 import { registerControl } from './proxy-metrics.ts'
 import type { CaOptions, ProxyOptions } from './proxy-options.ts'
+import { type Readiness, readinessOf } from './proxy-readiness.ts'
 import type { SwitchableLog } from './switchable-log.ts'
 
 export interface LoadedBootstrap {
@@ -48,6 +53,10 @@ export interface ProxyParts {
 
 /** Istio's agents ask for this; the CA decides. */
 const CERTIFICATE_LIFETIME_MS = 24 * 3_600_000
+/** Longer than any pod's grace period. */
+const FOR_EVER_MS = 7 * 24 * 3_600_000
+const SAY_FIRST_MS = 5000
+const SAY_AGAIN_MS = 30_000
 
 export class ProxyProcess {
   readonly #parts: ProxyParts
@@ -59,6 +68,7 @@ export class ProxyProcess {
   readonly #live: LiveConfig
   readonly #quit: () => void
   #admin: AdminServer | undefined
+  #agent: AgentServers | undefined
   #usesAds = false
   #draining = false
   #ads: AdsClient<ReceivedResource> | undefined
@@ -113,7 +123,7 @@ export class ProxyProcess {
       admin: admin === undefined ? 'none' : `${admin.host}:${admin.port}`,
       controlPlane: target.value === undefined ? 'none' : `${target.value.host}:${target.value.port}`,
     })
-    const problem = (await this.#startAdmin()) ?? this.#startCertificates(target.value)
+    const problem = (await this.#startAdmin()) ?? (await this.#startAgent()) ?? this.#startCertificates(target.value)
     if (problem !== undefined) return problem
     this.#usesAds = target.value !== undefined
     if (target.value !== undefined) this.#startAds(target.value)
@@ -123,6 +133,7 @@ export class ProxyProcess {
       live: this.#live,
       clock: this.#parts.clock,
     })
+    this.#sayWhenStuck()
     const stopWatching = this.#live.status.watch(({ ready }) => {
       if (!ready) return
       stopWatching()
@@ -132,14 +143,22 @@ export class ProxyProcess {
     return undefined
   }
 
-  /** Not ready any more, lets requests finish for `graceMs`, then closes. */
-  async stop(graceMs: number): Promise<void> {
+  /** Not ready any more, lets requests finish as the options say, then closes. In a pod the application may be stopping at the same time
+   *  and still has calls to make: configuration and certificates stay live, and the drain time is waited in full, unless the kubelet has
+   *  stopped the application before (native sidecar). */
+  async stop(): Promise<void> {
+    const { options, log } = this.#parts
+    const { drainMs, agent, exitOnZeroConnections } = options
     this.#draining = true
     await this.#dataSide.collect()
-    this.#parts.log.info('draining', { graceMs, activeRequests: this.#dataPlane.activeRequests })
-    this.#ads?.stop()
-    this.#live.stop()
-    await this.#dataPlane.drain(graceMs)
+    const graceMs = exitOnZeroConnections ? FOR_EVER_MS : drainMs
+    const leastMs = agent !== undefined && agent.nativeSidecar !== true ? drainMs : 0
+    log.info('draining', { graceMs, leastMs, activeRequests: this.#dataPlane.activeRequests })
+    if (agent === undefined) {
+      this.#ads?.stop()
+      this.#live.stop()
+    }
+    await this.#dataPlane.drain(graceMs, leastMs)
     this.close()
     await this.#dataSide.finish()
     this.#parts.log.info('stopped')
@@ -151,6 +170,50 @@ export class ProxyProcess {
     this.#certificates?.stop()
     this.#dataPlane.close()
     void this.#admin?.close()
+    void this.#agent?.close()
+  }
+
+  /** Callers are sent elsewhere, nothing is refused: a stop follows some time later. */
+  #drain(): Promise<void> {
+    if (!this.#draining) this.#parts.log.info('draining on request: not ready any more, everything is still served')
+    this.#draining = true
+    return this.#dataPlane.drain(FOR_EVER_MS, FOR_EVER_MS)
+  }
+
+  #readiness(): Readiness {
+    return readinessOf({
+      draining: this.#draining,
+      live: this.#live.status.value,
+      certificate: this.#certificates?.status.value,
+      ads: this.#ads?.status.value,
+    })
+  }
+
+  async #startAgent(): Promise<string | undefined> {
+    const { options, loaded, clock, log } = this.#parts
+    if (options.agent === undefined) return undefined
+    const opened = await openAgent(options.agent, loaded.bootstrap.node, this.#dataSide, {
+      readiness: () => this.#readiness(),
+      drain: () => void this.#drain(),
+      quit: this.#quit,
+      clock,
+      log,
+    })
+    if (typeof opened === 'string') return opened
+    this.#agent = opened
+    return undefined
+  }
+
+  /** A pod that does not start is looked at in its log first. */
+  #sayWhenStuck(): void {
+    const { clock, log } = this.#parts
+    const say = (): void => {
+      const { ready, reason } = this.#readiness()
+      if (ready || this.#draining) return
+      log.warn('not ready yet', { reason })
+      clock.after(SAY_AGAIN_MS, say, { background: true })
+    }
+    clock.after(SAY_FIRST_MS, say, { background: true })
   }
 
   async #startAdmin(): Promise<string | undefined> {
@@ -169,6 +232,7 @@ export class ProxyProcess {
       secrets: this.#secrets,
       ads: this.#state,
       live: this.#live,
+      readiness: () => this.#readiness(),
       isDraining: () => this.#draining,
       drain: () => {
         this.#draining = true
@@ -191,11 +255,13 @@ export class ProxyProcess {
     const id = workloadIdentity(loaded.bootstrap.node, ca.trustDomain)
     if (!id.ok) return `the node's identity: ${formatProblems(id.problems)}`
     const token = readToken(ca, log)
+    const { tokenPath } = ca
     const serverName = ca.name ?? (target?.host === ca.host && target.port === ca.port ? target.cluster.tls?.sni : undefined)
     this.#certificates = new CertificateManager({
       id: id.value,
       ca: grpcCaClient({ host: ca.host, port: ca.port, serverName, lifetimeMs: CERTIFICATE_LIFETIME_MS, codec, clock }),
       joinToken: token,
+      readToken: tokenPath === undefined ? undefined : () => readTokenFile(tokenPath),
       roots: this.#secrets.roots({ kind: 'file', path: ca.rootPath }),
       store: this.#secrets,
       stateFolder: ca.stateFolder,
@@ -210,7 +276,13 @@ export class ProxyProcess {
   #startAds(target: XdsTarget): void {
     const { clock, random, log, codec } = this.#parts
     const channel = openXdsChannel(target, this.#secrets, clock)
-    const ads = new AdsClient({ channel, state: this.#state, codec, clock, random, log, onChange: () => this.#live.refresh() })
+    const takeSecrets = followSecrets(this.#state, this.#secrets)
+    const onChange = (): void => {
+      // Before the configuration that uses them.
+      takeSecrets()
+      this.#live.refresh()
+    }
+    const ads = new AdsClient({ channel, state: this.#state, codec, clock, random, log, onChange })
     this.#ads = ads
     const source = target.cluster.tls?.certificate
     const pair = source === undefined ? undefined : this.#secrets.keyPair(source)

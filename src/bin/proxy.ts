@@ -2,16 +2,19 @@
 // Called by the dispatcher lateen.ts, and by whoever starts the proxy bundle. proxy-process.ts puts the parts together.
 // Invariant: losing the control plane or the CA never ends the process; only a bootstrap that cannot be used does, at the start.
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { createLogger } from '../base/log.ts'
 import { systemRandom } from '../base/random.ts'
 import { compileRegex, compileRegexRewrite, compileStrictRegex } from '../base/regex.ts'
 import { formatProblems, type Problem, type Result } from '../base/result.ts'
-import { readBootstrapFile } from '../envoy/bootstrap-file.ts'
+import { readBootstrapFile, readBootstrapText } from '../envoy/bootstrap-file.ts'
 import { proxyCodec } from '../envoy/proxy-codec.ts'
 import { decodeBootstrap } from '../proxy/config/decode-bootstrap.ts'
 import { ownVersion } from './own-version.ts'
+import { withPodLabels } from './proxy-agent.ts'
+import { dataThreads } from './proxy-concurrency.ts'
 import { type ProxyOptions, parseProxyOptions, proxyHelp } from './proxy-options.ts'
 import { type LoadedBootstrap, ProxyProcess } from './proxy-process.ts'
 import { SwitchableLog } from './switchable-log.ts'
@@ -22,15 +25,17 @@ export const PROXY_EXEC_ARGV: readonly string[] = ['--max-semi-space-size=4']
 
 /** @returns the exit code: 0 after a clean stop, 1 when the bootstrap cannot be used, 2 for wrong options. */
 export async function runProxy(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
-  const options = parseProxyOptions(argv, env)
-  if (!options.ok) {
-    process.stderr.write(`lateen proxy: ${formatProblems(options.problems)}\n`)
+  const parsed = parseProxyOptions(argv, env)
+  if (!parsed.ok) {
+    process.stderr.write(`lateen proxy: ${formatProblems(parsed.problems)}\n`)
     return 2
   }
-  if (options.value === 'help') {
+  if (parsed.value === 'help') {
     process.stdout.write(proxyHelp())
     return 0
   }
+  const processors = process.platform === 'linux' ? availableParallelism() : 1
+  const options = { ...parsed, value: { ...parsed.value, concurrency: dataThreads(parsed.value.concurrency, processors) } }
   if (options.value.concurrency > 1 && process.platform !== 'linux') {
     process.stderr.write('lateen proxy: --concurrency above 1 needs Linux: elsewhere the kernel does not spread connections. Use 1.\n')
     return 2
@@ -52,6 +57,9 @@ async function serve(options: ProxyOptions, loaded: LoadedBootstrap, log: Switch
   const version = ownVersion()
   const parts = { options, loaded, log, version, clock: systemClock, random: systemRandom, codec: proxyCodec }
   const stop = Promise.withResolvers<void>()
+  // Before anything else: as a container's first process, one that has not asked for a signal does not get it.
+  let cut = (): void => undefined
+  onStopSignal(stop.resolve, () => cut())
   const running = new ProxyProcess(parts, stop.resolve)
   const problem = await running.start()
   if (problem !== undefined) {
@@ -59,9 +67,9 @@ async function serve(options: ProxyOptions, loaded: LoadedBootstrap, log: Switch
     running.close()
     return 1
   }
-  onStopSignal(stop.resolve, () => running.close())
+  cut = () => running.close()
   await stop.promise
-  await running.stop(options.drainMs)
+  await running.stop()
   return 0
 }
 
@@ -81,17 +89,20 @@ function onStopSignal(stop: () => void, cut: () => void): void {
 
 async function loadBootstrap(options: ProxyOptions): Promise<Result<LoadedBootstrap>> {
   const dropped: Problem[] = []
-  const file = await readBootstrapFile(options.configPath, {
+  const how = {
     codec: proxyCodec,
     yamlToJsonProgram: yamlToJsonProgram(),
     // The decoder judges them: what touches security is refused or denies even when unsupported fields are allowed.
-    onUnsupported: (at, message) => void dropped.push({ path: at.replace(`${options.configPath}: `, ''), message }),
-  })
+    onUnsupported: (at: string, message: string) => void dropped.push({ path: at.replace(`${options.configPath}: `, ''), message }),
+  }
+  const { configPath, bootstrap: given } = options
+  const file = given === undefined ? await readBootstrapFile(configPath, how) : await readBootstrapText(configPath, given, how)
   if (!file.ok) return file
+  const bootstrap = withPodLabels(file.value, options.agent)
   const regex = { compile: compileRegex, compileStrict: compileStrictRegex, rewriter: compileRegexRewrite }
-  const decoded = decodeBootstrap(file.value, { regex, allowUnsupported: options.allowUnsupported }, dropped)
+  const decoded = decodeBootstrap(bootstrap, { regex, allowUnsupported: options.allowUnsupported }, dropped)
   if (!decoded.ok) return decoded
-  return { ok: true, value: { bootstrap: file.value, fixed: decoded.value, warnings: decoded.value.warnings } }
+  return { ok: true, value: { bootstrap, fixed: decoded.value, warnings: decoded.value.warnings } }
 }
 
 function report(file: string, loaded: Result<LoadedBootstrap>): number {

@@ -18,6 +18,7 @@ test('what the webhook writes is read as it was', () => {
     },
     scrape: { port: 8080, path: '/metrics', targets: [{ port: 9100, path: '/more' }] },
     podInfo: '/etc/lateen/pod',
+    nativeSidecar: true,
   }
   assert.deepEqual(readAgentSettings(JSON.stringify(settings)), { ok: true, value: settings })
 })

@@ -16,6 +16,8 @@ export interface AgentSettings {
   readonly scrape?: ScrapeSettings
   /** Folder of the downward API's files `labels` and `annotations`. */
   readonly podInfo?: string
+  /** The kubelet stops a native sidecar after the application: nobody is left whose calls a stop would have to wait for. */
+  readonly nativeSidecar?: boolean
 }
 
 /** A handler of Kubernetes with ports as numbers: exactly one of the three. */
@@ -51,7 +53,7 @@ export const DEFAULT_AGENT_PORTS = { statusPort: 15020, healthPort: 15021, prome
 
 /** A probe's path has two more parts: container and kind. */
 const PROBE_PATH = /^\/app-(?:health|lifecycle)\/[^/]+\/[^/]+$/
-const SETTINGS_KEYS = ['statusPort', 'healthPort', 'prometheusPort', 'probes', 'scrape', 'podInfo']
+const SETTINGS_KEYS = ['statusPort', 'healthPort', 'prometheusPort', 'probes', 'scrape', 'podInfo', 'nativeSidecar']
 
 export function readAgentSettings(text: string): Result<AgentSettings> {
   let json: unknown
@@ -70,6 +72,7 @@ export function readAgentSettings(text: string): Result<AgentSettings> {
     probes: readProbes(reader, root.probes),
     ...optional('scrape', root.scrape === undefined ? undefined : readScrape(reader, root.scrape)),
     ...optional('podInfo', reader.string('podInfo', root.podInfo)),
+    ...optional('nativeSidecar', reader.boolean('nativeSidecar', root.nativeSidecar)),
   }
   return problems.length > 0 ? { ok: false, problems } : succeed(settings)
 }
@@ -181,6 +184,12 @@ class Reader {
   string(path: string, value: unknown): string | undefined {
     if (value === undefined || typeof value === 'string') return value
     this.problem(path, 'must be a string')
+    return undefined
+  }
+
+  boolean(path: string, value: unknown): boolean | undefined {
+    if (value === undefined || typeof value === 'boolean') return value
+    this.problem(path, 'must be true or false')
     return undefined
   }
 

@@ -1,4 +1,4 @@
-// Reads a bootstrap from a file. JSON is parsed here; YAML is turned into JSON by a child process that ends at once, so that
+// Reads a bootstrap from a file, or from text that somebody has. JSON is parsed here; YAML is turned into JSON by a child process that ends at once, so that
 // the proxy, which lives for weeks, never loads a YAML parser. Every problem names the file.
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
@@ -22,8 +22,12 @@ export interface BootstrapFileOptions extends DecodeOptions {
 
 export async function readBootstrapFile(file: string, options: BootstrapFileOptions): Promise<Result<Bootstrap>> {
   const text = await readText(file)
-  if (!text.ok) return text
-  const json = isJson(file, text.value) ? parseJson(file, text.value) : await yamlToJson(file, text.value, options)
+  return text.ok ? readBootstrapText(file, text.value, options) : text
+}
+
+/** @param file what problems name: the file, or the variable that the text is from. */
+export async function readBootstrapText(file: string, text: string, options: BootstrapFileOptions): Promise<Result<Bootstrap>> {
+  const json = isJson(file, text) ? parseJson(file, text) : await yamlToJson(file, text, options)
   if (!json.ok) return json
   const { onUnsupported } = options
   const result = readBootstrap(options.codec, json.value, {

@@ -44,9 +44,10 @@ export interface ListenerProblem {
 export interface DataPlane {
   /** Swaps the configuration. Unchanged listeners keep their sockets; established connections are never cut. Resolves when new sockets listen. */
   apply(config: ProxyConfig): Promise<readonly ListenerProblem[]>
-  /** Answers with `connection: close`, stops accepting when callers have gone elsewhere, resolves when the last connection is gone or
-   *  after `graceMs`. */
-  drain(graceMs: number): Promise<void>
+  /** Answers with `connection: close`, stops accepting from outside when callers have gone elsewhere, resolves when the last connection
+   *  is gone or after `graceMs`, but not before `leastMs`. What the application calls is carried until then. A second call replaces the
+   *  first. */
+  drain(graceMs: number, leastMs?: number): Promise<void>
   /** Cuts everything. */
   close(): void
   readonly config: ProxyConfig

@@ -32,6 +32,7 @@ export class LocalDataPlane implements DataPlane {
   readonly #services: HttpServices
   readonly #acceptor: Acceptor
   #closed = false
+  #drains = 0
 
   constructor(options: DataPlaneOptions) {
     this.#options = options
@@ -83,27 +84,35 @@ export class LocalDataPlane implements DataPlane {
     return [...this.#clusters.values()].map((cluster) => cluster.status())
   }
 
-  drain(graceMs: number): Promise<void> {
+  drain(graceMs: number, leastMs = 0): Promise<void> {
     const { clock } = this.#options
     const startedMs = clock.monotonicMs()
     const quietMs = Math.min(QUIET_BEFORE_CLOSE_MS, graceMs / 2)
+    const turn = ++this.#drains
     this.#activity.draining = true
     return new Promise((resolve) => {
       let accepting = true
       const check = (): void => {
         const nowMs = clock.monotonicMs()
         const over = nowMs - startedMs >= graceMs
-        if (accepting && (over || nowMs - Math.max(startedMs, this.#acceptor.lastAcceptedMs) >= quietMs)) {
+        const mayEnd = nowMs - startedMs >= leastMs
+        if (accepting && (over || (mayEnd && nowMs - Math.max(startedMs, this.#acceptor.lastAcceptedMs) >= quietMs))) {
           accepting = false
-          for (const listener of this.#listeners.values()) listener.bound?.close()
+          this.#stopAccepting(over)
         }
         if (nowMs - startedMs >= quietMs) for (const connection of this.#acceptor.open) connection.closeIfIdle(nowMs - quietMs)
         // Counts every socket, also one in the middle of its handshake: its request may be on the way.
-        if (over || this.#closed || (!accepting && this.#activity.connections === 0)) return resolve()
+        const empty = !accepting && this.#activity.connections === 0
+        if (over || empty || this.#closed || turn !== this.#drains) return resolve()
         clock.after(Math.min(DRAIN_CHECK_MS, graceMs), check)
       }
       check()
     })
+  }
+
+  /** @param all otherwise only what comes from outside: an application that is stopping still has calls to make. */
+  #stopAccepting(all: boolean): void {
+    for (const { config, bound } of this.#listeners.values()) if (all || config.direction !== 'outbound') bound?.close()
   }
 
   close(): void {

@@ -3,13 +3,13 @@
 // Invariant: an answer reads the state at that moment and keeps nothing; a failure is an answer 500, never a crash.
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../base/clock.ts'
 import { errorMessage } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import { suggest } from '../../base/suggest.ts'
 import { type AdminAnswer, adminRoutes, text } from './admin-routes.ts'
 import type { AdminState } from './admin-state.ts'
+import { sendChunks } from './send-chunks.ts'
 
 export interface AdminServer {
   readonly address: { readonly host: string; readonly port: number }
@@ -56,22 +56,6 @@ async function serve(state: AdminState, request: IncomingMessage, response: Serv
   if (request.method === 'HEAD') response.end()
   else if (typeof answer.body === 'string') response.end(answer.body)
   else await sendChunks(response, answer.body)
-}
-
-const CHUNK_CHARACTERS = 32 * 1024
-
-async function sendChunks(response: ServerResponse, parts: Iterable<string>): Promise<void> {
-  let chunk = ''
-  for (const part of parts) {
-    chunk += part
-    if (chunk.length < CHUNK_CHARACTERS) continue
-    if (response.destroyed) return
-    if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
-    chunk = ''
-    // Thousands of series take longer than a request may wait: others get their turn between chunks.
-    await setImmediate()
-  }
-  response.end(chunk)
 }
 
 function answerFor(state: AdminState, request: IncomingMessage, url: URL, clock: Clock): AdminAnswer | Promise<AdminAnswer> {

@@ -22,6 +22,9 @@ export interface CertificateManagerOptions {
   readonly id: SpiffeId
   readonly ca: CaClient
   readonly joinToken: Redacted<string> | undefined
+  /** A token that somebody keeps fresh (the kubelet), asked for at each request; it is preferred to a certificate: it says who this is
+   *  today, not who it was at the last renewal. */
+  readonly readToken?: (() => Promise<Result<Redacted<string>>>) | undefined
   /** The mesh's roots, watched; a changed file takes effect without a restart. */
   readonly roots: ReadonlyWatchable<string | undefined>
   readonly store: LocalSecretStore
@@ -96,9 +99,9 @@ export class CertificateManager {
 
   async #issue(): Promise<Result<IssuedIdentity>> {
     const { id, ca, roots, clock } = this.#options
-    const proof = this.#proof()
-    if (proof === undefined)
-      return fail('', 'no valid certificate and no join token; give a new one with --join-token-file (each token works once)')
+    const proven = await this.#proof()
+    if (!proven.ok) return proven
+    const proof = proven.value
     if (roots.value === undefined) return fail('', 'the roots to verify the CA by are not there; check --ca-root')
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const chain = await ca.sign(buildCsr(id, privateKey), proof, roots.value)
@@ -111,10 +114,14 @@ export class CertificateManager {
     return succeed(identity.value)
   }
 
-  #proof(): CallerProof | undefined {
-    const { joinToken, clock } = this.#options
-    if (this.#current !== undefined && clock.nowMs() < this.#current.notAfterMs) return { kind: 'certificate', pair: this.#current.pair }
-    return joinToken === undefined ? undefined : { kind: 'token', token: joinToken }
+  async #proof(): Promise<Result<CallerProof>> {
+    const { joinToken, readToken, clock } = this.#options
+    const token = await readToken?.()
+    if (token?.ok === true) return succeed({ kind: 'token', token: token.value })
+    if (this.#current !== undefined && clock.nowMs() < this.#current.notAfterMs)
+      return succeed({ kind: 'certificate', pair: this.#current.pair })
+    if (joinToken !== undefined) return succeed({ kind: 'token', token: joinToken })
+    return token ?? fail('', 'no valid certificate and no join token; give a new one with --join-token-file (each token works once)')
   }
 
   #install(identity: IssuedIdentity): void {

@@ -25,6 +25,8 @@ export interface ChannelOptions {
   readonly clock: Clock
   /** Undefined: plaintext. A string: why no connection can be made now (for instance: no certificate yet). */
   readonly credentials: () => TlsCredentials | string | undefined
+  /** Plaintext over a socket that somebody else connects, instead of to `host` and `port`. */
+  readonly openSocket?: () => Promise<Socket>
   readonly connectTimeoutMs: number
   readonly maxMessageBytes: number
 }
@@ -97,11 +99,8 @@ export class GrpcChannel {
   }
 
   async #connect(): Promise<ClientSession> {
-    const { host, port, clock } = this.#options
-    const credentials = this.#options.credentials()
-    if (typeof credentials === 'string') throw new Error(credentials)
-    const socket = credentials === undefined ? connectPlain({ host, port }) : openTls(host, port, credentials)
-    await this.#connected(socket, credentials)
+    const { clock, openSocket } = this.#options
+    const socket = openSocket === undefined ? await this.#open() : await openSocket()
     if (this.#closed) {
       socket.destroy()
       throw new Error('closed here')
@@ -111,6 +110,16 @@ export class GrpcChannel {
     })
     this.#session = session
     return session
+  }
+
+  async #open(): Promise<Socket> {
+    const { host, port } = this.#options
+    const credentials = this.#options.credentials()
+    if (typeof credentials === 'string') throw new Error(credentials)
+    // A name is resolved at each connection: the control plane may have moved since the last one.
+    const socket = credentials === undefined ? connectPlain({ host, port }) : openTls(host, port, credentials)
+    await this.#connected(socket, credentials)
+    return socket
   }
 
   #connected(socket: Socket, credentials: TlsCredentials | undefined): Promise<void> {

@@ -69,7 +69,7 @@ export interface ThreadSnapshot {
 
 export type Question =
   | { readonly kind: 'apply'; readonly update: ConfigUpdate }
-  | { readonly kind: 'drain'; readonly graceMs: number }
+  | { readonly kind: 'drain'; readonly graceMs: number; readonly leastMs: number }
   | { readonly kind: 'snapshot' }
   /** Cut everything, write what is logged, end. */
   | { readonly kind: 'close' }

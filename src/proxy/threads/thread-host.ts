@@ -96,7 +96,7 @@ class ThreadHost {
       case 'apply':
         return await this.#apply(question.update)
       case 'drain':
-        await this.#plane.drain(question.graceMs)
+        await this.#plane.drain(question.graceMs, question.leastMs)
         await this.#recorder.flush()
         return { kind: 'done' }
       case 'snapshot':

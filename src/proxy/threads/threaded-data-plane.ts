@@ -128,9 +128,9 @@ export class ThreadedDataPlane implements DataPlane {
     await this.#atMost(COLLECT_TIMEOUT_MS, Promise.all(asked))
   }
 
-  async drain(graceMs: number): Promise<void> {
+  async drain(graceMs: number, leastMs = 0): Promise<void> {
     this.#draining = true
-    const drained = [...this.#alive()].map((thread) => thread.ask({ kind: 'drain', graceMs }))
+    const drained = [...this.#alive()].map((thread) => thread.ask({ kind: 'drain', graceMs, leastMs }))
     // A thread that hangs must not keep the process.
     await this.#atMost(graceMs + CLOSE_TIMEOUT_MS, Promise.all(drained))
   }
