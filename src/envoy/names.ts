@@ -24,6 +24,36 @@ export const VIRTUAL_INBOUND = 'virtualInbound'
 export const WORKLOAD_SECRET = 'default'
 export const ROOT_SECRET = 'ROOTCA'
 
+/** Istio's form of a Kubernetes secret; the authorities of one are called '<name>-cacert'. */
+const CREDENTIAL = 'kubernetes://'
+/** Ours, for a secret that is named as a holder of authorities: the same secret may hold a certificate for somebody else. */
+const AUTHORITIES = 'kubernetes-ca://'
+const AUTHORITIES_SUFFIX = '-cacert'
+
+export interface CredentialRef {
+  readonly part: 'pair' | 'authorities'
+  /** Secrets to look in, the first one that there is. */
+  readonly secrets: readonly string[]
+}
+
+export function credentialSecretName(secret: string): string {
+  return `${CREDENTIAL}${secret}`
+}
+
+export function authoritiesSecretName(secret: string): string {
+  return `${AUTHORITIES}${secret}`
+}
+
+/** Undefined: not the name of a credential of users. */
+export function parseCredentialSecretName(name: string): CredentialRef | undefined {
+  if (name.startsWith(AUTHORITIES)) return { part: 'authorities', secrets: [name.slice(AUTHORITIES.length)] }
+  if (!name.startsWith(CREDENTIAL)) return undefined
+  const secret = name.slice(CREDENTIAL.length)
+  if (!secret.endsWith(AUTHORITIES_SUFFIX)) return { part: 'pair', secrets: [secret] }
+  // Authorities may stand beside the certificate that they are for.
+  return { part: 'authorities', secrets: [secret, secret.slice(0, -AUTHORITIES_SUFFIX.length)] }
+}
+
 export function outboundClusterName(port: number, subset: string, host: string): string {
   return `outbound|${port}|${subset}|${host}`
 }

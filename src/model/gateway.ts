@@ -47,7 +47,7 @@ export interface TerminatedTls {
   readonly mode: 'simple' | 'mutual' | 'optional-mutual'
   readonly certificates: readonly CertificateRef[]
   /** Who signs clients; undefined: nobody is asked. */
-  readonly authorities: { readonly kind: 'secret'; readonly name: string } | { readonly kind: 'file'; readonly path: string } | undefined
+  readonly authorities: AuthoritiesRef | undefined
   /** Names that clients may have; none: any. */
   readonly subjectAltNames: readonly string[]
   readonly versions: TlsVersions
@@ -76,6 +76,10 @@ export interface TlsVersions {
 export type CertificateRef =
   | { readonly kind: 'secret'; readonly name: string }
   | { readonly kind: 'files'; readonly chain: string; readonly key: string }
+
+export type AuthoritiesRef =
+  /** `isSaid`: the user named this secret; otherwise it is called after the certificate's, and that one may hold them instead. */
+  { readonly kind: 'secret'; readonly name: string; readonly isSaid: boolean } | { readonly kind: 'file'; readonly path: string }
 
 /** One VirtualService as one gateway applies it. */
 export interface GatewayRoute {

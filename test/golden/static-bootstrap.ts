@@ -14,7 +14,7 @@ export function staticBootstrap(
   resources: Record<string, Json[]>,
   identity: BootstrapIdentity = { ca: new TestCa(), uri: 'spiffe://cluster.local/ns/default/sa/golden' },
 ): Json {
-  const { listeners = [], routes = [], clusters = [], endpoints = [] } = inlined(resources, identity)
+  const { listeners = [], routes = [], clusters = [], endpoints = [] } = withoutSources(inlined(resources, identity))
   const tables = new Map(routes.map((table) => [String(table.name), table]))
   const assignments = new Map(endpoints.map((assignment) => [String(assignment.cluster_name), assignment]))
   return {
@@ -25,6 +25,14 @@ export function staticBootstrap(
       secrets: secrets(identity, namedSecrets([...listeners, ...clusters])),
     },
   }
+}
+
+/** There is no control plane to ask for secrets: they stand in the bootstrap. */
+function withoutSources(resources: Record<string, Json[]>): Record<string, Json[]> {
+  return JSON.parse(JSON.stringify(resources, (key, value: unknown) => (key === 'sds_config' ? undefined : value))) as Record<
+    string,
+    Json[]
+  >
 }
 
 /** Files of a proxy that goldens name, `/golden/chain.pem`, `key.pem` and `roots.pem`, become what they would hold. */
@@ -64,7 +72,7 @@ function replaceEds(cluster: Json, assignments: ReadonlyMap<string, Json>): Json
 
 /** Names of what a proxy would be given by Kubernetes secrets. */
 function namedSecrets(resources: readonly Json[]): readonly string[] {
-  return [...new Set(JSON.stringify(resources).match(/kubernetes:\/\/[^"]+/g) ?? [])]
+  return [...new Set(JSON.stringify(resources).match(/kubernetes(?:-ca)?:\/\/[^"]+/g) ?? [])]
 }
 
 function secrets({ ca, uri }: BootstrapIdentity, named: readonly string[]): readonly Json[] {
@@ -72,7 +80,9 @@ function secrets({ ca, uri }: BootstrapIdentity, named: readonly string[]): read
   const certificate = { certificate_chain: { inline_string: chainPem }, private_key: { inline_string: keyPem } }
   const authorities = { trusted_ca: { inline_string: ca.rootPem } }
   return [
-    ...named.map((name) => (name.endsWith('-cacert') ? { name, validation_context: authorities } : { name, tls_certificate: certificate })),
+    ...named.map((name) =>
+      /-cacert$|^kubernetes-ca:/.test(name) ? { name, validation_context: authorities } : { name, tls_certificate: certificate },
+    ),
     { name: 'default', tls_certificate: { certificate_chain: { inline_string: chainPem }, private_key: { inline_string: keyPem } } },
     { name: 'ROOTCA', validation_context: { trusted_ca: { inline_string: ca.rootPem } } },
   ]

@@ -139,9 +139,10 @@ function certificatesOf(tls: ServerTLSSettings): readonly CertificateRef[] {
 
 /** A secret beside the certificate's, named after it, when no other is named (Istio). */
 function authoritiesOf(tls: ServerTLSSettings): TerminatedTls['authorities'] {
-  if (tls.caCertCredentialName !== undefined && tls.caCertCredentialName !== '') return { kind: 'secret', name: tls.caCertCredentialName }
+  const { caCertCredentialName = '' } = tls
+  if (caCertCredentialName !== '') return { kind: 'secret', name: caCertCredentialName, isSaid: true }
   const credential = tls.credentialName ?? tls.credentialNames?.[0] ?? ''
-  if (credential !== '') return { kind: 'secret', name: `${credential}-cacert` }
+  if (credential !== '') return { kind: 'secret', name: `${credential}-cacert`, isSaid: false }
   return tls.caCertificates === undefined || tls.caCertificates === '' ? undefined : { kind: 'file', path: tls.caCertificates }
 }
 

@@ -10,11 +10,14 @@ import type {
   Listener,
   MessageTypes,
   RouteConfiguration,
+  Secret,
   VirtualHost,
 } from '../../envoy/generated/messages.gen.ts'
-import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import type { Assembler, Decoded, Received, ReceivedByName, Resources } from '../config/assemble.ts'
+import type { DownstreamTls, UpstreamTls } from '../config/proxy-config.ts'
 import { type AdsState, EVERYTHING, type ResourceReader, type ResourceRef } from './ads-state.ts'
+import { readSecret, type SecretContent } from './read-secret.ts'
 
 export type ReceivedResource =
   | ({ readonly kind: 'listener' } & Received<Listener>)
@@ -22,6 +25,8 @@ export type ReceivedResource =
   | ({ readonly kind: 'route' } & Received<RouteConfiguration>)
   | ({ readonly kind: 'virtual-host' } & Received<VirtualHost>)
   | ({ readonly kind: 'endpoints' } & Received<ClusterLoadAssignment>)
+  /** The message has a name and nothing else: nobody who shows messages can show a key. */
+  | ({ readonly kind: 'secret'; readonly content: SecretContent } & Received<Secret>)
 
 export function resourceReader(codec: Codec, assembler: Assembler): ResourceReader<ReceivedResource> {
   return {
@@ -47,29 +52,47 @@ export function resourceReader(codec: Codec, assembler: Assembler): ResourceRead
           const message = wire(codec, 'envoy.config.endpoint.v3.ClusterLoadAssignment', bytes)
           return message.ok ? checked({ kind: 'endpoints', ...message.value }, assembler.readEndpoints(message.value)) : message
         }
+        case SECRET_TYPE: {
+          const message = wire(codec, 'envoy.extensions.transport_sockets.tls.v3.Secret', bytes)
+          if (!message.ok) return message
+          const content = readSecret(message.value.message)
+          return content.ok ? { ok: true, value: { kind: 'secret', message: { name }, content: content.value } } : content
+        }
         default:
           return { ok: false, problems: [{ path: '', message: `resources of type ${nameInTypeUrl(typeUrl)} are not supported` }] }
       }
     },
     references(_typeUrl, resource) {
       if (resource.kind === 'cluster') {
-        const edsName = assembler.readCluster(resource).value?.edsName
-        return edsName === undefined ? [] : [{ typeUrl: ENDPOINT_TYPE, name: edsName }]
+        const decoded = assembler.readCluster(resource).value
+        if (decoded === undefined) return []
+        const { cluster, edsName } = decoded
+        const secrets = secretsOf([cluster.tls, ...cluster.transportMatches.map(({ tls }) => tls)])
+        return edsName === undefined ? secrets : [{ typeUrl: ENDPOINT_TYPE, name: edsName }, ...secrets]
       }
       // Envoy asks for all of them, whatever the table; so do we.
       if (resource.kind === 'route') return resource.message.vhds === undefined ? [] : [{ typeUrl: VIRTUAL_HOST_TYPE, name: EVERYTHING }]
-      return resource.kind === 'listener' ? routesOf(assembler, resource) : []
+      return resource.kind === 'listener' ? neededBy(assembler, resource) : []
     },
   }
 }
 
-function routesOf(assembler: Assembler, listener: Received<Listener>): readonly ResourceRef[] {
+function neededBy(assembler: Assembler, listener: Received<Listener>): readonly ResourceRef[] {
   const decoded = assembler.readListener(listener).value
   if (decoded === undefined) return []
   const chains = decoded.defaultChain === undefined ? decoded.chains : [...decoded.chains, decoded.defaultChain]
-  return chains.flatMap(({ terminal }) =>
+  const routes = chains.flatMap(({ terminal }) =>
     'routes' in terminal && 'rdsName' in terminal.routes ? [{ typeUrl: ROUTE_TYPE, name: terminal.routes.rdsName }] : [],
   )
+  return [...routes, ...secretsOf(chains.map(({ chain }) => chain.tls))]
+}
+
+/** What TLS asks the control plane for; the workload's own certificate is not among it. */
+function secretsOf(settings: readonly (DownstreamTls | UpstreamTls | undefined)[]): readonly ResourceRef[] {
+  const sources = settings.flatMap((tls) =>
+    tls === undefined ? [] : [tls.certificate, ...(tls.otherCertificates ?? []), tls.validation.trust],
+  )
+  return sources.flatMap((source) => (source?.kind === 'sds' ? [{ typeUrl: SECRET_TYPE, name: source.name }] : []))
 }
 
 function wire<K extends MessageName>(codec: Codec, name: K, bytes: Uint8Array): Result<Received<MessageTypes[K]>> {

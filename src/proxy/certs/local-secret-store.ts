@@ -1,5 +1,5 @@
 // The one implementation of SecretStore: inline PEM as it is, files polled and reloaded whole, named secrets set by whoever keeps them
-// (certificate-manager.ts for 'default' and 'ROOTCA', bin/proxy.ts for the bootstrap's static secrets).
+// (certificate-manager.ts for 'default' and 'ROOTCA', the control plane for those that a gateway asks it for).
 // Invariant: a pair is published only when its key belongs to its certificate: a reader between two file writes sees the old pair.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -28,6 +28,8 @@ export class LocalSecretStore implements SecretStore {
     switch (source.kind) {
       case 'secret':
         return this.#pair(`secret ${source.name}`)
+      case 'sds':
+        return this.#pair(`sds ${source.name}`)
       case 'pem': {
         const watchable = this.#pair(`pem ${source.chainPem}`)
         watchable.set({ chainPem: source.chainPem, keyPem: source.keyPem })
@@ -50,6 +52,8 @@ export class LocalSecretStore implements SecretStore {
     switch (trust.kind) {
       case 'secret':
         return this.#root(`secret ${trust.name}`)
+      case 'sds':
+        return this.#root(`sds ${trust.name}`)
       case 'pem': {
         const watchable = this.#root(`pem ${trust.pem}`)
         watchable.set(trust.pem)
@@ -71,6 +75,15 @@ export class LocalSecretStore implements SecretStore {
 
   setRoots(name: string, pem: string): void {
     this.#root(`secret ${name}`).set(pem)
+  }
+
+  /** From the control plane (ads/received-secrets.ts); undefined: it has none any more. */
+  setReceivedPair(name: string, pair: KeyPair | undefined): void {
+    this.#pair(`sds ${name}`).set(pair)
+  }
+
+  setReceivedRoots(name: string, pem: string | undefined): void {
+    this.#root(`sds ${name}`).set(pem)
   }
 
   /** Everything that is held now, for the admin port: certificates and roots, never keys. */

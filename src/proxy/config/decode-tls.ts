@@ -1,6 +1,7 @@
 // Transport sockets: TLS contexts of listeners and clusters. Invariant: a transport that cannot be read is a problem, never plaintext.
 import { unpack } from '../../envoy/any.ts'
 import type * as envoy from '../../envoy/generated/messages.gen.ts'
+import { ROOT_SECRET, WORKLOAD_SECRET } from '../../envoy/names.ts'
 import type { DecodeContext } from './decode-context.ts'
 import { decodeStringMatch } from './decode-matchers.ts'
 import type { CertificateSource, DownstreamTls, PeerValidation, UpstreamTls } from './proxy-config.ts'
@@ -21,19 +22,11 @@ export function decodeDownstreamTransport(
   const message = unpack(socket?.typedConfig, DOWNSTREAM)
   if (message === undefined) return unknownTransport(socket, at, context)
   const common = decodeCommon(message.commonTlsContext ?? {}, `${at}.typed_config.common_tls_context`, context)
-  if (common.certificate === undefined) {
+  const { certificate, ...others } = common
+  if (certificate === undefined) {
     return context.error(`${at}.typed_config.common_tls_context`, 'a listener needs a certificate: tls_certificates or SDS')
   }
-  return {
-    tls: {
-      certificate: common.certificate,
-      validation: common.validation,
-      requiresClientCertificate: message.requireClientCertificate === true,
-      alpn: common.alpn,
-      minVersion: common.minVersion,
-      cipherSuites: common.cipherSuites,
-    },
-  }
+  return { tls: { certificate, ...others, requiresClientCertificate: message.requireClientCertificate === true } }
 }
 
 export function decodeUpstreamTransport(
@@ -63,43 +56,55 @@ function unknownTransport(socket: envoy.TransportSocket | undefined, at: string,
 
 interface CommonTls {
   readonly certificate: CertificateSource | undefined
+  readonly otherCertificates: readonly CertificateSource[]
   readonly validation: PeerValidation
   readonly alpn: readonly string[]
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion: 'TLSv1.2' | undefined
   readonly cipherSuites: readonly string[] | undefined
 }
 
 function decodeCommon(tls: envoy.CommonTlsContext, at: string, context: DecodeContext): CommonTls {
+  const [certificate, ...otherCertificates] = decodeCertificates(tls, at, context)
   return {
-    certificate: decodeCertificate(tls, at, context),
+    certificate,
+    otherCertificates,
     validation: decodeValidation(tls, at, context),
     alpn: tls.alpnProtocols ?? [],
-    minVersion: decodeMinVersion(tls.tlsParams, `${at}.tls_params`, context),
+    ...decodeVersions(tls.tlsParams, `${at}.tls_params`, context),
     cipherSuites: tls.tlsParams?.cipherSuites?.length ? tls.tlsParams.cipherSuites : undefined,
   }
 }
 
-function decodeMinVersion(params: envoy.TlsParameters | undefined, at: string, context: DecodeContext): 'TLSv1.2' | 'TLSv1.3' {
+function decodeVersions(
+  params: envoy.TlsParameters | undefined,
+  at: string,
+  context: DecodeContext,
+): Pick<CommonTls, 'minVersion' | 'maxVersion'> {
   const { tlsMinimumProtocolVersion: min = 'TLS_AUTO', tlsMaximumProtocolVersion: max = 'TLS_AUTO' } = params ?? {}
   if (min === 'TLSv1_0' || min === 'TLSv1_1') context.unsupported(`${at}.tls_minimum_protocol_version`, 'TLS below 1.2 is not spoken')
-  if (max !== 'TLS_AUTO' && max !== 'TLSv1_3') {
-    context.unsupported(`${at}.tls_maximum_protocol_version`, 'a ceiling below TLS 1.3 is not supported')
+  if (max === 'TLSv1_0' || max === 'TLSv1_1' || (max === 'TLSv1_2' && min === 'TLSv1_3')) {
+    context.error(`${at}.tls_maximum_protocol_version`, 'no version of TLS from 1.2 on is left')
   }
-  return min === 'TLSv1_3' ? 'TLSv1.3' : 'TLSv1.2'
+  return { minVersion: min === 'TLSv1_3' ? 'TLSv1.3' : 'TLSv1.2', maxVersion: max === 'TLSv1_2' ? 'TLSv1.2' : undefined }
 }
 
-function decodeCertificate(tls: envoy.CommonTlsContext, at: string, context: DecodeContext): CertificateSource | undefined {
-  const secrets = tls.tlsCertificateSdsSecretConfigs ?? []
-  const certificates = tls.tlsCertificates ?? []
-  if (secrets.length + certificates.length > 1) context.unsupported(at, 'more than one certificate is not supported')
-  const [secret] = secrets
-  if (secret !== undefined) {
+function decodeCertificates(tls: envoy.CommonTlsContext, at: string, context: DecodeContext): readonly CertificateSource[] {
+  const named = (tls.tlsCertificateSdsSecretConfigs ?? []).flatMap((secret, index) => {
     const name = secret.name ?? ''
     const given = context.settings.secrets?.get(name)?.tlsCertificate
-    return given === undefined ? { kind: 'secret', name } : certificateOf(given, `${at}.tls_certificate_sds_secret_configs[0]`, context)
-  }
-  const [certificate] = certificates
-  return certificate === undefined ? undefined : certificateOf(certificate, `${at}.tls_certificates[0]`, context)
+    if (given === undefined) return [secretSource(secret)]
+    return certificateOf(given, `${at}.tls_certificate_sds_secret_configs[${index}]`, context) ?? []
+  })
+  if (named.length > 0) return named
+  return (tls.tlsCertificates ?? []).flatMap(
+    (certificate, index) => certificateOf(certificate, `${at}.tls_certificates[${index}]`, context) ?? [],
+  )
+}
+
+/** From the control plane where the configuration says so. The mesh's own certificate and roots this proxy keeps itself, whatever is said. */
+function secretSource({ name = '', sdsConfig }: envoy.SdsSecretConfig): { readonly kind: 'sds' | 'secret'; readonly name: string } {
+  return { kind: sdsConfig?.ads === undefined || name === WORKLOAD_SECRET || name === ROOT_SECRET ? 'secret' : 'sds', name }
 }
 
 function certificateOf(certificate: envoy.TlsCertificate, at: string, context: DecodeContext): CertificateSource | undefined {
@@ -125,10 +130,9 @@ function decodeValidation(tls: envoy.CommonTlsContext, at: string, context: Deco
   const combined = tls.combinedValidationContext
   const own = tls.validationContext ?? combined?.defaultValidationContext
   const where = combined === undefined ? `${at}.validation_context` : `${at}.combined_validation_context.default_validation_context`
-  const secret = (tls.validationContextSdsSecretConfig ?? combined?.validationContextSdsSecretConfig)?.name
-  const given = secret === undefined ? undefined : context.settings.secrets?.get(secret)?.validationContext
-  const trust =
-    secret === undefined || given !== undefined ? trustOf((given ?? own)?.trustedCa) : ({ kind: 'secret', name: secret } as const)
+  const secret = tls.validationContextSdsSecretConfig ?? combined?.validationContextSdsSecretConfig
+  const given = secret === undefined ? undefined : context.settings.secrets?.get(secret.name ?? '')?.validationContext
+  const trust = secret === undefined || given !== undefined ? trustOf((given ?? own)?.trustedCa) : secretSource(secret)
   const subjectAltNames = [...decodeNames(given, where, context), ...decodeNames(own, where, context)]
   if (subjectAltNames.length > 0 && trust === undefined) {
     context.error(where, 'names are matched but no root is trusted: any self-made certificate could carry them; give trusted_ca')

@@ -394,34 +394,44 @@ export interface ResourceMetadata {
 
 export interface DownstreamTls {
   readonly certificate: CertificateSource
+  /** Of other kinds of keys: a client is shown the one that it can read. */
+  readonly otherCertificates?: readonly CertificateSource[]
   readonly validation: PeerValidation
   readonly requiresClientCertificate: boolean
   readonly alpn: readonly string[]
   /** For TLS 1.2, OpenSSL names; undefined: Node's own choice. */
   readonly cipherSuites?: readonly string[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Undefined: the newest. */
+  readonly maxVersion?: 'TLSv1.2' | undefined
 }
 
 export interface UpstreamTls {
   readonly certificate: CertificateSource | undefined
+  readonly otherCertificates?: readonly CertificateSource[]
   readonly validation: PeerValidation
   readonly sni: string | undefined
   readonly alpn: readonly string[]
   readonly cipherSuites?: readonly string[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Undefined: the newest. */
+  readonly maxVersion?: 'TLSv1.2' | undefined
 }
 
-/** Either PEM given by files or inline, or the name of a secret that the certificate manager keeps fresh ('default', 'ROOTCA'). */
+/** PEM given by files or inline, the name of a secret that the certificate manager keeps fresh ('default', 'ROOTCA'), or the name of one
+ *  that the control plane sends ('sds'). */
 export type CertificateSource =
   | { readonly kind: 'pem'; readonly chainPem: string; readonly keyPem: string }
   | { readonly kind: 'files'; readonly chainPath: string; readonly keyPath: string }
   | { readonly kind: 'secret'; readonly name: string }
+  | { readonly kind: 'sds'; readonly name: string }
 
 export interface PeerValidation {
   readonly trust:
     | { readonly kind: 'pem'; readonly pem: string }
     | { readonly kind: 'file'; readonly path: string }
     | { readonly kind: 'secret'; readonly name: string }
+    | { readonly kind: 'sds'; readonly name: string }
     | undefined
   /** Any one must match the peer's certificate; empty: any certificate of the trusted roots. */
   readonly subjectAltNames: readonly {

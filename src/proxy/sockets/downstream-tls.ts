@@ -29,14 +29,16 @@ interface Handlers {
 /** Equal text: the same TLS setting, so that a config update keeps tickets and context. */
 export function downstreamTlsKey(tls: DownstreamTls): string {
   const names = tls.validation.subjectAltNames.map(({ type, spec }) => ({ type, spec }))
-  const { certificate, validation, requiresClientCertificate, alpn, minVersion, cipherSuites } = tls
-  return JSON.stringify([certificate, validation.trust, names, requiresClientCertificate, alpn, minVersion, cipherSuites])
+  const { certificate, otherCertificates = [], validation, requiresClientCertificate, alpn, minVersion, maxVersion, cipherSuites } = tls
+  const certificates = [certificate, ...otherCertificates]
+  return JSON.stringify([certificates, validation.trust, names, requiresClientCertificate, alpn, minVersion, maxVersion, cipherSuites])
 }
 
 export class DownstreamTlsServer {
   readonly #tls: DownstreamTls
   readonly #clock: Clock
-  readonly #keyPair: ReadonlyWatchable<KeyPair | undefined>
+  /** One per kind of key; the first names this workload. */
+  readonly #keyPairs: readonly ReadonlyWatchable<KeyPair | undefined>[]
   readonly #roots: ReadonlyWatchable<string | undefined> | undefined
   readonly #stops: (() => void)[] = []
   readonly #alpn: string[]
@@ -51,9 +53,9 @@ export class DownstreamTlsServer {
     this.#tls = tls
     this.#clock = clock
     this.#alpn = [...tls.alpn]
-    this.#keyPair = secrets.keyPair(tls.certificate)
+    this.#keyPairs = [tls.certificate, ...(tls.otherCertificates ?? [])].map((source) => secrets.keyPair(source))
     this.#roots = tls.validation.trust === undefined ? undefined : secrets.roots(tls.validation.trust)
-    this.#stops.push(this.#keyPair.watch(() => this.#renew()))
+    for (const keyPair of this.#keyPairs) this.#stops.push(keyPair.watch(() => this.#renew()))
     const roots = this.#roots
     if (roots !== undefined) {
       this.#stops.push(
@@ -96,7 +98,8 @@ export class DownstreamTlsServer {
       stop()
       this.accept(socket, offered, handlers)
     }
-    const timer = this.#clock.after(HANDSHAKE_TIMEOUT_MS, refuse, { background: true })
+    const waitMs = this.#asksControlPlane ? SECRET_TIMEOUT_MS : HANDSHAKE_TIMEOUT_MS
+    const timer = this.#clock.after(waitMs, refuse, { background: true })
     this.#early.add(go)
     socket.once('close', refuse)
   }
@@ -106,9 +109,18 @@ export class DownstreamTlsServer {
     this.#waiting.clear()
   }
 
+  /** A secret that the control plane does not have will not come, and is taken away when it is deleted. */
+  get #asksControlPlane(): boolean {
+    const { certificate, otherCertificates = [], validation } = this.#tls
+    return [certificate, ...otherCertificates, validation.trust].some((source) => source?.kind === 'sds')
+  }
+
   #renew(): void {
     const options = this.#contextOptions()
-    if (options === undefined) return
+    if (options === undefined) {
+      if (this.#asksControlPlane) this.#servers = undefined
+      return
+    }
     if (this.#servers === undefined) {
       this.#servers = { withAlpn: this.#createServer(options, this.#alpn), withoutAlpn: this.#createServer(options, []) }
       for (const go of this.#early) go()
@@ -121,16 +133,19 @@ export class DownstreamTlsServer {
   }
 
   #contextOptions(): SecureContextOptions | undefined {
-    const keyPair = this.#keyPair.value
+    const keyPairs = this.#keyPairs.flatMap(({ value }) => value ?? [])
+    const [first] = keyPairs
     const roots = this.#roots?.value
-    if (keyPair === undefined || (this.#roots !== undefined && roots === undefined)) return undefined
-    const leaf = new X509Certificate(keyPair.chainPem)
+    // Of several any will do: a client that reads another kind of key only is refused in the handshake.
+    if (first === undefined || (this.#roots !== undefined && roots === undefined)) return undefined
+    const leaf = new X509Certificate(first.chainPem)
     this.#localPrincipal = /URI:([^,]+)/.exec(leaf.subjectAltName ?? '')?.[1] ?? ''
     return {
-      cert: keyPair.chainPem,
-      key: keyPair.keyPem,
+      cert: keyPairs.map(({ chainPem }) => chainPem),
+      key: keyPairs.map(({ keyPem }) => keyPem),
       ca: roots ?? [],
       minVersion: this.#tls.minVersion,
+      ...(this.#tls.maxVersion === undefined ? {} : { maxVersion: this.#tls.maxVersion }),
       ...(this.#tls.cipherSuites === undefined ? {} : { ciphers: [...TLS13_SUITES, ...this.#tls.cipherSuites].join(':') }),
     }
   }
@@ -193,6 +208,8 @@ export class DownstreamTlsServer {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 15_000
+/** The secrets of a listener come a moment after it. */
+const SECRET_TIMEOUT_MS = 1000
 
 /** node:tls hands out a new socket object for the accepted one; the four numbers are what both have. */
 function connectionKey(socket: Socket): string {

@@ -11,12 +11,12 @@ type Trust = NonNullable<PeerValidation['trust']>
 /** Equal for two sources that are the same; undefined: the configuration itself carries the value. */
 export function pairKey(source: CertificateSource): string | undefined {
   if (source.kind === 'pem') return undefined
-  return source.kind === 'secret' ? `secret ${source.name}` : `files ${source.chainPath} ${source.keyPath}`
+  return source.kind === 'files' ? `files ${source.chainPath} ${source.keyPath}` : `${source.kind} ${source.name}`
 }
 
 export function rootsKey(trust: Trust): string | undefined {
   if (trust.kind === 'pem') return undefined
-  return trust.kind === 'secret' ? `secret ${trust.name}` : `file ${trust.path}`
+  return trust.kind === 'file' ? `file ${trust.path}` : `${trust.kind} ${trust.name}`
 }
 
 export class MirroredSecrets implements SecretStore {

@@ -46,6 +46,7 @@ export class SecretSender {
 
   #useTls(tls: UpstreamTls | DownstreamTls | undefined): void {
     if (tls?.certificate !== undefined) this.#usePair(tls.certificate)
+    for (const each of tls?.otherCertificates ?? []) this.#usePair(each)
     if (tls?.validation.trust !== undefined) this.#useRoots(tls.validation.trust)
   }
 

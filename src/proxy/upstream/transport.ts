@@ -13,7 +13,16 @@ export function transportKey(tls: UpstreamTls | undefined): string {
   const known = KEYS.get(tls)
   if (known !== undefined) return known
   const names = tls.validation.subjectAltNames.map(({ type, spec }) => ({ type, spec }))
-  const key = JSON.stringify([tls.certificate, tls.validation.trust, names, tls.sni, tls.alpn, tls.minVersion, tls.cipherSuites])
+  const key = JSON.stringify([
+    tls.certificate,
+    tls.validation.trust,
+    names,
+    tls.sni,
+    tls.alpn,
+    tls.minVersion,
+    tls.maxVersion,
+    tls.cipherSuites,
+  ])
   KEYS.set(tls, key)
   return key
 }
@@ -94,6 +103,7 @@ export class TlsTransport {
     if (this.#roots !== undefined && roots === undefined) return undefined
     this.#context = createSecureContext({
       minVersion: this.tls.minVersion,
+      ...(this.tls.maxVersion === undefined ? {} : { maxVersion: this.tls.maxVersion }),
       ...(this.tls.cipherSuites === undefined ? {} : { ciphers: [...TLS13_SUITES, ...this.tls.cipherSuites].join(':') }),
       ...(keyPair === undefined ? {} : { cert: keyPair.chainPem, key: keyPair.keyPem }),
       // Without a trust setting Envoy verifies nothing; with one, only those roots count, never the system's.

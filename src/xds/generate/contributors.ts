@@ -6,6 +6,7 @@ import { builtInClusters } from './built-in-clusters.ts'
 import { endpoints } from './endpoints.ts'
 import { gatewayListeners } from './gateway-listeners.ts'
 import { gatewayRoutes } from './gateway-routes.ts'
+import { gatewaySecrets } from './gateway-secrets.ts'
 import { inboundClusters } from './inbound-clusters.ts'
 import { outboundClusters } from './outbound-clusters.ts'
 import { outboundListeners } from './outbound-listeners.ts'
@@ -33,6 +34,7 @@ export const instanceContributors: readonly ((view: ProxyView) => readonly Resou
   inboundClusters, // before listeners, which name them
   boundListeners,
   redirectListeners, // of the two kinds of listeners a proxy has one
+  gatewaySecrets, // before whatever names them
   autoPassthroughClusters, // before listeners, too
   gatewayRoutes, // a gateway has neither of them
   gatewayListeners,

@@ -1,9 +1,17 @@
-// TLS that a gateway ends for its clients. Certificates are named (`kubernetes://name`) or are files of the gateway; the private key never
-// passes through here. Invariant: a server that asks clients for certificates names who signs them.
+// TLS that a gateway ends for its clients. Certificates are named (`kubernetes://name`, asked for over ADS) or are files of the gateway;
+// the private key never passes through here. Invariant: a server that asks clients for certificates names who signs them.
 import { any } from '../../envoy/any.ts'
-import type { CertificateValidationContext, CommonTlsContext, TlsParameters, TransportSocket } from '../../envoy/generated/messages.gen.ts'
-import type { GatewayServer, PinnedClients, TerminatedTls, TlsVersions } from '../../model/gateway.ts'
+import type {
+  CertificateValidationContext,
+  CommonTlsContext,
+  SdsSecretConfig,
+  TlsParameters,
+  TransportSocket,
+} from '../../envoy/generated/messages.gen.ts'
+import { authoritiesSecretName, credentialSecretName } from '../../envoy/names.ts'
+import type { AuthoritiesRef, GatewayServer, PinnedClients, TerminatedTls, TlsVersions } from '../../model/gateway.ts'
 import type { MeshSettings, TlsDefaults } from '../../model/mesh-settings.ts'
+import { SECRETS_OVER_ADS } from './config-source.ts'
 import { serverTransport, tlsParameters } from './tls.ts'
 
 /** Undefined: TLS is not ended here. */
@@ -44,7 +52,7 @@ function parametersOf({ min, max, cipherSuites, curves }: TlsVersions, defaults:
 }
 
 function certificates({ certificates: all }: TerminatedTls): Partial<CommonTlsContext> {
-  const secrets = all.flatMap((each) => (each.kind === 'secret' ? [{ name: secretName(each.name) }] : []))
+  const secrets = all.flatMap((each) => (each.kind === 'secret' ? [overAds(credentialSecretName(each.name))] : []))
   const files = all.flatMap((each) =>
     each.kind === 'files' ? [{ certificateChain: { filename: each.chain }, privateKey: { filename: each.key } }] : [],
   )
@@ -60,7 +68,10 @@ function validation({ authorities, subjectAltNames, pinned }: TerminatedTls): Pa
   const own: CertificateValidationContext = { ...(names.length === 0 ? {} : { matchTypedSubjectAltNames: names }), ...pins(pinned) }
   if (authorities.kind === 'file') return { validationContext: { ...own, trustedCa: { filename: authorities.path } } }
   return {
-    combinedValidationContext: { defaultValidationContext: own, validationContextSdsSecretConfig: { name: secretName(authorities.name) } },
+    combinedValidationContext: {
+      defaultValidationContext: own,
+      validationContextSdsSecretConfig: overAds(authoritiesSecretOf(authorities)),
+    },
   }
 }
 
@@ -75,7 +86,10 @@ function pins(pinned: PinnedClients | undefined): CertificateValidationContext {
   }
 }
 
-/** Istio's form of a Kubernetes secret. */
-export function secretName(name: string): string {
-  return `kubernetes://${name}`
+export function overAds(name: string): SdsSecretConfig {
+  return { name, sdsConfig: SECRETS_OVER_ADS }
+}
+
+export function authoritiesSecretOf({ name, isSaid }: Extract<AuthoritiesRef, { readonly kind: 'secret' }>): string {
+  return isSaid ? authoritiesSecretName(name) : credentialSecretName(name)
 }

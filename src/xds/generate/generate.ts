@@ -1,7 +1,7 @@
 // A view in, everything that is sent to that proxy out. Called by the control plane after every compile, by the CLI and by tests.
 // Invariants: pure and deterministic (equal views, equal bytes); resources of one type are sorted by name.
 import { contentHash } from '../../base/content-hash.ts'
-import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
+import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE } from '../../envoy/type-urls.ts'
 import type { ProxyView, ScopeView } from '../view/proxy-view.ts'
 import { derivationOf } from '../view/scope-history.ts'
 import { instanceContributors, type ScopePart, scopeParts } from './contributors.ts'
@@ -22,6 +22,7 @@ const TYPE_URLS: Readonly<Record<ResourceMessageName, string>> = {
   'envoy.config.listener.v3.Listener': LISTENER_TYPE,
   'envoy.config.route.v3.RouteConfiguration': ROUTE_TYPE,
   'envoy.config.route.v3.VirtualHost': VIRTUAL_HOST_TYPE,
+  'envoy.extensions.transport_sockets.tls.v3.Secret': SECRET_TYPE,
 }
 
 /** Encoded resources of one part of a view, by type, sorted by name. */

@@ -55,12 +55,12 @@ function clusterOf(
   const effective = policyFor(policy?.traffic ?? NO_TRAFFIC_POLICY, subset?.traffic, port.number)
   const { tls, proxyProtocol, balancing } = effective
   const isPassthrough = service.resolution === 'passthrough' || balancing?.algorithm === 'passthrough'
-  const mayTakeSecrets = scope.capture === 'gateway' || policy?.clients !== undefined
+  const secretsFrom = scope.capture === 'gateway' ? 'control plane' : policy?.clients === undefined ? undefined : 'bootstrap'
   const pool = poolWithDefaults(effective.pool, settings)
   const spoken = spokenTo(port.protocol, pool, scope.capture === 'gateway')
   // Offered is what may be spoken: a gateway passes octets on to the same cluster.
   const of = { view, port: { ...port, protocol: spokenTo(port.protocol, pool) }, subset: subset?.name ?? '', settings, isStock }
-  const transport: TransportContext = { ...of, tls, proxyProtocol, isPassthrough, mayTakeSecrets }
+  const transport: TransportContext = { ...of, tls, proxyProtocol, isPassthrough, secretsFrom }
   const isOfPolicy = policy !== undefined && (subset !== undefined || hasBlocks(effective) || policy.subsets.length > 0)
   return {
     ...discoveryOf(name, { view, port: port.number, subset, policy: effective }, isPassthrough, scope),

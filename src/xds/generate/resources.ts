@@ -37,6 +37,7 @@ export type ResourceMessageName = Extract<
   | 'envoy.config.listener.v3.Listener'
   | 'envoy.config.route.v3.RouteConfiguration'
   | 'envoy.config.route.v3.VirtualHost'
+  | 'envoy.extensions.transport_sockets.tls.v3.Secret'
 >
 
 /** A message before it is encoded. */

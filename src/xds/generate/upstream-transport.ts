@@ -2,12 +2,19 @@
 // (automatic mTLS), else as the client's bytes are. Called by outbound-clusters.ts.
 // Invariant: a rule's TLS never falls back to plaintext, whatever the endpoint.
 import { any } from '../../envoy/any.ts'
-import type { CertificateValidationContext, Cluster, CommonTlsContext, TransportSocket } from '../../envoy/generated/messages.gen.ts'
+import type {
+  CertificateValidationContext,
+  Cluster,
+  CommonTlsContext,
+  SdsSecretConfig,
+  TransportSocket,
+} from '../../envoy/generated/messages.gen.ts'
+import { credentialSecretName } from '../../envoy/names.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
 import type { ClientTls } from '../../model/traffic-policy.ts'
 import type { ServiceView } from '../view/proxy-view.ts'
-import { secretName } from './gateway-tls.ts'
+import { overAds } from './gateway-tls.ts'
 import { clientTransport, RAW_TRANSPORT, tlsParameters } from './tls.ts'
 
 export interface TransportContext {
@@ -19,8 +26,8 @@ export interface TransportContext {
   readonly settings: MeshSettings
   readonly isStock: boolean
   readonly isPassthrough: boolean
-  /** The client is a gateway, or the rule selects it. */
-  readonly mayTakeSecrets: boolean
+  /** Where a rule's secret comes from: gateways are given it, a stock Envoy that the rule selects may have it in its bootstrap. */
+  readonly secretsFrom: 'control plane' | 'bootstrap' | undefined
   readonly proxyProtocol: 'v1' | 'v2' | undefined
 }
 
@@ -106,7 +113,7 @@ function ownTransport(tls: ClientTls, context: TransportContext): TransportSocke
 function certificateFields(tls: ClientTls, context: TransportContext): CommonTlsContext {
   const { certificatePath, keyPath, secret, mode } = tls
   if (secret !== undefined)
-    return mode === 'mutual' && takesSecrets(context) ? { tlsCertificateSdsSecretConfigs: [{ name: secretName(secret) }] } : {}
+    return mode === 'mutual' && takesSecrets(context) ? { tlsCertificateSdsSecretConfigs: [named(secret, context)] } : {}
   if (certificatePath === undefined || keyPath === undefined) return {}
   return { tlsCertificates: [{ certificateChain: { filename: certificatePath }, privateKey: { filename: keyPath } }] }
 }
@@ -115,7 +122,7 @@ function authorityFields(tls: ClientTls, names: readonly string[], context: Tran
   const { secret, authoritiesPath, revocationsPath } = tls
   const { isStock, settings } = context
   if (secret !== undefined && takesSecrets(context)) {
-    const validationContextSdsSecretConfig = { name: secretName(`${secret}-cacert`) }
+    const validationContextSdsSecretConfig = named(`${secret}-cacert`, context)
     return { combinedValidationContext: { defaultValidationContext: matchingNames(names), validationContextSdsSecretConfig } }
   }
   // Who cannot be told whom to trust, or who is revoked, trusts nobody: a service account has a name.
@@ -129,9 +136,14 @@ function authorityFields(tls: ClientTls, names: readonly string[], context: Tran
   }
 }
 
-/** Gateways, and those that a rule selects; others would wait for a secret that they may not read (Istio). */
-function takesSecrets({ isStock, mayTakeSecrets }: TransportContext): boolean {
-  return isStock && mayTakeSecrets
+/** Others would wait for a secret that they may not read (Istio). */
+function takesSecrets({ isStock, secretsFrom }: TransportContext): boolean {
+  return secretsFrom === 'control plane' || (isStock && secretsFrom === 'bootstrap')
+}
+
+function named(secret: string, { secretsFrom }: TransportContext): SdsSecretConfig {
+  const name = credentialSecretName(secret)
+  return secretsFrom === 'control plane' ? overAds(name) : { name }
 }
 
 function matchingNames(names: readonly string[]): CertificateValidationContext {

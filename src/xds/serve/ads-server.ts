@@ -21,10 +21,13 @@ import { createInterestBook } from './interest.ts'
 import { agreeing, claimedIdentity, identifyPeer } from './node-identity.ts'
 import { createDeltaRequestReader, LENIENT } from './read-request.ts'
 import { createDeltaRenderer } from './render-delta.ts'
+import { type CredentialOf, createSecrets } from './secrets.ts'
 
 export interface XdsServerOptions {
   /** Undefined: nothing is known yet (of this node); the client waits. Asked only when the client can take the answer. */
   readonly resourcesFor: (node: ProxyNode, identity: SpiffeId) => ServedResources | undefined
+  /** Users' keys and certificates, for gateways; undefined: there are none. `update` says that some have changed. */
+  readonly credentialOf?: CredentialOf
   readonly trust: () => Trust
   /** Served without TLS: a node is taken at its word. For networks that are secured otherwise, and off unless asked for. */
   readonly plaintext?: boolean
@@ -68,6 +71,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   const { clock, log, keyOf = ({ id }) => id } = options
   const renderer = createDeltaRenderer(contentHash)
   const book = createInterestBook()
+  const withSecrets = createSecrets(options.credentialOf ?? (() => undefined))
   const metrics: XdsMetrics = { pushes: 0, pushedBytes: 0, rejections: 0, refusedStreams: 0 }
   const streams = new Set<AdsStream>()
   const byKey = new Map<string, Set<AdsStream>>()
@@ -112,7 +116,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     if (stream.admitted === undefined) return
     try {
       const resources = options.resourcesFor(stream.admitted.node, stream.admitted.identity)
-      const messages = resources === undefined ? [] : stream.session.next(resources)
+      const messages = resources === undefined ? [] : stream.session.next(withSecrets(resources, stream.admitted.node))
       if (messages.length === 0) return
       const release = takePlace()
       stream.send(messages, () => {

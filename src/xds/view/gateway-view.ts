@@ -9,6 +9,13 @@ import type { Workload } from '../../model/workload.ts'
 export interface GatewayView {
   /** In order of address and port. */
   readonly listeners: readonly GatewayListener[]
+  readonly clientSecrets: ClientSecrets
+}
+
+/** Secrets of users that calling others takes, by name. */
+export interface ClientSecrets {
+  readonly pairs: readonly string[]
+  readonly authorities: readonly string[]
 }
 
 export interface GatewayListener {
@@ -29,7 +36,7 @@ export interface BoundServer {
 
 const ANY_ADDRESS = '0.0.0.0'
 
-export function gatewayViewFor(snapshot: MeshSnapshot, workload: Workload): GatewayView {
+export function gatewayViewFor(snapshot: MeshSnapshot, workload: Workload, clientSecrets: ClientSecrets): GatewayView {
   const ports = targetPorts(snapshot, workload)
   const listeners = new Map<string, GatewayListener>()
   for (const gateway of selecting(snapshot, workload)) {
@@ -45,7 +52,10 @@ export function gatewayViewFor(snapshot: MeshSnapshot, workload: Workload): Gate
       if (joined !== undefined) listeners.set(key, joined)
     }
   }
-  return { listeners: [...listeners.values()].sort((a, b) => a.port - b.port || (a.bind < b.bind ? -1 : 1)) }
+  return {
+    listeners: [...listeners.values()].sort((a, b) => a.port - b.port || (a.bind < b.bind ? -1 : 1)),
+    clientSecrets,
+  }
 }
 
 function selecting(snapshot: MeshSnapshot, { labels }: Workload): readonly MeshGateway[] {

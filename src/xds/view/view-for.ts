@@ -1,6 +1,7 @@
 // Snapshot and proxy in, what that proxy may know out. Called by the control plane for each connected proxy after every compile.
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { type Capture, type Workload, workloadKey } from '../../model/workload.ts'
+import { clientSecretsOf } from './client-secrets.ts'
 import { gatewayViewFor } from './gateway-view.ts'
 import { withInboundPorts } from './inbound-ports.ts'
 import { joinedKey, objectKey } from './object-key.ts'
@@ -39,7 +40,7 @@ function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolea
   const { namespace, labels, locality } = workload
   const client = { namespace, labels, capture: 'gateway' as const, locality, isStock, discoversVirtualHosts: false }
   const scope = scopeFor(snapshot, client, scopeNameFor(snapshot, client, workload))
-  const gateway = gatewayViewFor(snapshot, workload)
+  const gateway = gatewayViewFor(snapshot, workload, clientSecretsOf(scope))
   const own: Workload = { ...workload, ports: [], capture: NO_CAPTURE }
   // A server that passes on to every service says which there are.
   const isAutomatic = gateway.listeners.some(({ servers }) => servers.some(({ server }) => server.tls?.mode === 'auto-passthrough'))
