@@ -5,6 +5,7 @@
 // 'Not in force yet' never takes an object away.
 import { suggest } from '../base/suggest.ts'
 import type { CheckOptions } from './check-options.ts'
+import { withSpec } from './core-shape.ts'
 import type { Finding } from './finding.ts'
 import { hasErrors } from './finding.ts'
 import { reportNotInForce } from './in-force.ts'
@@ -27,12 +28,13 @@ export interface Checked {
   readonly refused: boolean
 }
 
-export function checkApiObject(value: unknown, locate: Locate, source: ObjectSource | undefined, options: CheckOptions): Checked {
+export function checkApiObject(written: unknown, locate: Locate, source: ObjectSource | undefined, options: CheckOptions): Checked {
   const nameless = collector(undefined, locate)
-  if (!isRecord(value)) {
+  if (!isRecord(written)) {
     nameless.report('LTN0112', [], { expected: 'a mapping', found: 'something else' })
     return { findings: nameless.findings, refused: true }
   }
+  const value = withSpec(written)
   const info = knownKind(value, nameless.report)
   if (info === undefined) return { findings: nameless.findings, refused: true }
   const metadata = readMetadata(value.metadata, info.namespaced, options.defaultNamespace, nameless.report)

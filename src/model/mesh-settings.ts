@@ -43,8 +43,20 @@ export interface MeshSettings {
   readonly otherTls: TlsDefaults
   /** 'localhost': an application is called at the loopback address, whatever address the client called. */
   readonly inboundTraffic: 'passthrough' | 'localhost'
+  /** Which namespaces the mesh sees: those that one of these selects; none: all. */
+  readonly discoverySelectors: readonly NamespaceSelector[]
   /** Names of clusters in statistics, with Istio's placeholders; undefined: the cluster's own. */
   readonly statNames: { readonly inbound: string | undefined; readonly outbound: string | undefined }
+}
+
+/** All of it must be true of a namespace's labels (Kubernetes' label selector). */
+export interface NamespaceSelector {
+  readonly labels: Readonly<Record<string, string>>
+  readonly expressions: readonly {
+    readonly key: string
+    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'
+    readonly values: readonly string[]
+  }[]
 }
 
 /** Empty lists: the proxy's own. */
@@ -85,6 +97,7 @@ export const DEFAULT_MESH_SETTINGS: MeshSettings = {
   meshTls: TLS_DEFAULTS,
   otherTls: TLS_DEFAULTS,
   inboundTraffic: 'passthrough',
+  discoverySelectors: [],
   statNames: { inbound: undefined, outbound: undefined },
 }
 

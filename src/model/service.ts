@@ -15,6 +15,8 @@ export interface MeshService {
   readonly resolution: Resolution
   /** Outside of the mesh: nobody there has an identity of the mesh, so there is no automatic mutual TLS. */
   readonly isExternal: boolean
+  /** Families of addresses under which its endpoints are called, the preferred one first; undefined: whichever they have. */
+  readonly families?: readonly AddressFamily[]
   /** Names under which clients of the cluster know it are short forms of the hostname too. */
   readonly hasShortNames: boolean
   /** Identities that its servers may have besides those of its endpoints. */
@@ -26,6 +28,12 @@ export interface MeshService {
 /** 'endpoints': the mesh picks one of the endpoints; 'passthrough': the client picked the address itself (headless, NONE);
  *  'dns': endpoints are names of which all addresses are used; 'logical-dns': one name of which one address is used at a time. */
 export type Resolution = 'endpoints' | 'passthrough' | 'dns' | 'logical-dns'
+
+export type AddressFamily = 'IPv4' | 'IPv6'
+
+export function familyOf(address: string): AddressFamily {
+  return address.includes(':') ? 'IPv6' : 'IPv4'
+}
 
 /** What a service is called, without what it is. */
 export type ServiceName = Pick<MeshService, 'hostname' | 'name' | 'namespace'>
@@ -70,7 +78,10 @@ export interface PortEndpoints {
 export interface Endpoint {
   /** An address; with DNS a name too. */
   readonly host: string
+  /** Under which it answers on the same port as well: its addresses of the other family. */
+  readonly otherHosts?: readonly string[]
   readonly port: number
+  /** 'draining': what is under way goes on, and nothing new is begun. */
   readonly health: 'healthy' | 'unhealthy' | 'draining'
   /** It has a sidecar that takes mutual TLS on this port. */
   readonly acceptsMutualTls: boolean
@@ -79,6 +90,8 @@ export interface Endpoint {
   readonly locality: Locality
   /** Share of requests relative to other endpoints; at least 1. */
   readonly weight: number
+  /** `namespace/name` of the workload behind it, by which its readiness is known; undefined: an object says that it answers. */
+  readonly instance?: string
   /** The words of metrics: who this is. */
   readonly workload: { readonly name: string; readonly namespace: string; readonly app: string; readonly version: string }
 }

@@ -1,4 +1,4 @@
-// One running copy of an application behind its own proxy. Built by compile/workloads.ts from a LocalWorkload (later: a pod).
+// One running copy of an application, mostly behind its own proxy. Built by compile/workloads.ts from a LocalWorkload or a pod.
 // Invariant: `denials` not empty means that nothing reaches the application; a policy that cannot be applied must not be skipped.
 import type { HostPort } from './address-plan.ts'
 import type { FieldOrigin, Origin } from './origin.ts'
@@ -8,11 +8,20 @@ import type { ConnectionPool } from './traffic-policy.ts'
 
 export interface Workload {
   readonly namespace: string
+  /** Of this copy: a pod's name. */
   readonly name: string
+  /** Of what it is a copy, in the words of metrics: a Deployment's name. */
+  readonly workloadName: string
   readonly serviceAccount: string
   readonly labels: Readonly<Record<string, string>>
   /** What peers see as its address. */
   readonly address: string
+  /** Its addresses of the other family. */
+  readonly otherAddresses?: readonly string[]
+  /** Whether a proxy stands before it: nobody else speaks mutual TLS for it, or keeps out what policies forbid. */
+  readonly hasProxy: boolean
+  /** It is about to go: who is connected goes on, and nobody new comes. */
+  readonly isTerminating?: true
   readonly ports: readonly WorkloadPort[]
   readonly locality: Locality
   readonly ready: boolean
@@ -31,6 +40,8 @@ export interface WorkloadPort {
   readonly number: number
   readonly protocol: Protocol
   readonly tls: ServerTls
+  /** Its connections are not captured, so the application itself takes them. */
+  readonly bypassesProxy?: true
   /** The services whose requests arrive here, sorted by hostname. */
   readonly services: readonly ServiceName[]
   /** What a Sidecar says of it. */

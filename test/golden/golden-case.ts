@@ -88,7 +88,7 @@ export function readCase(name: string): GoldenCase {
       settings: { ...DEFAULT_MESH_SETTINGS, ...header.settings },
       addresses,
       capture: header.capture ?? 'bind',
-      ready: new Set(Object.keys(addresses.workloads).filter((key) => !silent.has(key))),
+      ready: new Set([...Object.keys(addresses.workloads), ...state.objects.Pod.keys()].filter((key) => !silent.has(key))),
       compileRegex,
     },
   }

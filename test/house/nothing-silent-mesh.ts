@@ -8,6 +8,35 @@ metadata: {name: reviews, namespace: default}
 spec: {type: ClusterIP, selector: {app: reviews}, ports: [{name: http, port: 80, targetPort: web}]}
 ---
 apiVersion: v1
+kind: Node
+metadata: {name: zz, labels: {topology.kubernetes.io/region: r}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-0, labels: {app: web, security.istio.io/tlsMode: istio}}
+spec:
+  containers: [{name: web, ports: [{name: web, containerPort: 8080}]}]
+  initContainers: [{name: side, ports: [{name: side, containerPort: 8081}]}]
+status: {phase: Running, podIP: 10.1.0.1, podIPs: [{ip: 10.1.0.1}, {ip: 'fd00:1::1'}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, clusterIP: 10.2.0.1, ports: [{name: http, port: 80, targetPort: web}, {name: http-side, port: 81, targetPort: side}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: sliced}
+spec: {clusterIP: 10.2.0.2, ports: [{name: web, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: sliced-1, labels: {kubernetes.io/service-name: sliced}}
+addressType: IPv4
+ports: [{name: web, port: 8080}]
+endpoints: [{addresses: [10.9.0.1], conditions: {ready: false, serving: true, terminating: true}, zone: a, targetRef: {kind: Pod, name: none}}]
+---
+apiVersion: v1
 kind: Service
 metadata: {name: db, namespace: default}
 spec: {selector: {app: reviews}, ports: [{name: tcp, port: 5432, targetPort: 5432}, {name: tls, port: 443, targetPort: 8443}]}

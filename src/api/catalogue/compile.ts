@@ -151,10 +151,10 @@ export const compileCatalogue = {
   },
   LTN0230: {
     severity: 'info',
-    title: 'A Service without a selector has no endpoints here',
-    what: "the Service '{service}' selects nothing, and this version does not read EndpointSlices",
+    title: 'A Service without a selector has no endpoints',
+    what: "the Service '{service}' selects nothing, and no EndpointSlice says who answers for it",
     why: 'Requests to it are answered 503 (no healthy upstream).',
-    fix: 'Give it a selector, or describe the destination with a ServiceEntry.',
+    fix: 'Give it a selector, or an EndpointSlice with the label kubernetes.io/service-name, or describe the destination with a ServiceEntry.',
     example: '# Service\nspec: {ports: [{name: http, port: 80}]}',
   },
   LTN0231: {

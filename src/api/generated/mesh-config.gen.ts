@@ -98,12 +98,28 @@ export interface MeshConfigSpec {
   readonly extensionProviders?: readonly (Readonly<Record<string, unknown>>)[]
   /** Which of the providers are used. */
   readonly defaultProviders?: Readonly<Record<string, unknown>>
-  /** Namespaces that are watched. */
-  readonly discoverySelectors?: readonly (Readonly<Record<string, unknown>>)[]
+  /** Namespaces that the mesh sees, by their labels: those that one of these selects. Default: all. */
+  readonly discoverySelectors?: readonly NamespaceSelector[]
   /** Retries towards the application. */
   readonly defaultInboundHttpRetryPolicy?: Readonly<Record<string, unknown>>
   /** How destinations without a rule are called. */
   readonly defaultTrafficPolicy?: Readonly<Record<string, unknown>>
+}
+
+export interface NamespaceSelector {
+  /** Labels that a namespace must carry. */
+  readonly matchLabels?: Readonly<Record<string, string>>
+  /** What else must be true of its labels. */
+  readonly matchExpressions?: readonly LabelExpression[]
+}
+
+export interface LabelExpression {
+  /** Label. */
+  readonly key: string
+  /** How it is compared. */
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'
+  /** What it is compared with. */
+  readonly values?: readonly string[]
 }
 
 /** TLS of destinations outside and at gateways that say nothing of it. */

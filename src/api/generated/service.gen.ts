@@ -16,6 +16,8 @@ export interface ServiceSpec {
   readonly clusterIP?: string
   /** Addresses of the service, one per family. */
   readonly clusterIPs?: readonly string[]
+  /** Families of its addresses, and so of its endpoints'. Default: those of clusterIPs. */
+  readonly ipFamilies?: readonly ('IPv4' | 'IPv6')[]
   /** DNS name that an ExternalName service stands for. */
   readonly externalName?: string
   /** Also endpoints that are not ready. */

@@ -25,7 +25,7 @@ const KNOWN: Readonly<Record<string, readonly string[] | 'any'>> = {
 const POD_DOMAINS =
   /^(?:sidecar|status\.sidecar|readiness\.status\.sidecar|traffic\.sidecar|proxy|prometheus|inject|ambient)\.istio\.io$|^istio\.io\/(?:rev|reroute-virtual-interfaces)$/
 
-const WORKLOAD_KINDS: readonly string[] = ['LocalWorkload', 'WorkloadEntry', 'WorkloadGroup']
+const WORKLOAD_KINDS: readonly string[] = ['Pod', 'LocalWorkload', 'WorkloadEntry', 'WorkloadGroup']
 
 export function checkAnnotations(object: AnyApiObject, report: Report): void {
   for (const [name, value] of Object.entries(object.metadata.annotations)) {

@@ -6,6 +6,7 @@ import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { CompileInput } from './compile-input.ts'
 import { type CompiledSettings, meshSettings } from './mesh-config.ts'
 import { emptyDraft } from './mesh-draft.ts'
+import { createNamespaceFilter, type NamespaceFilter } from './namespace-filter.ts'
 import { type RunPass, runnerOf } from './pass.ts'
 import { passes } from './passes.ts'
 import { type Answering, withReadiness } from './readiness.ts'
@@ -28,11 +29,12 @@ export interface MeshCompiler {
 export function createMeshCompiler(): MeshCompiler {
   const settled = new Remembered(meshSettings)
   const runs = passes.map(runnerOf)
+  const seenBy = createNamespaceFilter()
   let last: Round | undefined
   return {
     compile(input) {
       const isReadinessAlone = last !== undefined && isSameButReadiness(last.input, input)
-      const { draft, compiled, findings } = isReadinessAlone && last !== undefined ? last : compileAll(input, settled, runs, last)
+      const { draft, compiled, findings } = isReadinessAlone && last !== undefined ? last : compileAll(input, settled, seenBy, runs, last)
       const snapshot = withReadiness(compiled, input.ready, last)
       last = { input, draft, compiled, shown: snapshot, ready: input.ready, findings }
       return { snapshot, findings }
@@ -49,14 +51,16 @@ interface Round extends Drafted, Answering {
 function compileAll(
   input: CompileInput,
   settled: Remembered<Parameters<typeof meshSettings>, CompiledSettings>,
+  seenBy: NamespaceFilter,
   runs: readonly RunPass[],
   last: Round | undefined,
 ): Drafted & Pick<Round, 'findings'> {
   const { settings, findings: ofSettings } = settled.round()('', input.state.objects.MeshConfig, input.settings)
+  const seen: CompileInput = { ...input, settings, state: seenBy(input.state, settings) }
   const findings = [...ofSettings]
   let draft = emptyDraft
   for (const run of runs) {
-    const { findings: own, ...parts } = run(draft, { ...input, settings })
+    const { findings: own, ...parts } = run(draft, seen)
     draft = { ...draft, ...parts }
     findings.push(...own)
   }

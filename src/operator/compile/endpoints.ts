@@ -3,7 +3,7 @@
 import { type Finding, finding } from '../../api/finding.ts'
 import type { Service } from '../../api/generated/service.gen.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
-import type { Endpoint, MeshService, ServiceEndpoints, ServicePort } from '../../model/service.ts'
+import { type Endpoint, familyOf, type MeshService, type ServiceEndpoints, type ServicePort } from '../../model/service.ts'
 import type { Workload, WorkloadPort } from '../../model/workload.ts'
 import { canonicalName, canonicalRevision } from './canonical-service.ts'
 import { fixedEndpoint } from './fixed-endpoints.ts'
@@ -59,8 +59,8 @@ function compileEndpoints(
   const ports = service.ports.map((port) => ({
     port: port.number,
     endpoints: [
-      ...workloads.flatMap((workload) => endpointOf(workload, port, alsoUnready) ?? []),
-      ...fixed.map((each) => fixedEndpoint(each, port, service)),
+      ...workloads.flatMap((workload) => endpointOf(workload, port, service, alsoUnready) ?? []),
+      ...fixed.flatMap((each) => fixedEndpoint(each, port, service, alsoUnready) ?? []),
     ],
   }))
   const all = ports.flatMap((port) => port.endpoints)
@@ -71,8 +71,13 @@ function compileEndpoints(
     allTakeMutualTls: all.length > 0 && all.every(({ acceptsMutualTls }) => acceptsMutualTls),
     ports,
   }
-  const hasMembers = workloads.length + fixed.length > 0
-  return { endpoints, findings: object !== undefined && hasMembers ? unansweredPorts(service, object, endpoints) : [] }
+  return { endpoints, findings: object === undefined ? [] : findingsOf(service, object, endpoints, workloads.length + fixed.length) }
+}
+
+function findingsOf(service: MeshService, object: Service, found: ServiceEndpoints, members: number): readonly Finding[] {
+  if (members > 0) return unansweredPorts(service, object, found)
+  const selectsSomebody = object.spec.type === 'ExternalName' || Object.keys(object.spec.selector ?? {}).length > 0
+  return selectsSomebody ? [] : [finding('LTN0230', object, 'spec', { service: service.name })]
 }
 
 /** Port by number, as a client that calls the alias means it. */
@@ -107,25 +112,41 @@ function identitiesOf(accounts: readonly Account[], more: readonly string[], tru
 }
 
 /** Undefined: the workload does not have the port that the service means. */
-function endpointOf(workload: Workload, servicePort: ServicePort, alsoUnready: boolean): Endpoint | undefined {
+function endpointOf(workload: Workload, servicePort: ServicePort, service: MeshService, alsoUnready: boolean): Endpoint | undefined {
   const port = workload.ports.find((each) => targets(servicePort, each.name, each.number))
-  const address = port === undefined ? undefined : addressOf(workload, port)
+  const address = port === undefined ? undefined : addressOf(workload, port, service)
   if (port === undefined || address === undefined) return undefined
-  const { labels, locality, name, namespace } = workload
+  const { labels, locality, name, namespace, workloadName, hasProxy, isTerminating } = workload
   return {
     ...address,
     // Whether it answers is said at last (readiness.ts).
-    health: alsoUnready ? 'healthy' : 'unhealthy',
+    health: alsoUnready ? 'healthy' : isTerminating === true ? 'draining' : 'unhealthy',
     // A workload that takes plaintext only is called in plaintext, even when its policy is its own and not its namespace's.
-    acceptsMutualTls: port.tls.mode !== 'disable',
+    acceptsMutualTls: hasProxy && port.bypassesProxy !== true && port.tls.mode !== 'disable',
     labels,
     locality,
     weight: 1,
-    workload: { name, namespace, app: canonicalName(workload), version: canonicalRevision(workload) },
+    instance: `${namespace}/${name}`,
+    workload: {
+      ...{ name: workloadName, namespace },
+      ...{ app: canonicalName({ labels, name: workloadName }), version: canonicalRevision(workload) },
+    },
   }
 }
 
-function addressOf(workload: Workload, port: WorkloadPort): { readonly host: string; readonly port: number } | undefined {
-  if (workload.capture.kind === 'redirect') return { host: workload.address, port: port.number }
-  return workload.capture.inbound.find((each) => each.port === port.number)?.listen
+function addressOf(
+  { capture, address, otherAddresses }: Workload,
+  { number }: WorkloadPort,
+  { families }: MeshService,
+): Pick<Endpoint, 'host' | 'otherHosts' | 'port'> | undefined {
+  if (capture.kind === 'bind') return capture.inbound.find(({ port }) => port === number)?.listen
+  if (otherAddresses === undefined) return { host: address, port: number }
+  const [host = address, ...otherHosts] = ofFamilies([address, ...otherAddresses], families)
+  return { host, port: number, ...(otherHosts.length === 0 ? {} : { otherHosts }) }
+}
+
+/** In the order of the families; those of no other, unless there are none. */
+function ofFamilies(addresses: readonly string[], families: MeshService['families']): readonly string[] {
+  const wanted = families?.flatMap((family) => addresses.filter((each) => familyOf(each) === family)) ?? []
+  return wanted.length === 0 ? addresses : wanted
 }

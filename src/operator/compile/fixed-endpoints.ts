@@ -1,4 +1,5 @@
-// Endpoints whose address an object says: WorkloadEntries, and those written into ServiceEntries. Called by endpoints.ts.
+// Endpoints whose address an object says: WorkloadEntries, those written into ServiceEntries, and those of EndpointSlices. Called by
+// endpoints.ts.
 // Invariant: nobody is believed to speak mutual TLS who does not say so; a wrong guess would cut every connection.
 import type { Endpoint, MeshService, ServicePort } from '../../model/service.ts'
 import { canonicalName, canonicalRevision } from './canonical-service.ts'
@@ -7,14 +8,18 @@ import type { FixedEndpoint } from './mesh-draft.ts'
 /** Says that a sidecar stands before the workload (Istio's label, on the entry). */
 const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
 
-export function fixedEndpoint(entry: FixedEndpoint, port: ServicePort, service: MeshService): Endpoint {
-  const { name, namespace, address, labels, locality, weight } = entry
+/** Undefined: it does not have the port. */
+export function fixedEndpoint(entry: FixedEndpoint, port: ServicePort, service: MeshService, alsoUnready: boolean): Endpoint | undefined {
+  const { name, namespace, address, labels, locality, weight, health = 'healthy' } = entry
   const target = typeof port.targetPort === 'number' ? port.targetPort : port.number
+  const number = entry.ports[port.name] ?? (entry.hasAllPorts === true ? undefined : target)
+  if (number === undefined) return undefined
+  const hasProxy = entry.hasProxy ?? labels[TLS_MODE_LABEL] === 'istio'
   return {
     host: address,
-    port: entry.ports[port.name] ?? target,
-    health: 'healthy',
-    acceptsMutualTls: !service.isExternal && entry.serviceAccount !== undefined && labels[TLS_MODE_LABEL] === 'istio',
+    port: number,
+    health: alsoUnready ? 'healthy' : health,
+    acceptsMutualTls: !service.isExternal && entry.serviceAccount !== undefined && hasProxy,
     labels,
     locality,
     weight,

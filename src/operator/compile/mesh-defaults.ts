@@ -1,9 +1,14 @@
 // What a MeshConfig says of everything that does not say it itself: retries, keep-alive, TLS, paths, statistics. Called by mesh-config.ts.
 // Invariant: a value that no proxy would take is left out here, so that one slip does not make proxies refuse everything they are sent.
-import type { MeshConfigSpec, TcpKeepalive, TlsDefaults as WrittenTls } from '../../api/generated/mesh-config.gen.ts'
+import type {
+  MeshConfigSpec,
+  TcpKeepalive,
+  NamespaceSelector as WrittenSelector,
+  TlsDefaults as WrittenTls,
+} from '../../api/generated/mesh-config.gen.ts'
 import { knownCipherSuites, knownCurves } from '../../api/validate/cipher-suites.ts'
 import { parseDurationMs } from '../../base/duration.ts'
-import type { MeshSettings, TlsDefaults } from '../../model/mesh-settings.ts'
+import type { MeshSettings, NamespaceSelector, TlsDefaults } from '../../model/mesh-settings.ts'
 import { durationMs } from './duration-ms.ts'
 import { retriesOf } from './retries.ts'
 
@@ -18,6 +23,7 @@ type Defaults = Pick<
   | 'otherTls'
   | 'inboundTraffic'
   | 'statNames'
+  | 'discoverySelectors'
 >
 
 export function meshDefaults(base: MeshSettings, spec: MeshConfigSpec): Defaults {
@@ -30,10 +36,18 @@ export function meshDefaults(base: MeshSettings, spec: MeshConfigSpec): Defaults
     meshTls: tlsDefaultsOf(spec.meshMTLS) ?? base.meshTls,
     otherTls: tlsDefaultsOf(spec.tlsDefaults) ?? base.otherTls,
     inboundTraffic: INBOUND_TRAFFIC[spec.inboundTrafficPolicy?.mode ?? ''] ?? base.inboundTraffic,
+    discoverySelectors: spec.discoverySelectors?.map(selectorOf) ?? base.discoverySelectors,
     statNames: {
       inbound: filled(spec.inboundClusterStatName) ?? base.statNames.inbound,
       outbound: filled(spec.outboundClusterStatName) ?? base.statNames.outbound,
     },
+  }
+}
+
+function selectorOf({ matchLabels = {}, matchExpressions = [] }: WrittenSelector): NamespaceSelector {
+  return {
+    labels: matchLabels,
+    expressions: matchExpressions.map(({ key, operator, values = [] }) => ({ key, operator, values })),
   }
 }
 

@@ -3,7 +3,7 @@ import type { ApiObject } from '../../api/object-meta.ts'
 import type { DestinationPolicy } from '../../model/destination-policy.ts'
 import type { GatewayRoute, MeshGateway } from '../../model/gateway.ts'
 import type { Origin } from '../../model/origin.ts'
-import type { Locality, MeshService, ServiceEndpoints } from '../../model/service.ts'
+import type { Endpoint, Locality, MeshService, ServiceEndpoints } from '../../model/service.ts'
 import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
 import type { Workload } from '../../model/workload.ts'
@@ -35,13 +35,19 @@ export interface MeshDraft {
   readonly gateways: ReadonlyMap<string, MeshGateway>
 }
 
-/** A WorkloadEntry, or one that is written into a ServiceEntry. */
+/** A WorkloadEntry, one that is written into a ServiceEntry, or one of an EndpointSlice. */
 export interface FixedEndpoint {
   readonly name: string
   readonly namespace: string
   readonly address: string
   /** Name of a service's port to its number here. */
   readonly ports: Readonly<Record<string, number>>
+  /** It has no ports but these. */
+  readonly hasAllPorts?: true
+  /** Undefined: healthy. */
+  readonly health?: Endpoint['health']
+  /** Undefined: its labels say it. */
+  readonly hasProxy?: boolean
   readonly labels: Readonly<Record<string, string>>
   readonly locality: Locality
   readonly weight: number

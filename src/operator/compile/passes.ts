@@ -2,6 +2,7 @@
 import { aliases } from './aliases.ts'
 import { deniedWorkloads } from './denied-workloads.ts'
 import { destinationRules } from './destination-rules.ts'
+import { endpointSlices } from './endpoint-slices.ts'
 import { endpoints } from './endpoints.ts'
 import { gateways } from './gateways.ts'
 import { instances } from './instances.ts'
@@ -18,7 +19,8 @@ export const passes: readonly Pass[] = [
   services, // first: everything else names services
   serviceEntries, // Kubernetes' own names win
   aliases, // every name is known now
-  instances, // whom the address plan knows
+  instances, // whom the address plan knows, and pods
+  endpointSlices, // of services without a selector; some of them are pods
   selection, // which workloads are behind which of them
   workloads, // the protocol of their ports comes from services
   peerAuthentication, // endpoints say whether they take mutual TLS

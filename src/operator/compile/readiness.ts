@@ -1,10 +1,11 @@
 // Who answers, put onto the compiled mesh as the last step: the most frequent change of all touches workloads and endpoints only, and no pass
 // has to run for it. Called by compile-mesh.ts.
-// Invariants: compile leaves every workload unready and every endpoint of one 'unhealthy'; what is healthy already does not depend on it.
+// Invariants: compile leaves every workload unready and every endpoint of one 'unhealthy'; what is healthy or draining already does not
+// depend on it.
 // What neither changed nor turned is the object of the snapshot before.
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { Endpoint, ServiceEndpoints } from '../../model/service.ts'
-import { type Workload, workloadKey } from '../../model/workload.ts'
+import type { Workload } from '../../model/workload.ts'
 
 /** A snapshot before readiness was put onto it, and after. */
 export interface Answering {
@@ -69,6 +70,6 @@ function answering(base: ServiceEndpoints, ready: ReadonlySet<string>): ServiceE
   return { ...base, ports }
 }
 
-function healthOf({ health, workload }: Endpoint, ready: ReadonlySet<string>): Endpoint['health'] {
-  return health === 'unhealthy' && ready.has(workloadKey(workload)) ? 'healthy' : health
+function healthOf({ health, instance }: Endpoint, ready: ReadonlySet<string>): Endpoint['health'] {
+  return health === 'unhealthy' && instance !== undefined && ready.has(instance) ? 'healthy' : health
 }

@@ -21,7 +21,7 @@ export const selection = definePass({
     return ({ objects, draft }) => {
       // Selectors look at home only, so a workload that changes concerns the services of its namespace.
       const instances = indexAll(
-        Map.groupBy(draft.instances.values(), ({ object }) => object.metadata.namespace),
+        Map.groupBy(draft.instances.values(), ({ namespace }) => namespace),
         indexedInstances,
       )
       const entries = indexAll(
@@ -57,7 +57,7 @@ function indexAll<T, I>(byNamespace: ReadonlyMap<string, readonly T[]>, index: R
 function indexInstances(instances: readonly Instance[]): LabelIndex<Instance> {
   return indexLabels(
     instances.toSorted((a, b) => compareText(a.key, b.key)),
-    ({ object }) => object.metadata.labels,
+    ({ labels }) => labels,
   )
 }
 

@@ -3,7 +3,7 @@
 import { type Finding, finding } from '../../api/finding.ts'
 import type { Service, ServicePort as ServicePortSpec } from '../../api/generated/service.gen.ts'
 import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts'
-import type { MeshService, ServicePort } from '../../model/service.ts'
+import { familyOf, type MeshService, type ServicePort } from '../../model/service.ts'
 import type { CompileInput } from './compile-input.ts'
 import { originOf } from './mesh-draft.ts'
 import { definePass } from './pass.ts'
@@ -44,8 +44,7 @@ function compileService(object: Service, settings: MeshSettings, capture: Compil
   const { type, externalName = '', selector = {} } = object.spec
   if (type === 'ExternalName') return { service, selector: undefined, alias: externalName.toLowerCase(), findings }
   if (Object.keys(selector).length > 0) return { service, selector, alias: undefined, findings }
-  const selectsNothing = finding('LTN0230', object, 'spec', { service: object.metadata.name })
-  return { service, selector: undefined, alias: undefined, findings: [...findings, selectsNothing] }
+  return { service, selector: undefined, alias: undefined, findings }
 }
 
 function meshServiceOf(
@@ -67,11 +66,18 @@ function meshServiceOf(
     addresses,
     resolution: isHeadless ? 'passthrough' : 'endpoints',
     isExternal: false,
+    ...familiesOf(service, addresses),
     hasShortNames: true,
     subjectAltNames: [],
     visibility: visibilityOf(annotatedExportTo(annotations), namespace, settings.defaultExportTo.service),
     origin: originOf(service),
   }
+}
+
+/** As Kubernetes chooses the addresses of a Service's endpoints. */
+function familiesOf({ spec: { ipFamilies } }: Service, addresses: readonly string[]): Pick<MeshService, 'families'> {
+  const families = ipFamilies ?? addresses.map(familyOf)
+  return families.length === 0 ? {} : { families }
 }
 
 function portsOf(service: Service): { readonly ports: readonly ServicePort[]; readonly findings: readonly Finding[] } {

@@ -1,14 +1,13 @@
-// LocalWorkloads become workloads of the mesh: identity, ports with their protocols, how traffic reaches the sidecar. After selection.
+// Running copies become workloads of the mesh: identity, ports with their protocols, how traffic reaches the sidecar. After selection.
 // Invariant: until peer-authentication has run, every port is 'permissive', and until readiness.ts has, nobody answers; nothing is generated
 // before that.
-import type { LocalWorkload } from '../../api/generated/local-workload.gen.ts'
 import type { WorkloadAddresses } from '../../model/address-plan.ts'
 import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts'
-import { localityOfLabels, type MeshService, type Protocol, type ServicePort } from '../../model/service.ts'
+import type { MeshService, Protocol, ServicePort } from '../../model/service.ts'
 import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
-import type { Instance } from './instance.ts'
-import { originOf, valuesOf } from './mesh-draft.ts'
+import { hasPort, type Instance, type InstancePort } from './instance.ts'
+import { valuesOf } from './mesh-draft.ts'
 import { definePass } from './pass.ts'
 import { protocolOf } from './protocol.ts'
 import { Remembered } from './remembered.ts'
@@ -28,7 +27,7 @@ export const workloads = definePass({
         const called =
           capture === 'redirect'
             ? NONE
-            : instance.addresses.outbound.map(({ service }) => draft.services.get(hostnameOf(service, settings)))
+            : (instance.plan?.outbound ?? []).map(({ service }) => draft.services.get(hostnameOf(service, settings)))
         made.set(key, compile(key, instance, behind, called, capture))
       }
       return { workloads: made, findings: [] }
@@ -47,45 +46,53 @@ function hostnameOf(service: string, settings: MeshSettings): string {
 /** @param behind the services that select it.
  *  @param called what the outbound addresses are for, in their order. */
 function workloadOf(
-  { key, object, addresses }: Instance,
+  instance: Instance,
   behind: readonly MeshService[],
   called: readonly (MeshService | undefined)[],
   capture: CompileInput['capture'],
 ): Workload {
-  const { labels, namespace } = object.metadata
+  const { namespace, name, workloadName, serviceAccount, labels, addresses, locality, hasProxy, isTerminating, plan, origin } = instance
+  const [address = '', ...otherAddresses] = addresses
   return {
-    namespace,
-    name: key.slice(namespace.length + 1),
-    serviceAccount: object.spec.serviceAccount ?? 'default',
-    labels,
-    address: addresses.address,
-    ports: portsOf(object, behind),
-    locality: localityOfLabels(labels),
+    ...{ namespace, name, workloadName, serviceAccount, labels, address, locality, hasProxy, origin },
+    ...(otherAddresses.length === 0 ? {} : { otherAddresses }),
+    ...(isTerminating ? { isTerminating } : {}),
+    ports: portsOf(instance, behind),
     ready: false,
-    capture: capture === 'redirect' ? ISTIO_REDIRECT : boundCapture(addresses, called),
+    capture: capture === 'redirect' || plan === undefined ? ISTIO_REDIRECT : boundCapture(plan, called),
     otherPortsTls: UNDECIDED,
     denials: [],
-    origin: originOf(object),
   }
 }
 
-function portsOf(object: LocalWorkload, behind: readonly MeshService[]): readonly WorkloadPort[] {
-  const seen = new Set<number>()
+function portsOf(instance: Instance, behind: readonly MeshService[]): readonly WorkloadPort[] {
   const ports: WorkloadPort[] = []
-  for (const { name = '', containerPort } of object.spec.ports ?? []) {
-    if (seen.has(containerPort)) continue
-    seen.add(containerPort)
-    const here = behind.filter((service) => service.ports.some((port) => targets(port, name, containerPort)))
-    const targeting = here.flatMap((service) => service.ports.filter((port) => targets(port, name, containerPort)))
+  for (const { name, number } of candidatePorts(instance, behind)) {
+    const here = behind.filter((service) => service.ports.some((port) => targets(port, name, number)))
+    if (here.length === 0 && instance.hasUndeclaredPorts) continue
+    const targeting = here.flatMap((service) => service.ports.filter((port) => targets(port, name, number)))
     ports.push({
       name,
-      number: containerPort,
-      protocol: commonProtocol(targeting) ?? protocolOf({ name, appProtocol: undefined, number: containerPort }) ?? 'auto',
+      number,
+      protocol: commonProtocol(targeting) ?? protocolOf({ name, appProtocol: undefined, number }) ?? 'auto',
       tls: UNDECIDED,
+      ...(hasPort(instance.uncaptured, number) ? { bypassesProxy: true } : {}),
       services: here.map(({ hostname, name, namespace }) => ({ hostname, name, namespace })),
     })
   }
   return ports.sort((a, b) => a.number - b.number)
+}
+
+/** Each number once: as it is declared, else as a service means it. */
+function candidatePorts({ ports, hasUndeclaredPorts }: Instance, behind: readonly MeshService[]): readonly InstancePort[] {
+  const byNumber = new Map<number, InstancePort>()
+  for (const port of ports) if (!byNumber.has(port.number)) byNumber.set(port.number, port)
+  if (!hasUndeclaredPorts) return [...byNumber.values()]
+  for (const { targetPort } of behind.flatMap((service) => service.ports)) {
+    const number = Number(targetPort)
+    if (Number.isInteger(number) && !byNumber.has(number)) byNumber.set(number, { name: '', number })
+  }
+  return [...byNumber.values()]
 }
 
 export function targets(port: ServicePort, name: string, number: number): boolean {
