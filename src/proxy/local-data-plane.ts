@@ -155,7 +155,7 @@ export class LocalDataPlane implements DataPlane {
     this.#listeners.set(config.name, runtime)
     if (!config.bindToPort || runtime.bound !== undefined || this.#closed) return undefined
     const accept = (socket: Socket): void => this.#acceptor.accept(socket, runtime)
-    const opened = await BoundListener.open(config.address, accept, this.#options.reusePort === true)
+    const opened = await BoundListener.open(config.address, accept, this.#options.reusePort === true, isRedirectedTo(config))
     if (typeof opened === 'string') return { listener: config.name, message: `listener ${config.name}: ${opened}` }
     runtime.bound = opened
     if (this.#closed) opened.close()
@@ -173,6 +173,11 @@ export class LocalDataPlane implements DataPlane {
     }
     return wildcard
   }
+}
+
+/** The kernel redirects connections of both families to the port, whichever the control plane had in mind. */
+function isRedirectedTo({ useOriginalDestination, restoresOriginalDestination, address }: Listener): boolean {
+  return (useOriginalDestination || restoresOriginalDestination === true) && address.host === '0.0.0.0'
 }
 
 function sameSocket(a: Listener, b: Listener): boolean {

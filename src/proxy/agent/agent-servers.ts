@@ -2,6 +2,7 @@
 // Invariant: whoever connects costs little: connections are counted, a request must come soon, an answer must be read.
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Clock } from '../../base/clock.ts'
 import { errorCode, errorMessage } from '../../base/errors.ts'
 import { sendChunks } from '../admin/send-chunks.ts'
 import { type AgentRoutes, healthRoutes, prometheusRoutes, statusRoutes } from './agent-routes.ts'
@@ -11,8 +12,8 @@ import { MergedMetrics } from './merged-metrics.ts'
 /** A kubelet has one per probe, Prometheus one. */
 const MAX_CONNECTIONS = 256
 const REQUEST_TIMEOUT_MS = 5000
-/** Nothing read or written for so long: longer than the longest scrape, shorter than anybody's patience. */
-const SILENCE_TIMEOUT_MS = 30_000
+/** In which an answer must have been read. */
+const READ_TIMEOUT_MS = 30_000
 const KEEP_ALIVE_MS = 5000
 /** A predecessor in this pod's namespace may still be closing. */
 const OPEN_ATTEMPTS = 20
@@ -61,7 +62,7 @@ function createAgentServer(state: AgentState, routes: AgentRoutes): Server {
   const server = createServer(
     { headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000, maxHeaderSize: 16 * 1024 },
     (request, response) => {
-      answer(routes, request, response).catch((error: unknown) => {
+      answer(routes, request, response, state.clock).catch((error: unknown) => {
         state.log.warn('a request to the agent failed', { path: request.url, reason: errorMessage(error) })
         if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain' })
         response.end()
@@ -70,16 +71,15 @@ function createAgentServer(state: AgentState, routes: AgentRoutes): Server {
   )
   server.maxConnections = MAX_CONNECTIONS
   server.keepAliveTimeout = KEEP_ALIVE_MS
-  server.timeout = SILENCE_TIMEOUT_MS
   return server
 }
 
-async function answer(routes: AgentRoutes, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(routes: AgentRoutes, request: IncomingMessage, response: ServerResponse, clock: Clock): Promise<void> {
   request.resume()
   const [path = '/'] = (request.url ?? '/').split('?')
-  // The application may take its time; what is asked of it has limits of its own.
-  if (path.startsWith('/app-')) request.socket.setTimeout(0)
   const { status, contentType, body } = await routes(request, path)
+  const late = clock.after(READ_TIMEOUT_MS, () => response.destroy(), { background: true })
+  response.once('close', () => late.cancel())
   const fields = { 'content-type': contentType === '' ? 'text/plain' : contentType, 'x-content-type-options': 'nosniff' }
   response.writeHead(status, fields)
   if (request.method === 'HEAD') response.end()

@@ -1,5 +1,6 @@
 // Cluster messages. Endpoints of an EDS cluster come apart (assemble.ts joins them); the others carry theirs.
 // Invariant: what is not said has Envoy's default, written here and nowhere else.
+import { isIPv6 } from 'node:net'
 import type * as envoy from '../../envoy/generated/messages.gen.ts'
 import { decodeBalancer, decodeUpstreamProtocol } from './decode-cluster-options.ts'
 import type { DecodeContext } from './decode-context.ts'
@@ -57,6 +58,7 @@ export function decodeCluster(message: envoy.Cluster, at: string, context: Decod
     tls: transport.tls,
     transportMatches,
     bindAddress: message.upstreamBindConfig?.sourceAddress?.address,
+    ...decodeOtherBindAddress(message.upstreamBindConfig),
     keepalive: decodeKeepalive(message.upstreamConnectionOptions?.tcpKeepalive),
     metadata: decodeMetadata(message.metadata),
   }
@@ -69,6 +71,13 @@ function decodeKeepalive(message: envoy.TcpKeepalive | undefined): TcpKeepalive 
   if (message === undefined) return undefined
   const { keepaliveTime = 7200, keepaliveInterval = 75, keepaliveProbes = 9 } = message
   return { afterMs: keepaliveTime * 1000, intervalMs: keepaliveInterval * 1000, probes: keepaliveProbes }
+}
+
+/** The first of the family that the source address is not of (Envoy: the first that fits the endpoint). */
+function decodeOtherBindAddress(bind: envoy.BindConfig | undefined): Pick<Cluster, 'otherBindAddress'> {
+  const family = isIPv6(bind?.sourceAddress?.address ?? '')
+  const other = bind?.extraSourceAddresses?.map(({ address }) => address?.address ?? '').find((each) => isIPv6(each) !== family)
+  return other === undefined ? {} : { otherBindAddress: other }
 }
 
 function positive(value: number | undefined): number | undefined {

@@ -344,6 +344,8 @@ export interface Cluster {
   }[]
   /** Local address of upstream connections, for example 127.0.0.6 inbound. */
   readonly bindAddress: string | undefined
+  /** For endpoints of the other address family (Envoy: extra_source_addresses). */
+  readonly otherBindAddress?: string
   /** Undefined: the kernel asks nobody whether they are still there. */
   readonly keepalive?: TcpKeepalive | undefined
   readonly metadata: ResourceMetadata

@@ -13,13 +13,19 @@ export class BoundListener {
   }
 
   /** @param reusePort the kernel spreads connections over all data threads that listen there (Linux: SO_REUSEPORT).
+   *  @param bothFamilies on all addresses, IPv6 too where the kernel has it.
    *  @returns the listener, or a sentence that says why the address cannot be used and what to do. */
-  static open(address: SocketAddress, onConnection: (socket: Socket) => void, reusePort = false): Promise<BoundListener | string> {
+  static open(
+    address: SocketAddress,
+    onConnection: (socket: Socket) => void,
+    reusePort = false,
+    bothFamilies = false,
+  ): Promise<BoundListener | string> {
     return new Promise((resolve) => {
       // Half-open: a client that has sent its request may close its side and still get the answer.
       const server = createServer({ allowHalfOpen: true, noDelay: true }, onConnection)
       server.once('error', (error) => resolve(problemSentence(address, error)))
-      server.listen({ host: address.host, port: address.port, backlog: 1024, reusePort }, () => {
+      server.listen({ ...(bothFamilies ? {} : { host: address.host }), port: address.port, backlog: 1024, reusePort }, () => {
         server.removeAllListeners('error')
         // Out of file descriptors: accepting goes on when some are free; the listener must not take the process down.
         server.on('error', ignoreAcceptError)

@@ -1,6 +1,7 @@
 // A cluster at work: its endpoints with their pools, the balancer's plan, the load. Survives every update of the configuration:
 // endpoints are recognised by their address, so that a change of the endpoint list cuts nothing.
 // Invariant: removal of an endpoint closes its idle connections only; what is in flight finishes.
+import { isIPv6 } from 'node:net'
 import type { Random } from '../../base/random.ts'
 import type { SecretStore } from '../certs/secret-store.ts'
 import type { Cluster, Endpoint, UpstreamTls } from '../config/proxy-config.ts'
@@ -161,7 +162,8 @@ export class ClusterRuntime {
 
   #ensurePool(pools: Map<string, ConnectionPool>, endpoint: Endpoint, protocol: PoolProtocol): ConnectionPool {
     const tls = tlsFor(this.config, endpoint)
-    const { bindAddress = '', connectTimeoutMs, keepalive } = this.config
+    const { connectTimeoutMs, keepalive } = this.config
+    const bindAddress = bindAddressFor(this.config, endpoint.address.host) ?? ''
     const { afterMs, intervalMs, probes } = keepalive ?? {}
     const key = `${protocol}|${transportKey(tls)}|${bindAddress}|${connectTimeoutMs}|${afterMs} ${intervalMs} ${probes}`
     const pool = pools.get(key) ?? this.#createPool(endpoint, transportKey(tls), tls, protocol)
@@ -175,7 +177,7 @@ export class ClusterRuntime {
       host: endpoint.address.host,
       port: endpoint.address.port,
       connectTimeoutMs: this.config.connectTimeoutMs,
-      bindAddress: this.config.bindAddress,
+      bindAddress: bindAddressFor(this.config, endpoint.address.host),
       keepalive: this.config.keepalive,
       transport: tls === undefined ? undefined : this.#transport(key, tls),
       alpn: tls === undefined ? [] : offeredAlpn(tls, protocol),
@@ -205,4 +207,10 @@ function addressKey(endpoint: Endpoint): string {
 /** HTTP/2's concern new connections: a change cuts nothing. */
 function limitsOf({ idleTimeoutMs, maxRequestsPerConnection, http2 }: Cluster): PoolLimits {
   return { idleTimeoutMs, maxRequestsPerConnection, http2: sessionOptions(http2) }
+}
+
+/** The one of the endpoint's family. Without one it stays the other: a connection that fails is better than one that is captured again. */
+function bindAddressFor({ bindAddress, otherBindAddress }: Cluster, host: string): string | undefined {
+  if (bindAddress === undefined || otherBindAddress === undefined) return bindAddress
+  return isIPv6(host) === isIPv6(bindAddress) ? bindAddress : otherBindAddress
 }

@@ -1,5 +1,5 @@
 // From the sidecar to its own application: one cluster per workload port.
-import type { Address, Cluster } from '../../envoy/generated/messages.gen.ts'
+import type { Address, BindConfig, Cluster } from '../../envoy/generated/messages.gen.ts'
 import { INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName } from '../../envoy/names.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { WorkloadPort } from '../../model/workload.ts'
@@ -14,8 +14,13 @@ import { spokenTo } from './upstream-protocol.ts'
 
 /** Connections from here are not redirected back into the proxy (Istio's iptables rules exempt it). */
 const INBOUND_SOURCE = '127.0.0.6'
+const INBOUND_SOURCE_6 = '::6'
 const LOOPBACK = '127.0.0.1'
-const FROM_PROXY = { sourceAddress: { address: INBOUND_SOURCE, portValue: 0 } }
+const FROM_PROXY: BindConfig = {
+  sourceAddress: { address: INBOUND_SOURCE, portValue: 0 },
+  // The kernel takes no IPv4 source to an IPv6 destination.
+  extraSourceAddresses: [{ address: { address: INBOUND_SOURCE_6, portValue: 0 } }],
+}
 const ORIGINAL_DESTINATION: Cluster = {
   type: 'ORIGINAL_DST',
   lbPolicy: 'CLUSTER_PROVIDED',
