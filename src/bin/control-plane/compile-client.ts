@@ -7,6 +7,7 @@ import { errorMessage, LateenError } from '../../base/errors.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import { emptyKubeState, type KubeState } from '../../operator/ingest/kube-state.ts'
 import { NO_RESOURCES, type ResourceMap, type ServedResources } from '../../xds/generate/resources.ts'
+import type { Concerns } from '../../xds/view/concerns.ts'
 import {
   type FromCompileThread,
   type MeshCounts,
@@ -39,6 +40,8 @@ export interface CompileRequest {
 }
 
 export interface CompileOutcome {
+  /** Larger than that of every compile before. */
+  readonly round: number
   readonly findings: FindingPages
   readonly fresh: FreshFindings
   readonly counts: MeshCounts
@@ -53,6 +56,14 @@ export interface CompileClient {
   /** What there is to say about the objects of the last compile against each other. */
   analyze(): Promise<FindingPages>
   resourcesFor(node: WantedNode): ServedResources | undefined
+  /** Which objects concern which proxies (by node key). */
+  concerns(): Promise<Concerns>
+  /** The newest compile of which everything has been made and has arrived. */
+  readonly settledRound: number
+  /** Another one when what `concerns` would say may be another. */
+  readonly stamp: number
+  /** Up to which compile these resources of a node were the newest; 0: none that is known. */
+  roundOf(node: WantedNode, resources: ServedResources | undefined): number
   /** Nobody else is connected: what was made for them is forgotten. */
   keepOnly(connected: Iterable<WantedNode>): void
   stop(): Promise<void>
@@ -80,6 +91,12 @@ export function createCompileClient(
   const wanted = new Map<string, WantedNode>()
   const pending = new Map<number, Pending<CompileOutcome>>()
   const questions = new Map<number, Pending<FindingPages>>()
+  const concernQuestions = new Map<number, Pending<Concerns>>()
+  /** The compile that took the place of these. */
+  const superseded = new WeakMap<ServedResources, number>()
+  let compiledRound = 0
+  let settledRound = 0
+  let stamp = 0
   let findings = NO_FINDINGS
   /** Not told to the thread yet, and told but not looked at. */
   const unsaid = new Map<string, WantedNode>()
@@ -95,6 +112,7 @@ export function createCompileClient(
 
   const take = (nodes: readonly ServedNodes[]): void => {
     if (unannounced.size === 0) setImmediate(announce)
+    stamp++
     const mapOf = (number: number): ResourceMap => maps.get(number) ?? NO_RESOURCES
     for (const { ids, isWhole, types } of nodes) {
       const changed = types.map(([typeUrl, shared, own]) => [typeUrl, { shared: mapOf(shared), own: mapOf(own) }] as const)
@@ -103,6 +121,8 @@ export function createCompileClient(
         // Forgotten and wanted again meanwhile: the whole is under way, and a part would look as if the rest were gone.
         if (before === undefined || !wanted.has(id)) continue
         // What has not changed stays the same object: whoever has looked at it need not look again.
+        const old = served.get(id)
+        if (old !== undefined) superseded.set(old, compiledRound)
         served.set(id, new Map([...before, ...changed]))
         unannounced.add(id)
       }
@@ -135,7 +155,8 @@ export function createCompileClient(
     }
     if (from.accounts !== undefined) accounts = from.accounts
     findings = from.findings ?? findings
-    waiting?.resolve({ findings, fresh: from.fresh, counts: from.counts })
+    compiledRound = from.round
+    waiting?.resolve({ round: from.round, findings, fresh: from.fresh, counts: from.counts })
   }
   const message = (from: FromCompileThread): void => {
     if (from.kind === 'map') maps.set(from.map, takeMap(from, from.base === undefined ? undefined : maps.get(from.base)))
@@ -144,8 +165,14 @@ export function createCompileClient(
       for (const id of from.ids) asked.delete(id)
       sayWanted()
     } else if (from.kind === 'drop') for (const number of from.maps) maps.delete(number)
-    else if (from.kind === 'settled') busyMs = from.busyMs
-    else if (from.kind === 'analyzed') {
+    else if (from.kind === 'settled') {
+      busyMs = from.busyMs
+      settledRound = compiledRound
+      stamp++
+    } else if (from.kind === 'concerned') {
+      concernQuestions.get(from.question)?.resolve(from.concerns)
+      concernQuestions.delete(from.question)
+    } else if (from.kind === 'analyzed') {
       questions.get(from.question)?.resolve(from.findings)
       questions.delete(from.question)
     } else endRound(from)
@@ -154,9 +181,10 @@ export function createCompileClient(
     if (stopped) return
     onDied(why)
     const reason = new LateenError('COMPILE_FAILED', `the compile thread ended: ${why}`)
-    for (const { reject } of [...pending.values(), ...questions.values()]) reject(reason)
+    for (const { reject } of [...pending.values(), ...questions.values(), ...concernQuestions.values()]) reject(reason)
     pending.clear()
     questions.clear()
+    concernQuestions.clear()
     maps.clear()
     const again = sent
     sent = undefined
@@ -225,6 +253,25 @@ export function createCompileClient(
         questions.set(question, { resolve, reject })
         thread.post({ kind: 'analyze', question })
       })
+    },
+    concerns() {
+      return new Promise((resolve, reject) => {
+        const question = ++rounds
+        concernQuestions.set(question, { resolve, reject })
+        thread.post({ kind: 'concerns', question })
+      })
+    },
+    get settledRound() {
+      return settledRound
+    },
+    get stamp() {
+      return stamp
+    },
+    roundOf(node, resources) {
+      if (resources === undefined) return 0
+      // What arrives of a compile that is not settled yet is the newest of the settled one too: nothing older is in force.
+      if (served.get(nodeKey(node)) === resources) return settledRound
+      return (superseded.get(resources) ?? 1) - 1
     },
     resourcesFor(node) {
       const id = nodeKey(node)

@@ -4,6 +4,7 @@
 import type { AnyApiObject, KindName } from '../../api/kinds.ts'
 import type { AddressPlan } from '../../model/address-plan.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { Concerns } from '../../xds/view/concerns.ts'
 import type { ProxyNode } from '../../xds/view/proxy-node.ts'
 import type { FindingPages } from './finding-pages.ts'
 import type { FreshFindings } from './say-findings.ts'
@@ -41,6 +42,8 @@ export type ToCompileThread =
   | { readonly kind: 'forget'; readonly ids: readonly string[] }
   /** What is there to say about objects against each other, as of the last compile? */
   | { readonly kind: 'analyze'; readonly question: number }
+  /** Which objects concern which proxies, as of the last compile? */
+  | { readonly kind: 'concerns'; readonly question: number }
 
 export interface MeshCounts {
   readonly services: number
@@ -60,6 +63,7 @@ export type FromCompileThread =
       readonly accounts: ReadonlyMap<string, string> | undefined
     }
   | { readonly kind: 'analyzed'; readonly question: number; readonly findings: FindingPages }
+  | { readonly kind: 'concerned'; readonly question: number; readonly concerns: Concerns }
   | { readonly kind: 'failed'; readonly round: number; readonly reason: string }
   | MapMessage
   | { readonly kind: 'served'; readonly nodes: readonly ServedNodes[] }

@@ -15,6 +15,7 @@ import { analyzeSteps } from '../../operator/analyze/analyze-mesh.ts'
 import { createMeshCompiler } from '../../operator/compile/compile-mesh.ts'
 import { changedKubeState, emptyKubeState, type KubeState, nextKubeState } from '../../operator/ingest/kube-state.ts'
 import type { ResourceMap, ServedResources } from '../../xds/generate/resources.ts'
+import { createConcernBook } from '../../xds/view/concerns.ts'
 import {
   type CompileThreadData,
   type FromCompileThread,
@@ -43,6 +44,7 @@ export class CompileSide {
   readonly #announcer: Announcer
   readonly #cache = createResourceCache()
   readonly #compiler = createMeshCompiler()
+  readonly #concernsOf = createConcernBook()
   readonly #wanted = new Map<string, WantedNode>()
   readonly #served = new Map<string, ServedResources>()
   /** Whose resources must be looked at, oldest first. */
@@ -90,6 +92,8 @@ export class CompileSide {
     if (message.kind === 'compile') this.#compile(message)
     else if (message.kind === 'objects') this.#takeObjects(message)
     else if (message.kind === 'analyze') this.#analyze(message.question)
+    else if (message.kind === 'concerns')
+      this.#post({ kind: 'concerned', question: message.question, concerns: this.#concernsOf(this.#cache.views()) })
     else if (message.kind === 'want') {
       for (const node of message.nodes) {
         this.#wanted.set(nodeKey(node), node)

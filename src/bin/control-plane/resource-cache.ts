@@ -3,7 +3,7 @@
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { createGenerator } from '../../xds/generate/generate.ts'
 import type { ServedResources } from '../../xds/generate/resources.ts'
-import type { ScopeView } from '../../xds/view/proxy-view.ts'
+import type { ProxyView } from '../../xds/view/proxy-view.ts'
 import { viewFor } from '../../xds/view/view-for.ts'
 import { nodeKey, type WantedNode } from './compile-protocol.ts'
 
@@ -11,11 +11,12 @@ export interface ResourceCache {
   /** Undefined: the mesh has no such workload. */
   resourcesOf(snapshot: MeshSnapshot, node: WantedNode): ServedResources | undefined
   forget(id: string): void
+  /** By node key: of all that resources were made for last. */
+  views(): Iterable<readonly [id: string, view: ProxyView]>
 }
 
 interface Made {
-  readonly scope: ScopeView
-  readonly instanceKey: string
+  readonly view: ProxyView
   readonly resources: ServedResources
 }
 
@@ -32,12 +33,15 @@ export function createResourceCache(): ResourceCache {
       }
       const { scope, instance } = view
       const before = newest.get(id)
-      if (before?.scope === scope && before.instanceKey === instance.key) return before.resources
+      if (before?.view.scope === scope && before.view.instance.key === instance.key) return before.resources
       const resources = sameOr(before?.resources, generate(view))
-      newest.set(id, { scope, instanceKey: instance.key, resources })
+      newest.set(id, { view, resources })
       return resources
     },
     forget: (id) => void newest.delete(id),
+    *views() {
+      for (const [id, { view }] of newest) yield [id, view]
+    },
   }
 }
 

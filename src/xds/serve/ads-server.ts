@@ -12,6 +12,7 @@ import type { Trust } from '../../identity/peer.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { ServedResources } from '../generate/resources.ts'
 import type { ProxyNode } from '../view/proxy-node.ts'
+import { type Acknowledgement, acknowledgementOf } from './acknowledged.ts'
 import { AdsStream, type Request, type StreamOwner } from './ads-stream.ts'
 import { ClientSession } from './client-session.ts'
 import { type ClientStatus, typeStatuses } from './client-status.ts'
@@ -56,6 +57,8 @@ export interface XdsServer {
   /** Who is connected. */
   nodes(): readonly ProxyNode[]
   statuses(): readonly ClientStatus[]
+  /** What each of them is known to run. */
+  acknowledgements(): readonly Acknowledgement[]
   /** Ends every stream, so that clients go elsewhere. */
   close(): void
 }
@@ -116,7 +119,10 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     if (stream.admitted === undefined) return
     try {
       const resources = options.resourcesFor(stream.admitted.node, stream.admitted.identity)
-      const messages = resources === undefined ? [] : stream.session.next(withSecrets(resources, stream.admitted.node))
+      const { session, acknowledged } = stream
+      if (acknowledged.isOpen(resources)) settleBefore(stream, withSecrets)
+      const messages = resources === undefined ? [] : session.next(withSecrets(resources, stream.admitted.node))
+      if (resources !== undefined) acknowledged.offered(resources, messages.length > 0, session.subscriptions, clock.nowMs())
       if (messages.length === 0) return
       const release = takePlace()
       stream.send(messages, () => {
@@ -197,10 +203,22 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       schedule()
     },
     statuses: () => [...streams].flatMap(statusOf),
+    acknowledgements: () =>
+      [...streams].flatMap(({ admitted, session, acknowledged, connectedSinceMs }) =>
+        admitted === undefined ? [] : [acknowledgementOf(admitted.node, session.subscriptions, acknowledged, connectedSinceMs)],
+      ),
     close() {
       for (const stream of [...streams]) stream.end(grpcStatus.UNAVAILABLE, 'the control plane is stopping')
     },
   }
+}
+
+/** Newer resources are there: what was offered before counts when all of it has been answered, or a client that answers in time would
+ *  look as if it had never taken anything in a mesh that changes all the time. */
+function settleBefore({ admitted, session, acknowledged }: AdsStream, withSecrets: ReturnType<typeof createSecrets>): void {
+  const { lastOffered } = acknowledged
+  if (lastOffered === undefined || admitted === undefined) return
+  if (session.hasAnswered(withSecrets(lastOffered, admitted.node))) acknowledged.settle(lastOffered, session.subscriptions)
 }
 
 function statusOf({ admitted, session, from, connectedSinceMs }: AdsStream): readonly ClientStatus[] {

@@ -5,6 +5,7 @@ import type { Result } from '../../base/result.ts'
 import type { DiscoveryRequest, Node } from '../../envoy/generated/messages.gen.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import { type ProxyNode, parseProxyNode } from '../view/proxy-node.ts'
+import { Acknowledged } from './acknowledged.ts'
 import type { ClientSession, OutgoingMessage } from './client-session.ts'
 import { type GrpcCall, grpcStatus } from './grpc-call.ts'
 import type { DeltaRequest } from './read-request.ts'
@@ -34,6 +35,7 @@ export class AdsStream {
   readonly session: ClientSession
   readonly from: string
   readonly connectedSinceMs: number
+  readonly acknowledged: Acknowledged
   /** Undefined until the first request named a node that the caller may be. */
   admitted: Admitted | undefined
   readonly #call: GrpcCall
@@ -47,6 +49,7 @@ export class AdsStream {
     this.#owner = owner
     this.from = call.caller.from
     this.connectedSinceMs = nowMs
+    this.acknowledged = new Acknowledged(nowMs)
     call.listen({
       message: (bytes) => this.#receive(decode(bytes)),
       ended: () => this.end(grpcStatus.OK, ''),

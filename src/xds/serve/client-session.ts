@@ -83,6 +83,13 @@ export class ClientSession {
     return messages
   }
 
+  /** Everything of these has been sent and answered. */
+  hasAnswered(resources: ServedResources): boolean {
+    return this.subscriptions.every(
+      (subscription) => !subscription.awaiting && !subscription.hasNews(this.#wantable(resources, subscription.typeUrl)),
+    )
+  }
+
   /** While a listener or route is unsent, unanswered or refused, the client may still run one that names what was removed. */
   #referrersUnsettled(resources: ServedResources): boolean {
     return this.subscriptions.some(

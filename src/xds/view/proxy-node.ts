@@ -15,6 +15,8 @@ export interface ProxyNode {
   /** From metadata, Istio's keys: SERVICE_ACCOUNT, LABELS. Empty when the proxy does not say. */
   readonly serviceAccount: string
   readonly labels: Readonly<Record<string, string>>
+  /** Of our own program. */
+  readonly version?: string
   /** Not ours: ours says its version. */
   readonly isStock: boolean
   /** Whether it can be given virtual hosts as resources of their own; over the incremental protocol only, which its stream knows. */
@@ -34,6 +36,7 @@ export function parseProxyNode(node: Node): Result<ProxyNode> {
     ...parsed,
     serviceAccount: text(metadata.SERVICE_ACCOUNT),
     labels: texts(metadata.LABELS),
+    ...(isStock ? {} : { version: text(metadata.LATEEN_VERSION) }),
     isStock,
     discoversVirtualHosts: !isStock || isEnvoyThatDiscovers(node),
   })

@@ -4,6 +4,7 @@
 // out would serve stale configuration.
 import type { DestinationPolicy } from '../../model/destination-policy.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
+import type { Origin } from '../../model/origin.ts'
 import type { MeshService, ServiceEndpoints } from '../../model/service.ts'
 import type { SidecarScope } from '../../model/sidecar-scope.ts'
 import type { TrafficRoute } from '../../model/traffic-route.ts'
@@ -72,4 +73,6 @@ export interface InstanceView {
   readonly settings: MeshSettings
   /** As its scope. */
   readonly isStock: boolean
+  /** The Sidecar that shapes its scope and ports: for people's questions (concerns.ts); generate has no use for it. */
+  readonly sidecar: Origin | undefined
 }

@@ -29,7 +29,7 @@ export function viewFor(
   const ofScope = capture.kind === 'bind' ? scope.keys.listeners : ''
   const own = withInboundPorts(workload, name.sidecar)
   const key = `${isStock} ${ofScope} ${objectKey(settings)} ${objectKey(own)}`
-  return { scope, instance: { key, workload: own, settings, isStock } }
+  return { scope, instance: { key, workload: own, settings, isStock, sidecar: name.sidecar?.origin } }
 }
 
 const NO_CAPTURE: Capture = { kind: 'bind', inbound: [], outbound: [], httpProxy: undefined }
@@ -39,7 +39,8 @@ function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolea
   const { settings } = snapshot
   const { namespace, labels, locality } = workload
   const client = { namespace, labels, capture: 'gateway' as const, locality, isStock, discoversVirtualHosts: false }
-  const scope = scopeFor(snapshot, client, scopeNameFor(snapshot, client, workload))
+  const name = scopeNameFor(snapshot, client, workload)
+  const scope = scopeFor(snapshot, client, name)
   const gateway = gatewayViewFor(snapshot, workload, clientSecretsOf(scope))
   const own: Workload = { ...workload, ports: [], capture: NO_CAPTURE }
   // A server that passes on to every service says which there are.
@@ -54,5 +55,5 @@ function gatewayView(snapshot: MeshSnapshot, workload: Workload, isStock: boolea
     isAutomatic ? scope.keys.clusters : '',
     ...routed,
   ])
-  return { scope, instance: { key, workload: own, settings, isStock }, gateway }
+  return { scope, instance: { key, workload: own, settings, isStock, sidecar: name.sidecar?.origin }, gateway }
 }
