@@ -4,13 +4,14 @@
 // show is not announced, and an object that vanished while we were away is announced as removed.
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../base/clock.ts'
+import { errorMessage } from '../base/errors.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { KubeClient } from './client.ts'
-import type { KubeFailure } from './failure.ts'
+import { failureOf, type KubeFailure } from './failure.ts'
 import { type KubeObject, keyOfObject } from './object.ts'
 import { runReflector } from './reflector.ts'
-import type { Resource } from './resource.ts'
+import { describe, type Resource } from './resource.ts'
 
 export interface InformerOptions<T> {
   readonly client: KubeClient
@@ -65,11 +66,15 @@ export interface Informer<T> {
 }
 
 export function startInformer<T>(options: InformerOptions<T>): Informer<T> {
-  const store = new Store(options.reduce)
   const scopes = options.namespaces === undefined || options.namespaces.length === 0 ? [undefined] : [...new Set(options.namespaces)]
   const stopping = new AbortController()
   const counters = new Counters(scopes.length)
   const { client, resource, clock, random, log = silentLogger, labelSelector, fieldSelector, absentIsEmpty = false } = options
+  const store = new Store(options.reduce, ({ metadata: { namespace, name } }, error) => {
+    const failure = failureOf(`read ${describe(resource, { namespace, name })}`, 0, 'Malformed', errorMessage(error))
+    counters.fail(failure)
+    log.error('an object cannot be read and is passed over', { failure: failure.message })
+  })
   const reflectors = scopes.map((namespace, index) => {
     let resolveSynced: () => void = () => undefined
     const synced = new Promise<void>((resolve) => {
@@ -124,16 +129,20 @@ export function startInformer<T>(options: InformerOptions<T>): Informer<T> {
   }
 }
 
+const FAILED = Symbol('failed')
+
 /** What was kept, and who wants to know of changes. */
 class Store<T> {
   readonly values = new Map<string, T>()
   unchanged = 0
   readonly #reduce: (object: KubeObject) => T | undefined
+  readonly #onUnreadable: (object: KubeObject, error: unknown) => void
   readonly #versions = new Map<string, string | undefined>()
   readonly #listeners = new Set<(change: InformerChange) => void>()
 
-  constructor(reduce: (object: KubeObject) => T | undefined) {
+  constructor(reduce: (object: KubeObject) => T | undefined, onUnreadable: (object: KubeObject, error: unknown) => void) {
     this.#reduce = reduce
+    this.#onUnreadable = onUnreadable
   }
 
   keysOf(namespace: string | undefined): Iterable<string> {
@@ -150,7 +159,8 @@ class Store<T> {
       // A relist brings what we have: the same version is the same content.
       if (resourceVersion !== undefined && this.#versions.get(key) === resourceVersion) continue
       this.#versions.set(key, resourceVersion)
-      const value = this.#reduce(object)
+      const value = this.#tryToReduce(object)
+      if (value === FAILED) continue
       if (value === undefined) {
         if (this.values.delete(key)) removed.push(key)
       } else if (this.values.has(key) && isDeepStrictEqual(this.values.get(key), value)) this.unchanged++
@@ -170,6 +180,16 @@ class Store<T> {
   watch(listener: (change: InformerChange) => void): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
+  }
+
+  /** A reducer that fails on one object must not cost us the others; of this one we keep what we had. */
+  #tryToReduce(object: KubeObject): T | undefined | typeof FAILED {
+    try {
+      return this.#reduce(object)
+    } catch (error) {
+      this.#onUnreadable(object, error)
+      return FAILED
+    }
   }
 
   #announce(change: InformerChange): void {

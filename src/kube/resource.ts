@@ -77,7 +77,7 @@ export function findResource(kind: string): Resource | undefined {
 
 /** Every mesh kind that the chart's CRDs serve, in the registry's order. */
 export function meshResources(): readonly Resource[] {
-  return kinds.flatMap(({ kind, group }) => (group === '' || group === STANDALONE_GROUP ? [] : [resourceOf(kind)]))
+  return kinds.flatMap(({ kind, group }) => (group.endsWith('.istio.io') ? [resourceOf(kind)] : []))
 }
 
 /** `networking.istio.io/v1`, or `v1` in the core group. */
@@ -114,4 +114,9 @@ export function describe(resource: Resource, place: Place = {}): string {
       ? ' in all namespaces'
       : ` in namespace '${place.namespace}'`
   return `${resource.plural}${name}${subresource}${where}`
+}
+
+/** Everything that `findResource` knows. */
+export function knownResources(): readonly Resource[] {
+  return [...Object.values(kubernetes), ...meshResources()]
 }
