@@ -22,8 +22,9 @@ export function passthroughSource(host: string, podAddress: string): string | un
 const NO_SUCH_SOURCE = new Set(['EADDRNOTAVAIL', 'EINVAL'])
 
 /** A socket that is connected, or an error. `signal` gives up. */
-export async function callApplication(to: ApplicationAddress, podAddress: string, signal: AbortSignal): Promise<Socket> {
-  const localAddress = passthroughSource(to.host, podAddress)
+export async function callApplication({ host, port }: ApplicationAddress, podAddress: string, signal: AbortSignal): Promise<Socket> {
+  const to = { host, port }
+  const localAddress = passthroughSource(host, podAddress)
   if (localAddress === undefined) return opened(connectPlain(to), signal)
   try {
     return await opened(connectPlain({ ...to, localAddress }), signal)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -17,6 +17,7 @@ import { parseSpiffeId } from '../../identity/spiffe-id.ts'
 import { grpcCaClient } from './ca-client.ts'
 import { CertificateManager, type CertificateStatus } from './certificate-manager.ts'
 import { LocalSecretStore } from './local-secret-store.ts'
+import { readTokenFile } from './token-file.ts'
 
 const HOUR_MS = 3_600_000
 const ID = 'spiffe://cluster.local/ns/default/sa/reviews'
@@ -49,7 +50,7 @@ async function setUp(t: TestContext, options: { identity?: string; roots?: strin
     // A manager may be saving what it was just given.
     await rm(folder, { recursive: true, maxRetries: 5 })
   })
-  const start = (token: string | undefined) => {
+  const start = (token: string | undefined, tokenFile?: string) => {
     const store = new LocalSecretStore(clock, silentLogger)
     const id = parseSpiffeId(ID)
     assert.ok(id.ok)
@@ -65,6 +66,7 @@ async function setUp(t: TestContext, options: { identity?: string; roots?: strin
         clock: systemClock,
       }),
       joinToken: token === undefined ? undefined : new Redacted(token),
+      readToken: tokenFile === undefined ? undefined : () => readTokenFile(tokenFile),
       roots: new Watchable<string | undefined>(options.roots ?? ca.rootPem),
       store,
       stateFolder: folder,
@@ -169,4 +171,37 @@ test('without token and saved certificate the reason says what to do', async (t)
   const { manager } = start(undefined)
   await manager.start()
   assert.match(manager.status.value.lastError, /--join-token-file/)
+})
+
+test('a token that the kubelet keeps fresh is read again for each certificate', async (t) => {
+  const { start, calls, clock, folder } = await setUp(t)
+  const file = path.join(folder, 'token')
+  await writeFile(file, 'first\n')
+  const { manager } = start(undefined, file)
+  await manager.start()
+  await writeFile(file, 'second\n')
+  const renewed = until(manager, ({ renewals }) => renewals === 2)
+  clock.advance(12.1 * HOUR_MS)
+  await renewed
+  assert.deepEqual(calls, [
+    { authorization: 'Bearer first', peer: undefined },
+    { authorization: 'Bearer second', peer: undefined },
+  ])
+})
+
+test('without a token file the certificate renews itself, and a proxy without one says which file is missing', async (t) => {
+  const { start, calls, clock, folder } = await setUp(t)
+  const file = path.join(folder, 'token')
+  const late = start(undefined, file)
+  await late.manager.start()
+  assert.match(late.manager.status.value.lastError, /cannot read the token .*token: ENOENT.*projected volume/)
+  await writeFile(file, 'first')
+  const issued = until(late.manager, ({ renewals }) => renewals === 1)
+  clock.advance(1000)
+  await issued
+  await rm(file)
+  const renewed = until(late.manager, ({ renewals }) => renewals === 2)
+  clock.advance(12.1 * HOUR_MS)
+  await renewed
+  assert.deepEqual(calls[1], { authorization: undefined, peer: `URI:${ID}` })
 })

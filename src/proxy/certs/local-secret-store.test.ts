@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -58,4 +58,26 @@ test('a named secret is undefined until it is set, and watchers hear of it', (t)
   store.setKeyPair('default', one)
   store.setKeyPair('default', { ...one })
   assert.deepEqual(heard, [one])
+})
+
+test('roots in a mounted ConfigMap are read again when the kubelet swaps its symbolic link', (t) => {
+  const { clock, store } = setUp(t)
+  const mount = mkdtempSync(path.join(tmpdir(), 'lateen-mount-'))
+  t.after(() => rmSync(mount, { recursive: true }))
+  // As the kubelet's AtomicWriter: file -> ..data/file, ..data -> a folder per revision, swapped by a rename.
+  const publish = (revision: string, pem: string): void => {
+    mkdirSync(path.join(mount, revision))
+    writeFileSync(path.join(mount, revision, 'root-cert.pem'), pem)
+    symlinkSync(revision, path.join(mount, '..data_tmp'))
+    renameSync(path.join(mount, '..data_tmp'), path.join(mount, '..data'))
+  }
+  const [before, after] = [new TestCa('before').rootPem, new TestCa('after').rootPem]
+  publish('..2026_01', before)
+  symlinkSync('..data/root-cert.pem', path.join(mount, 'root-cert.pem'))
+  const roots = store.roots({ kind: 'file', path: path.join(mount, 'root-cert.pem') })
+  assert.equal(roots.value, before)
+  publish('..2026_02', after)
+  rmSync(path.join(mount, '..2026_01'), { recursive: true })
+  clock.advance(5000)
+  assert.equal(roots.value, after)
 })
