@@ -25,6 +25,14 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./proxy-status.ts')).proxyStatus,
   },
   { name: 'analyze', summary: 'Check files without a mesh: analyze FILE|DIR|-', load: async () => (await import('./analyze.ts')).analyze },
+  { name: 'install', summary: 'Install the mesh into a Kubernetes cluster', load: async () => (await import('./install.ts')).install },
+  { name: 'upgrade', summary: 'Upgrade it, or change its values', load: async () => (await import('./upgrade.ts')).upgrade },
+  { name: 'uninstall', summary: 'Remove it from the cluster', load: async () => (await import('./uninstall.ts')).uninstall },
+  {
+    name: 'check',
+    summary: 'Is the mesh in the cluster as it should be; --pre: before',
+    load: async () => (await import('./check.ts')).check,
+  },
   { name: 'explain', summary: 'What a code means: explain code LTN0101', load: async () => (await import('./explain.ts')).explain },
   {
     name: 'version',
