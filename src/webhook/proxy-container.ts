@@ -1,0 +1,70 @@
+// The proxy's container, as a sidecar (native or classic) or as a gateway. Pure. Invariant: no rights at all (no root, no capability, no
+// writable file system), so that it passes Pod Security 'restricted'; and it is ready only when the proxy has configuration and certificate.
+import { PROXY_UID } from './init-container.ts'
+import type { Container, EnvVar, Json } from './pod.ts'
+import type { PodSettings } from './pod-settings.ts'
+import { PROXY_MOUNTS } from './volumes.ts'
+
+export const PROXY_CONTAINER = 'lateen-proxy'
+/** Names under which a pod may have a container that is meant to become the proxy's. */
+export const PROXY_NAMES: readonly string[] = [PROXY_CONTAINER, 'istio-proxy']
+
+export type ProxyKind = 'native' | 'classic' | 'gateway'
+
+export function proxyContainer(kind: ProxyKind, settings: PodSettings, env: readonly EnvVar[]): Container {
+  const { config, ownResources, userVolumeMounts } = settings
+  return {
+    name: PROXY_CONTAINER,
+    image: config.image,
+    imagePullPolicy: config.imagePullPolicy,
+    args: ['proxy'],
+    ...(kind === 'native' ? { restartPolicy: 'Always' } : {}),
+    ports: [{ name: 'http-envoy-prom', containerPort: config.prometheusPort, protocol: 'TCP' }],
+    env,
+    resources: resourcesOf(ownResources ?? config.resources),
+    securityContext: {
+      runAsUser: PROXY_UID,
+      runAsGroup: PROXY_UID,
+      runAsNonRoot: true,
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    ...probesOf(kind, settings),
+    ...(kind === 'classic' && config.holdApplicationUntilProxyStarts
+      ? { lifecycle: { postStart: waitUntilReady(config.healthPort) } }
+      : {}),
+    volumeMounts: [...PROXY_MOUNTS, ...userVolumeMounts],
+  }
+}
+
+function resourcesOf({ requests, limits }: { readonly requests: Json; readonly limits: Json }): Json {
+  return {
+    ...(Object.keys(requests).length > 0 ? { requests } : {}),
+    ...(Object.keys(limits).length > 0 ? { limits } : {}),
+  }
+}
+
+/** The startup probe of a native sidecar is what the next container waits for. */
+function probesOf(kind: ProxyKind, { config }: PodSettings): Json {
+  if (config.statusPort === 0 || config.healthPort === 0) return {}
+  const httpGet = { path: '/healthz/ready', port: config.healthPort }
+  const readinessProbe = { httpGet, ...config.readinessProbe }
+  return kind === 'gateway' ? { readinessProbe } : { startupProbe: { httpGet, ...config.startupProbe }, readinessProbe }
+}
+
+/** Kubernetes starts the next container when this has ended. A hook by httpGet is tried once only, so a program asks again and again. */
+function waitUntilReady(healthPort: number): Json {
+  const program = [
+    "import { setTimeout as wait } from 'node:timers/promises'",
+    'let ready = false',
+    'for (let tried = 0; !ready && tried < 120; tried++) {',
+    `  ready = await fetch('http://127.0.0.1:${healthPort}/healthz/ready').then((answer) => answer.ok, () => false)`,
+    '  if (!ready) await wait(500)',
+    '}',
+    'process.exitCode = ready ? 0 : 1',
+  ]
+  return { exec: { command: ['node', '--input-type=module', '-e', program.join('\n')] } }
+}
