@@ -44,6 +44,8 @@ export function proxyEnv(input: ProxyEnvInput): readonly EnvVar[] {
     ...(config.concurrency > 0 ? [literal('LATEEN_CONCURRENCY', String(config.concurrency))] : []),
     literal('LATEEN_LOG_LEVEL', config.logLevel),
     literal('LATEEN_DRAIN_TIME', config.drainTime),
+    // Istio's switch, under the name of our proxy's.
+    ...(proxyMetadata.EXIT_ON_ZERO_ACTIVE_CONNECTIONS === 'true' ? [literal('LATEEN_EXIT_ON_ZERO_CONNECTIONS', 'true')] : []),
     { name: 'LATEEN_BOOTSTRAP', value: expandable(bootstrap(input)) },
     literal('LATEEN_AGENT', JSON.stringify(agent)),
   ]
