@@ -1,5 +1,6 @@
-// Istio's own ConfigMap `istio` (or `istio-REVISION`), whose text `data.mesh` is a MeshConfig, as an object of our kind MeshConfig: who
-// comes from Istio brings the file along as it is. Called by read-yaml.ts for every object.
+// A mesh's ConfigMap, ours (`lateen`, `lateen-REVISION`) or Istio's own (`istio`, `istio-REVISION`), whose text `data.mesh` is a MeshConfig,
+// as an object of our kind MeshConfig: who comes from Istio brings the file along as it is. Called by read-yaml.ts for every object, and
+// for the one that a control plane in a cluster reads.
 // Invariant: fields keep their places when the text is a literal block (`mesh: |`), as kubectl and Helm write it.
 import { type Document, parseAllDocuments } from 'yaml'
 import { errorMessage } from '../base/errors.ts'
@@ -33,7 +34,7 @@ export function adaptConfigMap(
 ): Adapted | undefined {
   if (!isRecord(value) || value.kind !== 'ConfigMap' || value.apiVersion !== 'v1') return undefined
   const { metadata, data } = value
-  if (!isRecord(metadata) || typeof metadata.name !== 'string' || !/^istio(?:-|$)/.test(metadata.name)) return undefined
+  if (!isRecord(metadata) || typeof metadata.name !== 'string' || !/^(?:istio|lateen)(?:-|$)/.test(metadata.name)) return undefined
   if (!isRecord(data) || typeof data.mesh !== 'string') return undefined
   const text = data.mesh
   const within = placesWithin(text, locate, isLiteral(['data', 'mesh']))

@@ -74,6 +74,14 @@ export const readingCatalogue = {
     fix: "Correct the file's errors; it is read again as soon as it changes.",
     example: 'kind: [',
   },
+  LTN0124: {
+    severity: 'error',
+    title: 'A broken object: its last good version stays in force',
+    what: 'the present version of {name} has errors, so its last good version stays in force',
+    why: 'A slip in one object must not take routes away from a running mesh. A control plane that starts now would not know the good version.',
+    fix: "Correct the object's errors, which are said beside this.",
+    example: '# in a cluster, of an object that was good before\nkind: VirtualService\nspec: {hosts: [reviews], http: [{timeout: soon}]}',
+  },
   LTN0109: {
     severity: 'error',
     title: "An object's metadata is not valid",
