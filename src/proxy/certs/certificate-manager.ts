@@ -49,6 +49,8 @@ const GRACE_RATIO = 0.5
 const GRACE_JITTER = 0.01
 /** Short at first: at the start of a mesh the CA comes up together with its callers. */
 const BACKOFF: BackoffOptions = { baseMs: 200, maxMs: 60_000 }
+/** A workload without any certificate does not serve: it waits no longer than this for a CA that is back. */
+const FIRST_BACKOFF: BackoffOptions = { ...BACKOFF, maxMs: 5000 }
 
 const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
@@ -72,7 +74,7 @@ export class CertificateManager {
   /** Resolves after the saved certificate was loaded or the first request was made, whatever its outcome: the rest happens later. */
   async start(): Promise<void> {
     const { stateFolder, id, clock, roots, log } = this.#options
-    roots.watch(() => this.#publishRoots())
+    roots.watch(() => this.#onRoots())
     this.#publishRoots()
     const saved = stateFolder === undefined ? undefined : await loadIdentity(stateFolder, id, clock.nowMs())
     if (saved === undefined) return this.#request()
@@ -141,8 +143,14 @@ export class CertificateManager {
     if (blocks.length > 0) this.#options.store.setRoots('ROOTCA', [...new Set(blocks)].map((block) => `${block}\n`).join(''))
   }
 
+  /** Who was waiting for them asks at once. */
+  #onRoots(): void {
+    this.#publishRoots()
+    if (this.#current === undefined && this.#attempt > 0) this.#schedule(0)
+  }
+
   #retry(problem: string): void {
-    const waitMs = backoffMs(BACKOFF, this.#attempt++, this.#options.random)
+    const waitMs = backoffMs(this.#current === undefined ? FIRST_BACKOFF : BACKOFF, this.#attempt++, this.#options.random)
     this.#status.set({ ...this.#status.value, failures: this.#status.value.failures + 1, lastError: problem })
     const valid = this.#current === undefined ? 'none' : new Date(this.#current.notAfterMs).toISOString()
     this.#options.log.warn('no new certificate', { problem, validUntil: valid, retryInMs: Math.round(waitMs) })
