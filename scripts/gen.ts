@@ -2,13 +2,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { generateApi } from './gen-api.ts'
+import { generateChart } from './gen-chart.ts'
 import { generateEnvoy } from './gen-envoy.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
 const check = process.argv.includes('--check')
 const stale: string[] = []
 
-for (const generate of [generateEnvoy, generateApi]) {
+for (const generate of [generateEnvoy, generateApi, generateChart]) {
   for (const [name, content] of await generate()) {
     const file = path.join(root, name)
     const present = await readFile(file, 'utf8').catch(() => undefined)

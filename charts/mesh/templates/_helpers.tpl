@@ -84,6 +84,12 @@ capabilities: { drop: [ALL] }
 {{- concat (list .Values.revision) .Values.revisionTags | uniq | toJson -}}
 {{- end -}}
 
+{{/* The webhooks of a revision or tag. Releases that watch namespaces of their own do not meet. */}}
+{{- define "mesh.injectorName" -}}
+{{- $context := index . 0 -}}
+lateen-injector-{{ index . 1 }}{{ if $context.Values.watchNamespaces }}-{{ $context.Release.Namespace }}{{ end }}
+{{- end -}}
+
 {{/* Namespaces that are never injected. The system namespace has an entry of its own, for gateways. */}}
 {{- define "mesh.neverInjected" -}}
 {{- concat (list "kube-system" "kube-public" "kube-node-lease" "local-path-storage" .Release.Namespace) .Values.injector.excludedNamespaces | uniq | toJson -}}
