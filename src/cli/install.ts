@@ -19,7 +19,7 @@ export async function install(args: readonly string[], context: CliContext): Pro
   const wait = options.wait ? ['--wait', '--timeout', options.timeout] : []
   const answer = await runHelm(['install', ...common, '--create-namespace', ...wait], context, true)
   if (answer.code === 0) return EXIT.fine
-  if (answer.err.includes('cannot re-use a name')) context.writeError(`lateen: it is installed already; change it with: lateen upgrade\n`)
+  if (/cannot re-?use a name/.test(answer.err)) context.writeError(`lateen: it is installed already; change it with: lateen upgrade\n`)
   else context.writeError(`lateen: not installed; what is in the way: lateen check --pre -n ${options.namespace}\n`)
   return exitOf(answer)
 }
