@@ -100,6 +100,7 @@ function assemble(
     probes: Object.assign({}, ...changes.map(({ probes }) => probes)),
     ...(metrics.scrape === undefined ? {} : { scrape: metrics.scrape }),
     podInfo: PLACES.podInfo,
+    ...(kind === 'native' ? { nativeSidecar: true } : {}),
   }
   const allLabels = { ...labels, ...newLabels }
   const env = proxyEnv({

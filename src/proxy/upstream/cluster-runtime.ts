@@ -43,6 +43,7 @@ export class ClusterRuntime {
   readonly load: ClusterLoad
   readonly #services: ClusterServices
   readonly #endpoints = new Map<string, EndpointRuntime>()
+  #originalsLimit = MAX_IDLE_ORIGINALS
   readonly #transports = new Map<string, TlsTransport>()
   readonly #poolLimits: PoolLimits
   #list: EndpointRuntime[] = []
@@ -70,7 +71,10 @@ export class ClusterRuntime {
     this.load.limits = config.circuitBreaker
     this.#inputs.choiceCount = Math.max(1, config.choiceCount)
     Object.assign(this.#poolLimits, limitsOf(config))
-    if (config.discovery === 'original-destination') return
+    if (config.discovery === 'original-destination') {
+      for (const [key, endpoint] of this.#endpoints) this.#ensure(key, endpoint.config)
+      return
+    }
     const kept = new Set<string>()
     this.#list = config.endpoints.map((endpoint) => {
       const key = addressKey(endpoint)
@@ -107,7 +111,16 @@ export class ClusterRuntime {
       transportLabels: {},
       workload: undefined,
     }
-    return this.#endpoints.get(addressKey(endpoint)) ?? this.#ensure(addressKey(endpoint), endpoint)
+    const known = this.#endpoints.get(addressKey(endpoint))
+    if (known !== undefined) return known
+    if (this.#endpoints.size >= this.#originalsLimit) this.#forgetIdleOriginals()
+    return this.#ensure(addressKey(endpoint), endpoint)
+  }
+
+  /** A client that calls half of the internet must not fill the memory with places where it was once (Envoy: cleanup_interval). */
+  #forgetIdleOriginals(): void {
+    for (const [key, endpoint] of this.#endpoints) if (endpoint.activeRequests === 0) this.#retire(key, endpoint)
+    this.#originalsLimit = Math.max(MAX_IDLE_ORIGINALS, this.#endpoints.size * 2)
   }
 
   status(): ClusterStatus {
@@ -199,6 +212,9 @@ export class ClusterRuntime {
     this.#endpoints.delete(key)
   }
 }
+
+/** Original destinations that are remembered while nobody uses them. */
+const MAX_IDLE_ORIGINALS = 256
 
 function addressKey(endpoint: Endpoint): string {
   return `${endpoint.address.host}:${endpoint.address.port}`
