@@ -96,6 +96,6 @@ function compiledFrom(state: KubeState): CompiledMesh {
   const services = [...state.objects.Service.values()].map(plannedService)
   const options = { strategy: 'loopback', mesh: 1, unavailablePorts: new Set<number>(), firstUnprivilegedPort: 1024 } as const
   const { plan } = planAddresses(workloads, services, NO_ASSIGNMENTS, options)
-  const ready = new Set(Object.keys(plan.workloads))
+  const ready = new Set([...Object.keys(plan.workloads), ...state.objects.Pod.keys()])
   return compileMesh({ state, settings: DEFAULT_MESH_SETTINGS, addresses: plan, capture: 'bind', ready, compileRegex })
 }

@@ -31,6 +31,17 @@ const SPECS: Readonly<Record<string, readonly string[]>> = {
     'command: [x], ports: [{name: http, containerPort: 80}]',
     'command: [x], serviceAccount: {other}, ports: [{name: http, containerPort: {n}}, {containerPort: 81}]',
   ],
+  'apiVersion: v1\nkind: Pod\n': [
+    'serviceAccountName: {other}, nodeName: {other}, containers: [{ports: [{name: http, containerPort: 80}]}]',
+    'hostNetwork: true, nodeName: {name}, containers: [{ports: [{name: http, containerPort: {n}}]}]',
+    'containers: []',
+  ],
+  'apiVersion: v1\nkind: Node\n': ['{}', 'podCIDR: 10.{n}.0.0/16'],
+  'apiVersion: v1\nkind: Namespace\n': ['{}'],
+  'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n': [
+    'addressType: IPv4, ports: [{name: http, port: {n}}], endpoints: [{addresses: [10.7.0.{n}], targetRef: {kind: Pod, name: {other}}}]',
+    'addressType: IPv4, ports: [{name: http, port: 80}], endpoints: [{addresses: [10.7.1.{n}], nodeName: {other}, conditions: {ready: false}}]',
+  ],
   [istio('ServiceEntry')]: [
     'hosts: [{name}.example.com, {other}.com], resolution: DNS, ports: [{name: http, number: {n}, protocol: HTTP}]',
     'hosts: [{name}.example.com], resolution: STATIC, location: MESH_INTERNAL, workloadSelector: {labels: {app: {name}}}, ports: [{name: http, number: 80, protocol: HTTP}]',
@@ -69,7 +80,11 @@ const SPECS: Readonly<Record<string, readonly string[]>> = {
     'selector: {matchLabels: {app: {name}}}, mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}}',
   ],
   [istio('AuthorizationPolicy', 'security')]: ['selector: {matchLabels: {app: {name}}}', 'action: DENY'],
-  'apiVersion: lateen.dev/v1alpha1\nkind: MeshConfig\n': ['outboundTrafficPolicy: {mode: REGISTRY_ONLY}', 'defaultServiceExportTo: ["."]'],
+  'apiVersion: lateen.dev/v1alpha1\nkind: MeshConfig\n': [
+    'discoverySelectors: [{matchLabels: {version: v{n}}}]',
+    'outboundTrafficPolicy: {mode: REGISTRY_ONLY}',
+    'defaultServiceExportTo: ["."]',
+  ],
 }
 
 const headers = Object.keys(SPECS)
@@ -105,8 +120,9 @@ function objectOf({ kind, name, namespace, spec, n }: Edit): AnyApiObject | unde
   const header = pick(headers, kind)
   const values: Readonly<Record<string, string>> = { name: pick(NAMES, name), other: pick(NAMES, name + n), n: String(n) }
   const body = pick(SPECS[header] ?? [], spec).replace(/\{(name|other|n)\}/g, (_whole, key: string) => values[key] ?? '')
-  const meta = `{name: ${values.name}, namespace: ${pick(NAMESPACES, namespace)}, creationTimestamp: "2026-01-0${n}T00:00:00Z", labels: {app: ${values.name}, version: v${n}}}`
-  const text = `${header}metadata: ${meta}\nspec: {${body}}\n`
+  const meta = `{name: ${values.name}, namespace: ${pick(NAMESPACES, namespace)}, creationTimestamp: "2026-01-0${n}T00:00:00Z", labels: {app: ${values.name}, version: v${n}, topology.kubernetes.io/zone: z${n}, kubernetes.io/service-name: ${values.other}}${n === 3 && header.includes('Pod') ? ', annotations: {sidecar.istio.io/status: "{}"}' : ''}}`
+  const status = `{podIP: 10.6.0.${n}, podIPs: [{ip: 10.6.0.${n}}, {ip: "fd00::${n}"}], phase: ${n === 2 ? 'Failed' : 'Running'}}`
+  const text = `${header}metadata: ${meta}\nspec: {${body.replace(/^\{\}$/, '')}}\nstatus: ${status}\n`
   const { objects } = readYaml(text, 'edit.yaml', { defaultNamespace: 'one', compileRegex })
   return objects[0]
 }
@@ -118,6 +134,11 @@ const fullState = nextKubeState(
     NAMES.flatMap((_name, name) => objectOf({ kind, name, namespace: 0, spec: name, n: 1, what: 'put' }) ?? []),
   ),
 )
+
+test('edits find objects of every kind of the list', () => {
+  for (const kind of ['Pod', 'Node', 'EndpointSlice', 'LocalWorkload', 'VirtualService'] as const)
+    assert.equal(fullState.objects[kind].size, 3, kind)
+})
 
 /** Every workload that may exist has a place. */
 function planOf(offset: number): AddressPlan {

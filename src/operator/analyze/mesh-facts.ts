@@ -51,6 +51,10 @@ function* workloadsOf({ objects }: KubeState): Generator<KnownWorkload> {
     const ports = (object.spec.ports ?? []).map(({ name = '', containerPort }) => ({ name, number: containerPort }))
     yield { key: `LocalWorkload ${keyOf(object)}`, namespace: object.metadata.namespace, labels: object.metadata.labels, ports }
   }
+  for (const pod of objects.Pod.values()) {
+    // Services mean ports that pods do not declare, so those that they declare are not all.
+    yield { key: `Pod ${keyOf(pod)}`, namespace: pod.metadata.namespace, labels: pod.metadata.labels, ports: undefined }
+  }
   for (const object of objects.WorkloadEntry.values()) {
     // Istio selects by the labels of the spec; those of the object come on top of them.
     const labels = { ...object.metadata.labels, ...object.spec.labels }
