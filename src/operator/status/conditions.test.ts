@@ -97,24 +97,9 @@ test('messages are bounded, however much there is to say', () => {
   assert.ok(verdict('Programmed', total(0, 5000, rejected)).message.length <= 1024)
 })
 
-test('the time of a condition changes with its status and with nothing else', () => {
-  const verdicts = verdictsOf('VirtualService', NOTHING_FOUND, total(6, 6))
-  const first = asConditions(verdicts, [], 1, 0)
-  const more = asConditions(verdictsOf('VirtualService', NOTHING_FOUND, total(7, 7)), first, 2, SINCE_MS)
-  assert.deepEqual(
-    more.map(({ lastTransitionTime, observedGeneration }) => [lastTransitionTime, observedGeneration]),
-    first.map(({ lastTransitionTime }) => [lastTransitionTime, 2]),
-  )
-  const less = asConditions(verdictsOf('VirtualService', NOTHING_FOUND, total(5, 6)), more, 2, SINCE_MS)
-  assert.deepEqual(
-    less.filter(({ lastTransitionTime }) => lastTransitionTime === '2026-01-01T12:00:05Z').map(({ type }) => type),
-    ['Programmed'],
-  )
-})
-
 test('other numbers are less than another status, and foreign conditions are nobody we compare', () => {
   const of = (programmed: number): readonly Condition[] =>
-    asConditions(verdictsOf('VirtualService', NOTHING_FOUND, total(programmed, programmed)), [], 1, 0)
+    asConditions(verdictsOf('VirtualService', NOTHING_FOUND, total(programmed, programmed)), 1)
   const read = conditionsOf({ conditions: [{ type: 'Reconciled', status: 'True' }, ...of(6)] })
   assert.deepEqual(read, of(6))
   assert.equal(differenceOf(read, of(6)), 'none')

@@ -1,6 +1,6 @@
 // An object's status, decided: what its Findings and the proxies' progress come to in Kubernetes' words. Pure; called by status-keeper.ts.
-// Invariants: True is said of 'Programmed' only when every proxy concerned has proven it; lastTransitionTime changes only with the status
-// (Kubernetes API conventions, "Typical status properties"); messages are bounded; conditions of other controllers are left alone.
+// Invariants: True is said of 'Programmed' only when every proxy concerned has proven it; messages are bounded. What is others' and when a
+// condition changed last is kept by whoever writes (src/kube/conditions.ts).
 import type { Finding } from '../../api/finding.ts'
 import { isRecord } from '../../api/record.ts'
 import type { LaggingProxy, ObjectTotal } from '../../model/progress.ts'
@@ -12,11 +12,9 @@ export interface Condition {
   readonly reason: string
   readonly message: string
   readonly observedGeneration: number
-  /** RFC 3339, seconds. */
-  readonly lastTransitionTime: string
 }
 
-export type Verdict = Omit<Condition, 'observedGeneration' | 'lastTransitionTime'>
+export type Verdict = Omit<Condition, 'observedGeneration'>
 
 export const OWN_TYPES = ['Accepted', 'Programmed', 'Conflicted', 'PartiallyIgnored'] as const
 
@@ -109,29 +107,15 @@ export function conditionsOf(status: unknown): readonly Condition[] {
   if (!isRecord(status) || !Array.isArray(status.conditions)) return []
   return status.conditions.flatMap((each: unknown): readonly Condition[] => {
     if (!isRecord(each) || !OWN_TYPES.some((type) => type === each.type)) return []
-    const { type, status: value, reason, message, observedGeneration, lastTransitionTime } = each
+    const { type, status: value, reason, message, observedGeneration } = each
     if (value !== 'True' && value !== 'False' && value !== 'Unknown') return []
-    return [
-      {
-        ...{ type: String(type), status: value, reason: String(reason), message: String(message) },
-        observedGeneration: Number(observedGeneration ?? 0),
-        lastTransitionTime: String(lastTransitionTime ?? ''),
-      },
-    ]
+    const texts: Verdict = { type: String(type), status: value, reason: String(reason), message: String(message) }
+    return [{ ...texts, observedGeneration: Number(observedGeneration ?? 0) }]
   })
 }
 
-export function asConditions(
-  verdicts: readonly Verdict[],
-  before: readonly Condition[],
-  observedGeneration: number,
-  nowMs: number,
-): readonly Condition[] {
-  return verdicts.map((verdict) => {
-    const old = before.find(({ type }) => type === verdict.type)
-    const lastTransitionTime = old?.status === verdict.status && old.lastTransitionTime !== '' ? old.lastTransitionTime : timeOf(nowMs)
-    return { ...verdict, observedGeneration, lastTransitionTime }
-  })
+export function asConditions(verdicts: readonly Verdict[], observedGeneration: number): readonly Condition[] {
+  return verdicts.map((verdict) => ({ ...verdict, observedGeneration }))
 }
 
 /** 'none': nothing to write. 'counts': only numbers and names are others. 'status': somebody may be waiting for it. */

@@ -1,27 +1,26 @@
 // Keeps the status of every mesh object true: told which objects something has changed about, it decides what their conditions are and
-// writes those that are others, the urgent ones first. Runs in every replica, works in the leader.
-// Invariants: never more than RATE writes a second; what equals what the object has is not written, so that a restart writes nothing; a
-// change that every proxy takes within HOLD_MS is one write and not two; while replicas and proxies are still coming back, a status
-// of the same generation stays as it was.
+// has those written that are others, the urgent ones first. Runs in every replica, works in the leader (keep-statuses.ts).
+// Invariants: what equals what the object has is not written, so that a restart writes nothing; a change that every proxy takes within
+// HOLD_MS is one write and not two; while replicas and proxies are still coming back, a status of the same generation stays as it was.
 import type { ApiObject } from '../../api/object-meta.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
-import { errorMessage, ignore } from '../../base/errors.ts'
+import { errorMessage } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import type { ObjectTotal } from '../../model/progress.ts'
 import { asConditions, type Condition, conditionsOf, differenceOf, verdictsOf } from './conditions.ts'
 import type { FindingSummary } from './findings-by-object.ts'
 import { eventsOf, type StatusEvent } from './status-events.ts'
 
-/** 'retry': somebody was faster, or the API server was not there. */
-export type StatusWriteOutcome = 'written' | 'gone' | 'retry'
+/** Objects' statuses as the API server has them, by formatRef. */
+export type PresentStatuses = ReadonlyMap<string, { readonly uid: string; readonly status: unknown }>
 
 export interface StatusKeeperOptions {
   /** The newest that is known of an object, by formatRef; undefined: there is none. */
   readonly object: (key: string) => ApiObject | undefined
   readonly found: (key: string) => FindingSummary
   readonly total: (key: string, uid: string, generation: number) => ObjectTotal
-  /** Puts these in the place of ours and leaves those of others alone. */
-  readonly write: (object: ApiObject, conditions: readonly Condition[]) => Promise<StatusWriteOutcome>
+  /** Has them written in the place of ours, again and again until it is done; a newer wish for the same object takes its place. */
+  readonly write: (object: ApiObject, conditions: readonly Condition[]) => void
   readonly tell: (event: StatusEvent) => void
   readonly clock: Clock
   readonly log: Logger
@@ -30,11 +29,13 @@ export interface StatusKeeperOptions {
 export interface StatusKeeper {
   /** Something may be different about these. */
   touch(keys: Iterable<string>): void
-  /** @param all every object there is, when this replica begins to lead. */
-  setLeading(isLeading: boolean, all: Iterable<string>): void
-  /** Looks at what is due now. Never rejects. */
-  tick(): Promise<void>
-  readonly written: number
+  /** From now on: every object there is, and what the API server has of them. */
+  lead(all: Iterable<string>, present: PresentStatuses): void
+  resign(): void
+  /** The API server was asked again: somebody may have changed a status that is ours. */
+  compare(present: PresentStatuses): void
+  /** Looks at what is due now. */
+  tick(): void
   stop(): void
 }
 
@@ -45,10 +46,6 @@ const HOLD_MS = 1500
 const WARM_UP_MS = 20_000
 /** Between two writes that only say other numbers: pods come and go. */
 const COUNTS_MS = 60_000
-const RETRY_MS = 2000
-/** Per second, and at once after a quiet time. */
-const RATE = 20
-const BURST = 50
 
 interface Known {
   readonly uid: string
@@ -72,11 +69,7 @@ export function createStatusKeeper(options: StatusKeeperOptions): StatusKeeper {
   const known = new Map<string, Known>()
   let isLeading = false
   let warmMs = 0
-  let tokens = BURST
-  let refilledMs = clock.monotonicMs()
-  let running: Promise<void> | undefined
   let timer: Timer | undefined
-  let written = 0
 
   const forget = (key: string): void => {
     due.delete(key)
@@ -95,9 +88,9 @@ export function createStatusKeeper(options: StatusKeeperOptions): StatusKeeper {
     }
     const { uid = '', generation = 0 } = object.metadata
     const last = known.get(key)
-    const before = last?.uid === uid ? last.conditions : conditionsOf(object.status)
+    const before = last?.uid === uid ? last.conditions : []
     const verdicts = verdictsOf(object.kind, options.found(key), options.total(key, uid, generation))
-    const after = asConditions(verdicts, before, generation, clock.nowMs())
+    const after = asConditions(verdicts, generation)
     const isPending = after.some(({ type, reason }) => type === 'Programmed' && reason === 'Pending')
     if (!isPending) lagging.delete(key)
     else if (!lagging.has(key)) lagging.set(key, nowMs)
@@ -106,81 +99,68 @@ export function createStatusKeeper(options: StatusKeeperOptions): StatusKeeper {
     if (difference === 'none') return 'nothing'
     const heldMs = (lagging.get(key) ?? 0) + HOLD_MS
     if (isPending && heldMs > nowMs) return later(key, heldMs)
-    if (difference === 'counts' && last !== undefined && last.writtenMs + COUNTS_MS > nowMs) return later(key, last.writtenMs + COUNTS_MS)
+    const quietMs = (last?.writtenMs ?? Number.NEGATIVE_INFINITY) + COUNTS_MS
+    if (difference === 'counts' && quietMs > nowMs) return later(key, quietMs)
     if (warmMs > nowMs && isOnlyProgress(before, after)) return later(key, warmMs)
     return { key, object, before, after }
   }
-  const perform = async ({ key, object, before, after }: Decision): Promise<void> => {
-    const outcome = await options.write(object, after)
-    if (outcome === 'gone') return forget(key)
-    if (outcome === 'retry') {
-      later(key, clock.monotonicMs() + RETRY_MS)
-      return
-    }
-    written++
+  const perform = ({ key, object, before, after }: Decision): void => {
+    options.write(object, after)
     const { uid = '', namespace, name } = object.metadata
     known.set(key, { uid, conditions: after, writtenMs: clock.monotonicMs() })
     const regarding = { apiVersion: object.apiVersion, kind: object.kind, namespace, name, uid }
     for (const event of eventsOf(regarding, before, after)) options.tell(event)
   }
-  const refill = (nowMs: number): void => {
-    tokens = Math.min(BURST, tokens + ((nowMs - refilledMs) / 1000) * RATE)
-    refilledMs = nowMs
-  }
-  const once = async (): Promise<void> => {
+  const tick = (): void => {
+    if (!isLeading) return
     const nowMs = clock.monotonicMs()
-    refill(nowMs)
     const decisions: Decision[] = []
     for (const [key, atMs] of [...due]) {
       if (atMs > nowMs) continue
       const decision = decide(key, nowMs)
       if (typeof decision === 'object') decisions.push(decision)
     }
-    decisions.sort((a, b) => urgency(a) - urgency(b))
-    for (const decision of decisions) {
-      // What does not fit is decided anew in its turn: it may be another by then.
-      if (tokens < 1 || !isLeading) due.set(decision.key, nowMs)
-      else {
-        tokens--
-        await perform(decision)
-      }
-    }
+    for (const decision of decisions.sort((a, b) => urgency(a) - urgency(b))) perform(decision)
   }
-  const tick = (): Promise<void> => {
-    if (!isLeading) return Promise.resolve()
-    running ??= once()
-      .catch((error: unknown) => log.error('statuses could not be written; trying again', { reason: errorMessage(error) }))
-      .finally(() => {
-        running = undefined
-      })
-    return running
+  const compare = (present: PresentStatuses): void => {
+    for (const [key, { uid, status }] of present) {
+      const writtenMs = known.get(key)?.writtenMs ?? Number.NEGATIVE_INFINITY
+      known.set(key, { uid, conditions: conditionsOf(status), writtenMs })
+      due.set(key, 0)
+    }
   }
   const again = (): void => {
     timer = clock.after(TICK_MS, again, { background: true })
-    ignore(tick(), 'ticks do not reject')
+    try {
+      tick()
+    } catch (error) {
+      log.error('what statuses should say could not be decided; trying again', { reason: errorMessage(error) })
+    }
   }
   timer = clock.after(TICK_MS, again, { background: true })
+  const resign = (): void => {
+    isLeading = false
+    for (const each of [due, lagging, known]) each.clear()
+  }
   return {
     touch(keys) {
       if (!isLeading) return
       for (const key of keys) due.set(key, 0)
     },
-    setLeading(next, all) {
-      if (next === isLeading) return
-      isLeading = next
-      due.clear()
-      lagging.clear()
-      known.clear()
-      if (!next) return
+    lead(all, present) {
+      resign()
+      isLeading = true
       warmMs = clock.monotonicMs() + WARM_UP_MS
+      compare(present)
       for (const key of all) due.set(key, 0)
     },
-    tick,
-    get written() {
-      return written
+    resign,
+    compare(present) {
+      if (isLeading) compare(present)
     },
+    tick,
     stop() {
-      isLeading = false
+      resign()
       timer?.cancel()
     },
   }
