@@ -4,7 +4,7 @@
 import type { GatewayRoute, GatewayServer, MeshGateway } from '../../model/gateway.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import { isVisibleTo } from '../../model/visibility.ts'
-import type { Workload } from '../../model/workload.ts'
+import { type Workload, workloadKey } from '../../model/workload.ts'
 
 export interface GatewayView {
   /** In order of address and port. */
@@ -86,7 +86,7 @@ function targetPorts(snapshot: MeshSnapshot, workload: Workload): ReadonlyMap<nu
   const found = new Map<number, number>()
   for (const { ports } of snapshot.endpoints.values()) {
     for (const { port, endpoints } of ports) {
-      const own = endpoints.find((each) => each.workload.name === workload.name && each.workload.namespace === workload.namespace)
+      const own = endpoints.find(({ instance }) => instance === workloadKey(workload))
       if (own !== undefined && !found.has(port)) found.set(port, own.port)
     }
   }
