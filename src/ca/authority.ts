@@ -10,7 +10,7 @@ import type { Logger } from '../base/log.ts'
 import { formatProblems, type Problem, type Result } from '../base/result.ts'
 import { type ReadonlyWatchable, Watchable } from '../base/watchable.ts'
 import { joinBundles, parseTrustBundle, type TrustBundle } from '../identity/trust-bundle.ts'
-import { type CaFiles, type CaSet, readCaSet } from './ca-set.ts'
+import { type CaFiles, type CaSet, readCaSet, rootPemOf } from './ca-set.ts'
 import { readCacertsFolder } from './cacerts-folder.ts'
 import { openRoot } from './roots.ts'
 import { pemsOf, type RetiringRoot, readTrustRecord, retire, writeTrustRecord } from './trusted-roots.ts'
@@ -50,7 +50,7 @@ const POLL_MS = 2000
 /** Sidecars look at the file of roots every 5 seconds; some are slow. */
 export const ROOT_SPREAD_MS = 30_000
 /** After the last certificate has ended: clocks differ. */
-const RETIRE_MARGIN_MS = 10 * 60_000
+export const RETIRE_MARGIN_MS = 10 * 60_000
 
 export function openAuthority(options: AuthorityOptions): Authority {
   const { clock, log, cacertsFolder, spreadMs = ROOT_SPREAD_MS, pollMs = POLL_MS } = options
@@ -198,11 +198,6 @@ function afterRestart(rootsPem: string, retiring: readonly RetiringRoot[], set: 
     ...retiring.filter(({ pem }) => !pemsOf(set.bundle).includes(pem)),
     ...(before.ok ? retire(before.value, set.bundle, untilMs) : []),
   ]
-}
-
-function rootPemOf({ root, bundle }: CaSet): string {
-  const index = bundle.roots.findIndex(({ facts }) => facts.certificate.raw.equals(root.certificate.raw))
-  return pemsOf(bundle)[index] ?? ''
 }
 
 /** What is issued from first. */

@@ -1,7 +1,7 @@
 // What the certificate authority counts, and its lines for Prometheus, under Istio's names where Istio has one.
 import type { CaSet } from './ca-set.ts'
 
-export type RefusalKind = 'unauthenticated' | 'rate-limited' | 'malformed-request' | 'identity-mismatch' | 'internal'
+export type RefusalKind = 'unauthenticated' | 'rate-limited' | 'malformed-request' | 'identity-mismatch' | 'unavailable' | 'internal'
 
 export interface CaMetrics {
   requests: number
@@ -11,7 +11,7 @@ export interface CaMetrics {
 }
 
 export function createCaMetrics(): CaMetrics {
-  const refused = { unauthenticated: 0, 'rate-limited': 0, 'malformed-request': 0, 'identity-mismatch': 0, internal: 0 }
+  const refused = { unauthenticated: 0, 'rate-limited': 0, 'malformed-request': 0, 'identity-mismatch': 0, unavailable: 0, internal: 0 }
   return { requests: 0, issued: 0, signErrors: 0, refused }
 }
 
@@ -35,6 +35,7 @@ export function formatCaMetrics(metrics: CaMetrics, { issuing, trustedRoots, isR
     ['citadel_server_csr_sign_err_count', 'counter', metrics.signErrors],
     ['lateen_ca_identity_mismatch_count', 'counter', metrics.refused['identity-mismatch']],
     ['lateen_ca_rate_limited_count', 'counter', metrics.refused['rate-limited']],
+    ['lateen_ca_unavailable_count', 'counter', metrics.refused.unavailable],
     ['lateen_ca_failure_count', 'counter', metrics.refused.internal],
     ['citadel_server_root_cert_expiry_timestamp', 'gauge', Math.floor(issuing.root.notAfterMs / 1000)],
     ['citadel_server_root_cert_expiry_seconds', 'gauge', secondsLeft(issuing.root.notAfterMs)],

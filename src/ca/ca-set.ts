@@ -45,7 +45,7 @@ export const MAX_CA_FILE_BYTES = 256 * 1024
 
 export type CaFiles = ReadonlyMap<string, Uint8Array>
 
-export function readCaSet(files: CaFiles, nowMs: number): Result<CaSet> {
+export function readCaSet(files: CaFiles, nowMs: number, source: CaSet['source'] = 'plugged-in'): Result<CaSet> {
   for (const [name, bytes] of files)
     if (bytes.length > MAX_CA_FILE_BYTES) return fail(name, `has ${bytes.length} bytes; at most ${MAX_CA_FILE_BYTES} are read`)
   const layout = LAYOUTS.find(({ certificate, key }) => files.has(certificate) || files.has(key)) ?? LAYOUTS[0]
@@ -58,7 +58,7 @@ export function readCaSet(files: CaFiles, nowMs: number): Result<CaSet> {
   if (!bundle.ok) return bundle
   const between = readBetween(files, layout)
   if (!between.ok) return between
-  return assembleCaSet('plugged-in', own.value.key, own.value.issuer, bundle.value, between.value, nowMs, layout)
+  return assembleCaSet(source, own.value.key, own.value.issuer, bundle.value, between.value, nowMs, layout)
 }
 
 /** @param layout the names for messages. */
@@ -93,6 +93,11 @@ export function assembleCaSet(
 
 export function pemOf({ certificate }: CertificateFacts): string {
   return encodePem('CERTIFICATE', certificate.raw)
+}
+
+/** The block of the bundle that the set chains to. */
+export function rootPemOf({ root }: CaSet): string {
+  return pemOf(root)
 }
 
 function readIssuer(files: CaFiles, layout: Layout, nowMs: number): Result<{ readonly key: KeyObject; readonly issuer: CertificateFacts }> {

@@ -43,10 +43,22 @@ export function openRoot(options: RootOptions): CaSet {
   const key = keyPem === undefined ? generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey : createPrivateKey(keyPem)
   if (keyPem === undefined) writePrivateFile(keyPath, String(key.export({ type: 'pkcs8', format: 'pem' })))
   const nowMs = options.clock.nowMs()
-  const validity = { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + ROOT_VALIDITY_MS }
-  const issued = encodePem('CERTIFICATE', issueRoot(key, options.trustDomain, randomBytes(16), validity))
+  const issued = selfSigned(key, options.trustDomain, nowMs)
   writePrivateFile(certificatePath, issued)
   return assemble(key, issued, certificatePath, nowMs)
+}
+
+function selfSigned(key: KeyObject, trustDomain: string, nowMs: number): string {
+  const validity = { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + ROOT_VALIDITY_MS }
+  return encodePem('CERTIFICATE', issueRoot(key, trustDomain, randomBytes(16), validity))
+}
+
+/** A new root that is kept elsewhere than in files, under the same names. */
+export function makeRoot(trustDomain: string, nowMs: number): Readonly<Record<'ca-cert.pem' | 'ca-key.pem' | 'root-cert.pem', string>> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  const certificate = selfSigned(privateKey, trustDomain, nowMs)
+  const key = String(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  return { 'ca-cert.pem': certificate, 'ca-key.pem': key, 'root-cert.pem': certificate }
 }
 
 function existingRoot(keyPem: string, certificatePem: string, keyPath: string, certificatePath: string, nowMs: number): CaSet {

@@ -12,10 +12,13 @@ import type { CaMetrics, RefusalKind } from './ca-metrics.ts'
 import type { IssuedCertificate, Issuer } from './issuer.ts'
 import type { JoinTokens } from './join-tokens.ts'
 import type { RateLimit } from './rate-limit.ts'
+import type { TokenReviews } from './token-review.ts'
 
 export interface CertificateAuthority {
   readonly issuer: Issuer
-  readonly tokens: JoinTokens
+  /** How workloads without a certificate prove who they are; neither: only renewals. */
+  readonly tokens?: JoinTokens | undefined
+  readonly reviews?: TokenReviews | undefined
   /** What is trusted now; the same object as long as nothing changes. */
   readonly trust: () => Trust
   readonly rateLimit: RateLimit
@@ -55,16 +58,20 @@ export async function signCertificate(ca: CertificateAuthority, request: SignReq
 interface AuditFields {
   identity?: string
   by?: Caller['by']
+  pod?: string
   requested?: string
 }
 
 async function decide(ca: CertificateAuthority, request: SignRequest, known: AuditFields): Promise<SignOutcome> {
   const trust = ca.trust()
-  const caller = authenticate(request, ca.tokens, trust, ca.clock)
-  if (!caller.ok) return refuse(ca, request, known, 'unauthenticated', reasonOf(caller))
-  const { identity, by } = caller.value
+  const { tokens, reviews, clock } = ca
+  const caller = await authenticate(request, { tokens, reviews, trust, clock })
+  if (!caller.ok) return refuse(ca, request, known, caller.isOurs === true ? 'unavailable' : 'unauthenticated', reasonOf(caller))
+  const { identity, by, pod } = caller.value
   known.identity = identity
   known.by = by
+  const named = pod === undefined ? {} : { pod }
+  Object.assign(known, named)
   const waitMs = ca.rateLimit.take(identity)
   if (waitMs > 0) {
     const reason = `${identity} asks for certificates too often; try again in ${(waitMs / 1000).toFixed(1)} s, and then renew at half of a certificate's life`
@@ -85,7 +92,7 @@ async function decide(ca: CertificateAuthority, request: SignRequest, known: Aud
   const { chain, rootsPem, serial, notAfterMs } = issue(ca, csr.value, request)
   ca.metrics.issued++
   const until = new Date(notAfterMs).toISOString()
-  ca.log.info('certificate issued', { identity: requested, by, caller: identity, serial, notAfter: until, from: request.from })
+  ca.log.info('certificate issued', { identity: requested, by, ...named, caller: identity, serial, notAfter: until, from: request.from })
   return { issued: true, chain: [...chain, rootsPem] }
 }
 

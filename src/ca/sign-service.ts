@@ -24,6 +24,8 @@ const CODES: Readonly<Record<RefusalKind, number>> = {
   'rate-limited': 8,
   'malformed-request': INVALID_ARGUMENT,
   'identity-mismatch': 7,
+  // What every client tries again.
+  unavailable: 14,
   internal: INTERNAL,
 }
 

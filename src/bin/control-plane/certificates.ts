@@ -3,7 +3,7 @@
 import type { Finding } from '../../api/finding.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Logger } from '../../base/log.ts'
-import { Watchable } from '../../base/watchable.ts'
+import { type ReadonlyWatchable, Watchable } from '../../base/watchable.ts'
 import { type Authority, openAuthority } from '../../ca/authority.ts'
 import { caTroubles } from '../../ca/ca-health.ts'
 import { createCaMetrics, formatCaMetrics } from '../../ca/ca-metrics.ts'
@@ -11,34 +11,51 @@ import { createIssuer, LEAF_VALIDITY_MS } from '../../ca/issuer.ts'
 import { type JoinTokens, openJoinTokens } from '../../ca/join-tokens.ts'
 import { createRateLimit } from '../../ca/rate-limit.ts'
 import { signService } from '../../ca/sign-service.ts'
+import type { TokenReviews } from '../../ca/token-review.ts'
 import { fullCodec } from '../../envoy/full-codec.ts'
 import { CREATE_CERTIFICATE_PATH } from '../../envoy/type-urls.ts'
 import type { CertificateFacts } from '../../identity/certificate.ts'
 import type { Trust } from '../../identity/peer.ts'
+import type { SubjectAltName } from '../../identity/x509.ts'
 import type { GrpcServerOptions, GrpcService } from '../../xds/serve/grpc-server.ts'
 import { caFindings, createCaFindingSayer } from './ca-findings.ts'
 import { controlPlaneNames, keepOwnCertificate } from './own-certificate.ts'
 
-export interface CertificatesOptions {
+export interface CertificatesOptions extends SharedOptions {
   readonly stateFolder: string
   readonly cacertsFolder: string
   readonly tokensFile: string
+  readonly rootSpreadMs: number | undefined
+}
+
+interface SharedOptions {
   readonly trustDomain: string
   readonly maxValidityMs: number | undefined
-  readonly rootSpreadMs: number | undefined
   /** Puts the roots where applications and starting sidecars read them. */
   readonly recordRoots: (pem: string) => void
   readonly clock: Clock
   readonly log: Logger
 }
 
+export interface AuthorityCertificatesOptions extends SharedOptions {
+  /** What signs; stopped with the rest. */
+  readonly authority: Authority
+  /** How workloads without a certificate prove who they are. */
+  readonly tokens?: JoinTokens
+  readonly reviews?: TokenReviews
+  /** Of the control plane's own server. */
+  readonly names: readonly SubjectAltName[]
+}
+
 export interface Certificates {
+  readonly authority: Authority
   readonly service: GrpcService
   readonly tls: NonNullable<GrpcServerOptions['tls']>
-  readonly tokens: JoinTokens
   /** What is trusted now. */
   readonly trust: () => Trust
   readonly rootsPem: string
+  /** The same, for whoever spreads them. */
+  readonly roots: ReadonlyWatchable<string>
   metrics(): string
   findings(): readonly Finding[]
   /** Former names of the trust domain, from the configuration of now. */
@@ -50,9 +67,18 @@ export interface Certificates {
 const CHECK_MS = 3_600_000
 const MAX_KNOWN_AUTHORITIES = 16
 
-export function openCertificates(options: CertificatesOptions): Certificates {
-  const { clock, log, trustDomain, maxValidityMs = LEAF_VALIDITY_MS, rootSpreadMs } = options
+/** Standalone: the authority is in the state folder, workloads join with tokens of ours. */
+export function openCertificates(options: CertificatesOptions): Certificates & { readonly tokens: JoinTokens } {
+  const { clock, trustDomain, maxValidityMs = LEAF_VALIDITY_MS, rootSpreadMs } = options
   const authority = openAuthority({ ...options, maxValidityMs, ...(rootSpreadMs === undefined ? {} : { spreadMs: rootSpreadMs }) })
+  const tokens = openJoinTokens(options.tokensFile, clock)
+  // Not spread into a new object, which would freeze what it answers.
+  return Object.assign(certificatesOf({ ...options, authority, tokens, names: controlPlaneNames(trustDomain) }), { tokens })
+}
+
+/** For any authority: on Kubernetes one in Secrets, whose workloads join with ServiceAccount tokens. */
+export function certificatesOf(options: AuthorityCertificatesOptions): Certificates {
+  const { clock, log, trustDomain, maxValidityMs = LEAF_VALIDITY_MS, authority, tokens, reviews } = options
   const { bundle, issuing } = authority
   const rootsPem = new Watchable(bundle.value.pem)
   options.recordRoots(rootsPem.value)
@@ -61,8 +87,7 @@ export function openCertificates(options: CertificatesOptions): Certificates {
   const trustNow = (): Trust => ({ trustDomain, aliases, bundle: bundle.value, authorities: authoritiesOf(authority) })
   let trust = trustNow()
   const issuer = createIssuer({ ca: () => issuing.value, rootsPem: () => rootsPem.value, clock, maxValidityMs })
-  const own = keepOwnCertificate(issuer, controlPlaneNames(trustDomain), clock)
-  const tokens = openJoinTokens(options.tokensFile, clock)
+  const own = keepOwnCertificate(issuer, options.names, clock)
   const metrics = createCaMetrics()
   const findings = (): readonly Finding[] => caFindings(caTroubles(authority, clock.nowMs()))
   const say = createCaFindingSayer(log)
@@ -90,10 +115,11 @@ export function openCertificates(options: CertificatesOptions): Certificates {
   }
   const rateLimit = createRateLimit({ clock })
   return {
-    service: signService({ issuer, tokens, trust: () => trust, rateLimit, clock, metrics, log }, codec),
+    service: signService({ issuer, tokens, reviews, trust: () => trust, rateLimit, clock, metrics, log }, codec),
+    authority,
     tls: { certificate: own.certificate, rootsPem },
-    tokens,
     trust: () => trust,
+    roots: rootsPem,
     get rootsPem() {
       return rootsPem.value
     },

@@ -13,7 +13,29 @@ export interface OwnCertificate {
   stop(): void
 }
 
-/** Istio's names, so that its agents and bootstraps find what they expect. */
+export interface ControlPlanePlace {
+  readonly trustDomain: string
+  /** `lateen-control-plane`, with `-<revision>` for others than the default one. */
+  readonly service: string
+  /** Undefined: named as the Service. */
+  readonly serviceAccount?: string
+  readonly namespace: string
+  readonly clusterDomain?: string
+}
+
+/** On Kubernetes: what proxies call the Service (their bootstrap says `<service>.<namespace>.svc`), and its own identity. */
+export function clusterNames(at: ControlPlanePlace): readonly SubjectAltName[] {
+  const { trustDomain, service, serviceAccount = service, namespace, clusterDomain = 'cluster.local' } = at
+  return [
+    { uri: `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}` },
+    ...[`${service}.${namespace}.svc`, `${service}.${namespace}.svc.${clusterDomain}`, `${service}.${namespace}`, 'localhost'].map(
+      (dns) => ({ dns }),
+    ),
+    { ip: '127.0.0.1' },
+  ]
+}
+
+/** Standalone: Istio's names, so that its agents and bootstraps find what they expect. */
 export function controlPlaneNames(trustDomain: string): readonly SubjectAltName[] {
   return [
     { uri: `spiffe://${trustDomain}/ns/istio-system/sa/istiod` },
