@@ -1,0 +1,51 @@
+// One user story: a namespace of its own in the mesh, taken away afterwards; when it fails, what happened there is printed.
+import { type TestContext, test } from 'node:test'
+import { apply, kubectl, list } from './kubectl.ts'
+
+export interface Story {
+  readonly namespace: string
+}
+
+export interface StoryOptions {
+  /** Labels of the namespace; by default the mesh injects. */
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+const INJECTED = { 'istio-injection': 'enabled' }
+
+/** @param name of the namespace, and the test's title is `told`. */
+export function story(
+  name: string,
+  told: string,
+  act: (story: Story, t: TestContext) => Promise<void>,
+  { labels = INJECTED }: StoryOptions = {},
+): void {
+  test(told, { timeout: 300_000 }, async (t) => {
+    const namespace = `e2e-${name}`
+    await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }])
+    t.after(() => kubectl('delete', 'namespace', namespace, '--wait=false'))
+    try {
+      await act({ namespace }, t)
+    } catch (error) {
+      await tellWhatHappened(namespace)
+      throw error
+    }
+  })
+}
+
+/** Where the mesh is installed. */
+export const SYSTEM = process.env.LATEEN_E2E_SYSTEM ?? 'lateen-system'
+
+/** Events, pods, logs of everything, and the proxies' configuration. */
+async function tellWhatHappened(namespace: string): Promise<void> {
+  const say = async (title: string, ...args: readonly string[]): Promise<void> => {
+    const text = await kubectl(...args).catch((error: unknown) => String(error))
+    process.stdout.write(`\n--- ${title}\n${text.slice(-20_000)}\n`)
+  }
+  await say('pods', 'get', 'pods', '-A', '-o', 'wide')
+  await say('events', 'get', 'events', '-n', namespace, '--sort-by=.lastTimestamp')
+  await say('control plane', 'logs', '-n', SYSTEM, '-l', 'app=lateen-control-plane', '--tail=80', '--prefix')
+  for (const { metadata } of (await list('pods', namespace).catch(() => [])).slice(0, 8)) {
+    await say(metadata.name, 'logs', '-n', namespace, metadata.name, '--all-containers', '--tail=40', '--prefix')
+  }
+}
