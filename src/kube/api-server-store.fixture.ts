@@ -88,8 +88,9 @@ export class ObjectStore {
     const present = this.get(request.resource, request.namespace, request.name)
     if (contentType === 'application/apply-patch+yaml') return this.#apply(request, body, present, force)
     if (present === undefined) return notFound(request)
-    const version = isRecord(body) && isRecord(body.metadata) ? body.metadata.resourceVersion : undefined
+    const { resourceVersion: version, uid } = isRecord(body) && isRecord(body.metadata) ? body.metadata : {}
     if (version !== undefined && version !== present.metadata.resourceVersion) return conflict(request)
+    if (uid !== undefined && uid !== present.metadata.uid) return conflict(request)
     const made =
       contentType === 'application/json-patch+json' ? jsonPatch(present, Array.isArray(body) ? body : []) : mergePatch(present, body)
     if (!isRecord(made)) return refuse(422, 'Invalid', 'the server rejected our request due to an error in our request')

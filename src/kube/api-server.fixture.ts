@@ -66,6 +66,7 @@ export class FakeApiServer {
   readonly #pages = new Map<string, { readonly items: readonly StoredObject[]; readonly version: number }>()
   readonly #unserved = new Set<string>()
   readonly #interruptions: { readonly matches: (request: ReceivedRequest) => boolean; readonly interruption: Interruption }[] = []
+  readonly #hung = new Set<ServerResponse>()
   readonly #waiting = new Set<() => void>()
   #server: http.Server | undefined
   #port = 0
@@ -163,6 +164,12 @@ export class FakeApiServer {
     this.#interruptions.push({ matches, interruption })
   }
 
+  /** Breaks the connections of requests that hang. */
+  freeHung(): void {
+    for (const response of this.#hung) response.destroy()
+    this.#hung.clear()
+  }
+
   /** Resolves when so many requests that match have come. */
   requested(matches: (request: ReceivedRequest) => boolean, count = 1): Promise<void> {
     return this.#until(() => this.requests.filter(matches).length >= count)
@@ -207,7 +214,7 @@ export class FakeApiServer {
     this.#changed()
     const at = this.#interruptions.findIndex(({ matches }) => matches(received))
     const interrupted = at === -1 ? undefined : this.#interruptions.splice(at, 1)[0]?.interruption
-    if (interrupted !== undefined) return interruptWith(response, interrupted)
+    if (interrupted !== undefined) return interruptWith(response, interrupted, this.#hung)
     if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
       return refuseWith(response, { code: 401, reason: 'Unauthorized', message: 'Unauthorized' })
     }
@@ -383,10 +390,10 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-function interruptWith(response: ServerResponse, interruption: Interruption): void {
+function interruptWith(response: ServerResponse, interruption: Interruption, hung: Set<ServerResponse>): void {
   const { status = 500, reason = 'InternalError', message = reason, headers = {}, cut, hang, text } = interruption
   if (cut === true) response.destroy()
-  else if (hang === true) return
+  else if (hang === true) hung.add(response)
   else if (text !== undefined) response.writeHead(status, headers).end(text)
   else answer(response, status, statusObject({ code: status, reason, message }), headers)
 }
