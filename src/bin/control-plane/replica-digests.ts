@@ -1,8 +1,6 @@
 // This replica's part in what all replicas know together: it reports its proxies' progress to the leader, and collects all reports while it
 // leads itself. Opened by the composition of a control plane in a cluster; the pieces are xds/serve's digest*.ts.
 // Invariant: whoever begins to lead knows nothing: every replica tells it everything anew.
-import type { KindName } from '../../api/kinds.ts'
-import { kinds } from '../../api/kinds.ts'
 import { formatRef, refOf } from '../../api/object-meta.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Logger } from '../../base/log.ts'
@@ -10,6 +8,7 @@ import type { Random } from '../../base/random.ts'
 import type { Trust } from '../../identity/peer.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { KubeState } from '../../operator/ingest/kube-state.ts'
+import { STATUS_KINDS } from '../../operator/status/status-kinds.ts'
 import type { XdsServer } from '../../xds/serve/ads-server.ts'
 import { createDigestBoard, type DigestBoard } from '../../xds/serve/digest-board.ts'
 import { createDialLeader } from '../../xds/serve/digest-client.ts'
@@ -53,8 +52,6 @@ export interface ReplicaDigests {
   stop(): void
 }
 
-/** Kinds that have a status of ours. */
-export const statusKinds: readonly KindName[] = kinds.filter(({ group }) => group.endsWith('istio.io')).map(({ kind }) => kind)
 const COLLECT_MS = 250
 
 export function openReplicaDigests(options: ReplicaDigestsOptions): ReplicaDigests {
@@ -90,7 +87,7 @@ export function openReplicaDigests(options: ReplicaDigestsOptions): ReplicaDiges
     service,
     board,
     compiled(round, state) {
-      if (compiledFrom !== undefined && statusKinds.every((kind) => compiledFrom?.objects[kind] === state.objects[kind])) return
+      if (compiledFrom !== undefined && STATUS_KINDS.every((kind) => compiledFrom?.objects[kind] === state.objects[kind])) return
       compiledFrom = state
       source.compiled(round, versionsOf(state))
     },
@@ -120,7 +117,7 @@ export function leaderAddress(holder: string): { readonly host: string; readonly
 }
 
 function* versionsOf(state: KubeState): Generator<readonly [string, ObjectVersion, object]> {
-  for (const kind of statusKinds) {
+  for (const kind of STATUS_KINDS) {
     for (const object of state.objects[kind].values()) {
       const { uid = '', generation = 0 } = object.metadata
       yield [formatRef(refOf(object)), { uid, generation }, object]
