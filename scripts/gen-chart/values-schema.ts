@@ -131,7 +131,10 @@ export const valuesSchema: Schema = {
       propertyNames: LABEL,
       additionalProperties: gateway,
     },
-    uninstallHook: fields('Removes the webhooks before all else at uninstall', { enabled: toggle('Use it') }),
+    uninstallHook: fields('Removes the webhooks before all else at uninstall', {
+      enabled: toggle('Without it, webhooks go when Helm comes to them, and what the control plane has made stays'),
+      keepAuthority: toggle("The authority's key stays: the next installation goes on with it"),
+    }),
     extraObjects: { description: 'Further objects, as templates', type: 'array', items: { type: ['object', 'string'] } },
     global: { description: "Helm's own, for charts above this one; not read", type: 'object' },
   }),

@@ -23,7 +23,7 @@ for (const [plural, names] of [
   ['mutatingwebhookconfigurations', process.env.MUTATING],
   ['validatingwebhookconfigurations', process.env.VALIDATING],
 ]) {
-  for (const name of names.split(',')) {
+  for (const name of names.split(',').filter((each) => each !== '')) {
     const status = await remove(plural, name)
     process.stdout.write(`${plural}/${name}: ${status === 404 ? 'not there' : status < 300 ? 'deleted' : `refused (${status})`}\n`)
     if (status !== 404 && status >= 300) process.exitCode = 1
