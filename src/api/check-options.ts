@@ -6,4 +6,6 @@ export interface CheckOptions {
   readonly defaultNamespace: string
   /** Compiles users' patterns; without it they are only measured. */
   readonly compileRegex?: RegexCompiler
+  /** Secrets are an error: who applies one must not believe that it was taken. Otherwise they are passed over. */
+  readonly refusesSecrets?: boolean
 }

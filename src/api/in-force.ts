@@ -97,7 +97,6 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
     ...['ingress[].tls.cipherSuites', 'ingress[].tls.ecdhCurves'],
     ...['ingress[].connectionPool', 'inboundConnectionPool'].flatMap((pool) => connectionPool.map((field) => `${pool}.${field}`)),
   ],
-  // At gateway proxies, which is said on the object as a whole.
   Gateway: [
     ...['selector', 'servers[].port.number', 'servers[].port.protocol', 'servers[].port.name', 'servers[].bind', 'servers[].hosts'],
     ...['httpsRedirect', 'mode', 'serverCertificate', 'privateKey', 'caCertificates', 'subjectAltNames'].map(
@@ -135,7 +134,7 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
   ],
   Namespace: [],
   ServiceAccount: [],
-  LocalWorkload: ['serviceAccount', 'command', 'workingDirectory', 'env', 'ports', 'publish', 'readinessProbe', 'replicas'],
+  LocalWorkload: ['serviceAccount', 'command', 'gateway', 'workingDirectory', 'env', 'ports', 'publish', 'readinessProbe', 'replicas'],
 }
 
 /** Values that say what is the case anyway, so that a field not in force yet may carry them without a word. */
@@ -191,7 +190,6 @@ export function reportNotInForce(object: AnyApiObject, info: KindInfo, schema: S
     report(code, ['kind'], { kind: info.kind, more: WITHOUT_EFFECT[info.kind] ?? '' })
     return
   }
-  if (info.kind === 'Gateway') report('LTN0122', ['kind'], {})
   const spec = ownProperty(schema.properties, 'spec')
   if (spec === undefined) return
   const table: InForceTable = {

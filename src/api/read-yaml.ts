@@ -13,6 +13,7 @@ import type { AnyApiObject } from './kinds.ts'
 import type { ObjectSource, Position } from './object-meta.ts'
 import { isRecord } from './record.ts'
 import type { Locate } from './report.ts'
+import { isSecretObject } from './secret-object.ts'
 import { type Chunk, documentChunks, itemChunks } from './yaml-chunks.ts'
 import { firstOffset, isLiteralBlock, locator, offsetIn, type Places, placesIn } from './yaml-places.ts'
 
@@ -215,6 +216,7 @@ function readObject(
   options: CheckOptions,
   base: FieldPath = [],
 ): ReadText {
+  if (options.refusesSecrets !== true && isSecretObject(value)) return { objects: [], findings: [], broken: false }
   const isLiteral = (path: FieldPath): boolean => document !== undefined && isLiteralBlock(document, [...base, ...path])
   const adapted = adaptConfigMap(value, locate, isLiteral, offsetIn)
   if (adapted === undefined) return collect([checkApiObject(value, locate, source, options)])

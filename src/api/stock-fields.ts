@@ -35,7 +35,7 @@ const policyBlocks: StockFields = {
   ...at('connectionPool.', connectionPool),
   ...Object.fromEntries([...OUTLIERS, ...EJECTION].map((field) => [`outlierDetection.${field}`, 'they eject no endpoint'])),
   'tls.caCrl': 'they accept no server, since it might be one that is revoked',
-  'tls.credentialName': 'they accept no server, since nobody tells them whom to trust',
+  'tls.credentialName': 'their gateways do it too, and their sidecars accept no server, since nobody tells them whom to trust',
 }
 
 /** Of a trafficPolicy as a whole. */

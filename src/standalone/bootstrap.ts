@@ -9,6 +9,7 @@ export interface BootstrapInput {
   readonly workload: string
   readonly serviceAccount: string
   readonly labels: Readonly<Record<string, string>>
+  readonly isGateway?: boolean
   readonly addresses: WorkloadAddresses
   readonly xds: HostPort
   /** What the control plane's certificate must name. */
@@ -17,9 +18,12 @@ export interface BootstrapInput {
 }
 
 export function sidecarBootstrap(input: BootstrapInput): Record<string, unknown> {
-  const { namespace, name, workload, serviceAccount, labels, addresses, version } = input
+  const { namespace, name, workload, serviceAccount, labels, isGateway, addresses, version } = input
   return proxyBootstrap({
-    node: { type: 'sidecar', address: addresses.address, workload: name, namespace, domain: `${namespace}.svc.cluster.local` },
+    node: {
+      type: isGateway === true ? 'router' : 'sidecar',
+      ...{ address: addresses.address, workload: name, namespace, domain: `${namespace}.svc.cluster.local` },
+    },
     cluster: `${labels.app ?? workload}.${namespace}`,
     metadata: {
       NAMESPACE: namespace,

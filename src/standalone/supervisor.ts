@@ -183,6 +183,7 @@ export class Supervisor {
       workload: workload.metadata.name,
       serviceAccount,
       labels,
+      isGateway: workload.spec.gateway === true,
       addresses,
       xds,
       controlPlaneSan: CONTROL_PLANE_SAN,

@@ -356,7 +356,7 @@ spec: {selector: {matchLabels: {app: reviews}}, mtls: {mode: PERMISSIVE}, portLe
 /** In force elsewhere than in what proxies are sent, each with where. */
 export const SILENT_BY_NATURE: Readonly<Record<string, string>> = {
   'LocalWorkload ports[].protocol': 'TCP is the only value, and the default',
-  ...startedWith('command[]', 'workingDirectory', 'env[].name', 'env[].value'),
+  ...startedWith('gateway', 'command[]', 'workingDirectory', 'env[].name', 'env[].value'),
   ...startedWith('publish[].port', 'publish[].host', 'publish[].containerPort'),
   ...startedWith('readinessProbe.httpGet.path', 'readinessProbe.httpGet.port', 'readinessProbe.tcpSocket.port'),
   ...startedWith('readinessProbe.periodSeconds', 'readinessProbe.timeoutSeconds', 'readinessProbe.failureThreshold'),

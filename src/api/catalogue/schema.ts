@@ -98,22 +98,4 @@ export const schemaCatalogue = {
     fix: "Run a stock Envoy where you rely on it, or wait for a version in which Lateen's proxies do it.",
     example: 'spec: {hosts: [reviews], http: [{mirror: {host: reviews}, route: [{destination: {host: reviews}}]}]}',
   },
-  LTN0122: {
-    severity: 'info',
-    title: 'A Gateway is in force at gateway proxies',
-    what: "it is served to proxies that connect as nodes of type 'router', and `lateen run` starts none",
-    why: 'Sidecars open nothing for a Gateway; without a gateway proxy its servers are open nowhere.',
-    fix: "Start a proxy (a Lateen proxy or a stock Envoy) whose node id begins with 'router~' for a workload that the selector selects.",
-    example:
-      'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}',
-  },
-  LTN0123: {
-    severity: 'info',
-    title: 'A credential that the gateway must have in its bootstrap',
-    what: "it is the static secret '{secret}' of the gateway's bootstrap; Kubernetes Secrets are not delivered in this version",
-    why: 'Without the secret the server stays closed.',
-    fix: 'Put the secret into static_resources.secrets of the bootstrap, or name files of the gateway.',
-    example:
-      'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {servers: [{port: {number: 443, name: s, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: www}}]}',
-  },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>

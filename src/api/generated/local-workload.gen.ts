@@ -10,6 +10,8 @@ export interface LocalWorkloadSpec {
   readonly serviceAccount?: string
   /** Program and arguments, without a shell. Without it there is only the sidecar: a way into the mesh, with publish. */
   readonly command?: readonly string[]
+  /** It is a gateway: it serves the Gateways whose selector selects it, on its own address. Default: false. */
+  readonly gateway?: boolean
   /** Where the process starts, relative to the file that declares it. */
   readonly workingDirectory?: string
   /** Environment of the process. */

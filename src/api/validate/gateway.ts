@@ -46,20 +46,6 @@ function checkServer({ port, bind, hosts, tls }: Server, path: FieldPath, report
     if (problem !== undefined) report('LTN0130', [...path, 'hosts', index], { value: host, problem })
   })
   checkServerTls(tls, port.protocol, path, report)
-  checkCredentials(tls, [...path, 'tls'], report)
-}
-
-/** Nobody delivers secrets to gateways yet: they take them from their bootstrap. */
-function checkCredentials(tls: Server['tls'], path: FieldPath, report: Report): void {
-  const { credentialName, credentialNames = [], caCertCredentialName } = tls ?? {}
-  const named: readonly (readonly [FieldPath, string | undefined])[] = [
-    [['credentialName'], credentialName],
-    ...credentialNames.map((name, index) => [['credentialNames', index], name] as const),
-    [['caCertCredentialName'], caCertCredentialName],
-  ]
-  for (const [field, name] of named) {
-    if (name !== undefined && name !== '') report('LTN0123', [...path, ...field], { secret: `kubernetes://${name}` })
-  }
 }
 
 /** `*`, a name with a dot, `*.suffix` or an IP, each with `namespace/` before it if wanted. */

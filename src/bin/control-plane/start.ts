@@ -8,11 +8,13 @@ import { compileRegex } from '../../base/regex.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import { meshSettings } from '../../operator/compile/mesh-config.ts'
 import { ConfigSource } from '../../operator/ingest/config-source.ts'
+import { CredentialBook } from '../../operator/ingest/credential-book.ts'
 import { openAddressBook } from '../../standalone/address-book.ts'
 import { controlPlanePort } from '../../standalone/address-plan.ts'
 import { openStateFolder, readSettings } from '../../standalone/state-folder.ts'
 import type { DebounceOptions } from '../../xds/serve/debounce.ts'
 import { openCertificates } from './certificates.ts'
+import { credentialFindings, pushCredentials } from './gateway-credentials.ts'
 import { createJsonServer } from './http-json.ts'
 import { listenOnPort, listenOnSocket, refuseSecond } from './listen.ts'
 import { startMeshServer } from './mesh-server.ts'
@@ -77,6 +79,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   opened.defer(() => source.stop())
   await source.start()
+  const credentials = new CredentialBook()
+  opened.defer(source.secrets.watch((secrets) => credentials.replace(secrets)))
+  credentials.replace(source.secrets.value)
   const readAliases = (): void =>
     certificates.setAliases(meshSettings(source.current.value.state.objects.MeshConfig, settings).settings.trustDomainAliases)
   readAliases()
@@ -89,6 +94,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     settings,
     ready: files.ready,
     certificates,
+    credentialOf: credentials.credentialOf,
     host: options.host,
     port: options.port,
     preferredPorts: preferredPorts(files.recorded.xds, readSettings(folder)?.mesh),
@@ -99,6 +105,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   opened.defer(() => server.stop())
   const { xds, compiler, loop } = server
+  opened.defer(pushCredentials(credentials, xds))
 
   const about = () => ({ ...recorded, dir: options.dir, state: folder.path })
   const monitoring = createJsonServer(
@@ -127,7 +134,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       compiler,
       xds,
       tokens,
-      ownFindings: certificates.findings,
+      ownFindings: () => [...certificates.findings(), ...credentialFindings(source.current.value.state, credentials)],
       recordReady: (ready) => files.recordReady(ready),
     }),
     log,

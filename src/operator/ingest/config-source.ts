@@ -5,12 +5,13 @@ import type { Finding } from '../../api/finding.ts'
 import type { AnyApiObject } from '../../api/kinds.ts'
 import { formatRef, type ObjectRef, refOf } from '../../api/object-meta.ts'
 import { readYamlSteps } from '../../api/read-yaml.ts'
+import { NO_SECRETS, type SecretObjects, secretsIn } from '../../api/secret-object.ts'
 import type { Clock } from '../../base/clock.ts'
 import { canonicalJson } from '../../base/content-hash.ts'
 import { fail, type Result, succeed } from '../../base/result.ts'
 import { type ReadonlyWatchable, Watchable } from '../../base/watchable.ts'
 import { DirectorySource } from './directory.ts'
-import { nameOf, PAUSE_AFTER_CHARACTERS } from './file-record.ts'
+import { type FileRecord, nameOf, PAUSE_AFTER_CHARACTERS } from './file-record.ts'
 import { emptyKubeState, type KubeState, nextKubeStateSteps } from './kube-state.ts'
 import { locateSteps } from './locate.ts'
 import { formatPlace, mergeSteps } from './merge.ts'
@@ -51,6 +52,9 @@ export class ConfigSource {
   readonly #overlay: Overlay
   readonly #options: ConfigSourceOptions
   readonly #current = new Watchable<IngestState>({ state: emptyKubeState, findings: [] })
+  readonly #secrets = new Watchable<SecretObjects>(NO_SECRETS)
+  /** By file. */
+  #secretsOf: ReadonlyMap<string, { readonly record: FileRecord; readonly secrets: SecretObjects }> = new Map()
   #unwatch: readonly (() => void)[] = []
   /** The last publishing that was asked for. */
   #published: Promise<void> = Promise.resolve()
@@ -65,6 +69,11 @@ export class ConfigSource {
 
   get current(): ReadonlyWatchable<IngestState> {
     return this.#current
+  }
+
+  /** Kubernetes Secrets of the directory, which are never among the objects. */
+  get secrets(): ReadonlyWatchable<SecretObjects> {
+    return this.#secrets
   }
 
   /** Resolves with the first whole reading published. */
@@ -93,7 +102,7 @@ export class ConfigSource {
   }
 
   async apply(text: string, name: string): Promise<ApplyOutcome> {
-    const read = await withPauses(readYamlSteps(text, name, this.#options.check), PAUSE_AFTER_CHARACTERS)
+    const read = await withPauses(readYamlSteps(text, name, { ...this.#options.check, refusesSecrets: true }), PAUSE_AFTER_CHARACTERS)
     if (read.broken) return { changes: [], findings: read.findings }
     const appliedMs = this.#options.clock.nowMs()
     const changes = await withPauses(this.#changesOf(read.objects), PAUSE_AFTER_COMPARED)
@@ -155,8 +164,23 @@ export class ConfigSource {
       this.#isPublishingAhead = false
       const merged = await withPauses(mergeSteps(this.#directory.records.value.values(), this.#overlay.applied.value), PAUSE_AFTER_MERGED)
       const state = await withPauses(nextKubeStateSteps(this.#current.value.state, merged.objects), PAUSE_AFTER_MERGED)
+      this.#readSecrets()
       this.#current.set({ state, findings: merged.findings })
     })
+  }
+
+  #readSecrets(): void {
+    const before = this.#secretsOf
+    const now = new Map<string, { readonly record: FileRecord; readonly secrets: SecretObjects }>()
+    for (const [file, record] of this.#directory.records.value) {
+      const known = before.get(file)
+      const read = known?.record === record ? known.secrets : secretsIn(record.text, this.#options.check.defaultNamespace)
+      // A slip takes no certificate away.
+      now.set(file, { record, secrets: read ?? known?.secrets ?? NO_SECRETS })
+    }
+    this.#secretsOf = now
+    const found = new Map([...now.values()].reverse().flatMap(({ secrets }) => [...secrets]))
+    if (found.size > 0 || this.#secrets.value.size > 0) this.#secrets.set(found)
   }
 }
 

@@ -3,8 +3,9 @@
 // Invariants: where servers do not go together on a port, the older Gateway has it; a TLS host has one server.
 import type { GatewayRoute, GatewayServer, MeshGateway } from '../../model/gateway.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
+import type { MeshService } from '../../model/service.ts'
 import { isVisibleTo } from '../../model/visibility.ts'
-import { type Workload, workloadKey } from '../../model/workload.ts'
+import type { Workload } from '../../model/workload.ts'
 
 export interface GatewayView {
   /** In order of address and port. */
@@ -36,6 +37,17 @@ export interface BoundServer {
 
 const ANY_ADDRESS = '0.0.0.0'
 
+/** On a machine of many workloads each has its own address, and its declared ports are where the address plan says. */
+function placeOf(
+  { bind, port }: GatewayServer,
+  targets: ReadonlyMap<number, number>,
+  { capture, address }: Workload,
+): Pick<GatewayListener, 'bind' | 'port'> {
+  if (capture.kind !== 'bind') return { bind: bind ?? ANY_ADDRESS, port: targets.get(port) ?? port }
+  const declared = capture.inbound.find((own) => own.port === port)
+  return { bind: bind ?? address, port: targets.get(port) ?? (bind === undefined ? declared?.listen.port : undefined) ?? port }
+}
+
 export function gatewayViewFor(snapshot: MeshSnapshot, workload: Workload, clientSecrets: ClientSecrets): GatewayView {
   const ports = targetPorts(snapshot, workload)
   const listeners = new Map<string, GatewayListener>()
@@ -45,7 +57,7 @@ export function gatewayViewFor(snapshot: MeshSnapshot, workload: Workload, clien
       isVisibleTo(visibility, workload.namespace),
     )
     for (const server of gateway.servers) {
-      const listener = { bind: server.bind ?? ANY_ADDRESS, port: ports.get(server.port) ?? server.port, kind: kindOf(server) }
+      const listener = { ...placeOf(server, ports, workload), kind: kindOf(server) }
       const key = `${listener.bind} ${listener.port}`
       const bound: BoundServer = { gateway: { name, namespace, origin }, server, routes }
       const joined = join(listeners.get(key) ?? { ...listener, servers: [] }, listener.kind, bound)
@@ -81,14 +93,19 @@ function join(listener: GatewayListener, kind: GatewayListener['kind'], bound: B
   return hosts.length === 0 ? undefined : { ...listener, servers: [...listener.servers, { ...bound, server: { ...bound.server, hosts } }] }
 }
 
-/** Service port to the workload's port, of the Services in front of it. */
-function targetPorts(snapshot: MeshSnapshot, workload: Workload): ReadonlyMap<number, number> {
+/** Service port to the workload's port, of the Services in front of it; whether the workload is ready yet changes nothing. */
+function targetPorts({ services }: MeshSnapshot, { ports, capture }: Workload): ReadonlyMap<number, number> {
   const found = new Map<number, number>()
-  for (const { ports } of snapshot.endpoints.values()) {
-    for (const { port, endpoints } of ports) {
-      const own = endpoints.find(({ instance }) => instance === workloadKey(workload))
-      if (own !== undefined && !found.has(port)) found.set(port, own.port)
+  for (const { name, number, services: behind } of ports) {
+    const listen = capture.kind === 'bind' ? capture.inbound.find(({ port }) => port === number)?.listen.port : undefined
+    for (const { port, targetPort } of behind.flatMap(({ hostname }) => portsOf(services.get(hostname)))) {
+      const isThis = typeof targetPort === 'number' ? targetPort === number : targetPort === name || targetPort === String(number)
+      if (isThis && !found.has(port)) found.set(port, listen ?? number)
     }
   }
   return found
+}
+
+function portsOf(service: MeshService | undefined): readonly { readonly port: number; readonly targetPort: number | string }[] {
+  return (service?.ports ?? []).map(({ number, targetPort }) => ({ port: number, targetPort }))
 }

@@ -1,0 +1,71 @@
+// What of the credentials that Gateways name their gateways cannot use, as Findings. Asked by the composition root when Gateways, gateways
+// or Secrets have changed; no pass of the compiler, because where those run no Secret is known.
+// Invariant: a Finding says what a secret lacks, never what it holds.
+import { type Finding, finding } from '../../api/finding.ts'
+import type { Gateway, Server } from '../../api/generated/gateway.gen.ts'
+import type { Credential } from '../../identity/credential.ts'
+import { serverTlsOf } from './gateways.ts'
+
+/** A workload that serves Gateways. */
+export interface GatewayWorkload {
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Undefined: there is no such secret. */
+export type FindCredential = (namespace: string, name: string) => Credential | undefined
+
+export function gatewayCredentialFindings(
+  gateways: Iterable<Gateway>,
+  workloads: readonly GatewayWorkload[],
+  find: FindCredential,
+): readonly Finding[] {
+  return [...gateways].flatMap((object) => {
+    const selector = Object.entries(object.spec.selector ?? {})
+    const serving = workloads.filter(({ labels }) => selector.every(([key, value]) => labels[key] === value))
+    const namespaces = [...new Set(serving.map(({ namespace }) => namespace))].sort()
+    return namespaces.flatMap((namespace) =>
+      (object.spec.servers ?? []).flatMap((server, index) =>
+        missingOf(server, (name) => find(namespace, name)).map(({ field, ...values }) =>
+          finding('LTN0235', object, `spec.servers[${index}].tls.${field}`, { namespace, ...values }),
+        ),
+      ),
+    )
+  })
+}
+
+interface Missing {
+  readonly field: string
+  readonly secret: string
+  readonly problem: string
+}
+
+function missingOf({ tls, port }: Server, find: (name: string) => Credential | undefined): readonly Missing[] {
+  const compiled = ['HTTPS', 'TLS'].includes(port.protocol.toUpperCase()) ? serverTlsOf(tls) : undefined
+  if (compiled === undefined || !('certificates' in compiled)) return []
+  const { certificates, authorities } = compiled
+  const isOne = (tls?.credentialName ?? '') !== ''
+  const pairs = certificates.flatMap((each, index): readonly Missing[] => {
+    if (each.kind !== 'secret') return []
+    const problem = whyNoPair(find(each.name))
+    return problem === undefined ? [] : [{ field: isOne ? 'credentialName' : `credentialNames[${index}]`, secret: each.name, problem }]
+  })
+  if (authorities?.kind !== 'secret') return pairs
+  const { name, isSaid } = authorities
+  const beside = isSaid ? undefined : certificates.find((each) => each.kind === 'secret')?.name
+  const problem = whyNoAuthorities([name, ...(beside === undefined ? [] : [beside])].map(find))
+  const field = isSaid ? 'caCertCredentialName' : isOne ? 'credentialName' : 'credentialNames[0]'
+  return problem === undefined ? pairs : [...pairs, { field, secret: name, problem }]
+}
+
+function whyNoPair(credential: Credential | undefined): string | undefined {
+  return credential === undefined ? 'does not exist' : credential.pairProblem
+}
+
+/** As they are looked for when they are served: the first secret that holds some. */
+function whyNoAuthorities(candidates: readonly (Credential | undefined)[]): string | undefined {
+  const holder = candidates.find((each) => each?.authoritiesPem !== undefined || each?.authoritiesProblem !== undefined)
+  if (holder !== undefined) return holder.authoritiesProblem
+  if (candidates[0] !== undefined) return 'has no authorities (ca.crt)'
+  return candidates.length > 1 ? 'does not exist, and there are no authorities (ca.crt) beside the certificate' : 'does not exist'
+}
