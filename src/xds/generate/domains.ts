@@ -4,7 +4,8 @@ import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { MeshService } from '../../model/service.ts'
 import type { ScopeView } from '../view/proxy-view.ts'
 
-/** FQDN, FQDN with the final dot, the short forms that the proxy's own search domains allow, and virtual addresses (Istio's list). */
+/** FQDN, FQDN with the final dot, the short forms that the proxy's own search domains allow, and virtual addresses; of a headless
+ *  Service the same below it, where its pods have names (`web-0.web.default.svc.cluster.local`) (Istio's list). */
 export function domainsOf(service: MeshService, namespace: string, settings: MeshSettings): readonly string[] {
   const { hostname, name } = service
   const addresses = service.addresses
@@ -13,7 +14,8 @@ export function domainsOf(service: MeshService, namespace: string, settings: Mes
   if (!service.hasShortNames) return [hostname, ...(hostname.includes('*') ? [] : [`${hostname}.`]), ...addresses]
   const qualified = `${name}.${service.namespace}`
   const short = service.namespace === namespace ? [name] : []
-  return [hostname, `${hostname}.`, ...short, qualified, `${qualified}.svc`, ...addresses].filter(
+  const names = [hostname, `${hostname}.`, ...short, qualified, `${qualified}.svc`]
+  return [...names, ...(service.resolution === 'passthrough' ? names.map((name) => `*.${name}`) : []), ...addresses].filter(
     (domain, index, all) => all.indexOf(domain) === index && domain !== settings.domainSuffix,
   )
 }

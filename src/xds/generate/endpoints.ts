@@ -2,7 +2,13 @@
 // scopes, whatever their place, where no rule asks for it.
 // Endpoints change most often; nothing else of a proxy is touched by that.
 import { createWeakMemo } from '../../base/weak-memo.ts'
-import type { ClusterLoadAssignment, JsonObject, LbEndpoint, LocalityLbEndpoints } from '../../envoy/generated/messages.gen.ts'
+import type {
+  ClusterLoadAssignment,
+  Endpoint as EnvoyEndpoint,
+  JsonObject,
+  LbEndpoint,
+  LocalityLbEndpoints,
+} from '../../envoy/generated/messages.gen.ts'
 import { outboundClusterName } from '../../envoy/names.ts'
 import { hasLabels, type Subset } from '../../model/destination-policy.ts'
 import { placementOf } from '../../model/load-balancing.ts'
@@ -59,7 +65,7 @@ export function loadAssignment(clusterName: string, members: Members, scope: Ass
   // Of a name of which one address is used at a time, Envoy wants one endpoint, wherever it is.
   const placement = view.service.resolution === 'logical-dns' ? undefined : placementOf(policy)
   const groups = placed(byLocality(selected), placement, scope.place, cluster)
-  return { clusterName, endpoints: groups.map((group) => localityOf(group, cluster)) }
+  return { clusterName, endpoints: groups.map((group) => localityOf(group, cluster, scope.isStock)) }
 }
 
 export type AssignedScope = Pick<ScopeView, 'settings' | 'isStock' | 'place'>
@@ -85,10 +91,11 @@ function byLocality(endpoints: readonly Endpoint[]): readonly LocalityGroup[] {
 function localityOf(
   { locality: { region, zone, subzone }, endpoints, weight, priority }: LocalityGroup,
   cluster: string,
+  isStock: boolean,
 ): LocalityLbEndpoints {
   return {
     locality: { region, zone, subZone: subzone },
-    lbEndpoints: endpoints.map((endpoint) => lbEndpointOf(endpoint, cluster)),
+    lbEndpoints: endpoints.map((endpoint) => lbEndpointOf(endpoint, cluster, isStock)),
     loadBalancingWeight: weight,
     ...(priority === 0 ? {} : { priority }),
   }
@@ -100,15 +107,21 @@ function localityName({ region, zone, subzone }: Locality): string {
 
 const HEALTH = { healthy: 'HEALTHY', unhealthy: 'UNHEALTHY', draining: 'DRAINING' } as const
 
-function lbEndpointOf(endpoint: Endpoint, cluster: string): LbEndpoint {
+function lbEndpointOf(endpoint: Endpoint, cluster: string, isStock: boolean): LbEndpoint {
   const { name, namespace, app, version } = endpoint.workload
   const transport: { readonly [key: string]: JsonObject } = endpoint.acceptsMutualTls
     ? { 'envoy.transport_socket_match': { tlsMode: 'istio' } }
     : {}
   return {
-    endpoint: { address: socketAddress(endpoint) },
+    endpoint: { address: socketAddress(endpoint), ...(isStock ? otherAddresses(endpoint) : {}) },
     healthStatus: HEALTH[endpoint.health],
     metadata: { filterMetadata: { ...transport, istio: { workload: [name, namespace, app, version, cluster].join(';') } } },
     loadBalancingWeight: endpoint.weight,
   }
+}
+
+/** Tried side by side (Envoy: Happy Eyeballs). Our own proxies call the first. */
+function otherAddresses({ otherHosts = [], port }: Endpoint): Pick<EnvoyEndpoint, 'additionalAddresses'> {
+  if (otherHosts.length === 0) return {}
+  return { additionalAddresses: otherHosts.map((host) => ({ address: socketAddress({ host, port }) })) }
 }

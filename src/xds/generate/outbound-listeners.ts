@@ -6,6 +6,7 @@ import { parseCidr } from '../../base/cidr.ts'
 import type { Filter, FilterChain, Listener } from '../../envoy/generated/messages.gen.ts'
 import { BLACK_HOLE_CLUSTER, listenerName, outboundClusterName, PASSTHROUGH_CLUSTER, routeConfigName } from '../../envoy/names.ts'
 import { isHttp, type ServicePort } from '../../model/service.ts'
+import { headlessHosts } from '../view/headless-hosts.ts'
 import type { ScopeView, ServiceView } from '../view/proxy-view.ts'
 import { ADS } from './config-source.ts'
 import { asksForServerName, ChainBook, type L4Chain, l4Chains } from './l4-chains.ts'
@@ -53,7 +54,8 @@ function manager({ address, port }: DraftListener, table: string, scope: ScopeVi
 
 /** Where nobody declares the protocol, requests are routed where they are seen: by the table of the service where its address says which
  *  one is meant, else by that of the port. */
-function addRequests(drafts: Map<string, DraftListener>, { service }: ServiceView, port: ServicePort, scope: ScopeView): void {
+function addRequests(drafts: Map<string, DraftListener>, view: ServiceView, port: ServicePort, scope: ScopeView): void {
+  const { service } = view
   const own = routeConfigName(port.number, service.hostname)
   const wildcard = (): DraftListener => draftAt(drafts, WILDCARD, port.number)
   for (const address of service.addresses) {
@@ -69,7 +71,22 @@ function addRequests(drafts: Map<string, DraftListener>, { service }: ServiceVie
   if (service.addresses.length > 0) return
   const draft = wildcard()
   draft.detects = true
+  const hosts = headlessHosts(view)
+  if (hosts !== undefined) {
+    addRequestsTo(draft, hosts, service.hostname, scope)
+    return
+  }
   draft.http ??= manager(draft, routeConfigName(port.number), scope)
+}
+
+/** Beside the chain for the same hosts' other connections, which would have them all: Envoy asks for addresses before it asks what is seen. */
+function addRequestsTo(draft: DraftListener, hosts: readonly string[], hostname: string, scope: ScopeView): void {
+  const free = hosts.filter((host) => !draft.httpRanges.has(host))
+  if (free.length === 0) return
+  for (const host of free) draft.httpRanges.add(host)
+  const prefixRanges = free.map((host) => ({ addressPrefix: host, prefixLen: host.includes(':') ? 128 : 32 }))
+  const filters = [manager(draft, routeConfigName(draft.port), scope)]
+  draft.chains.push({ name: `http ${hostname}`, filterChainMatch: { prefixRanges, ...SEEN_HTTP }, filters })
 }
 
 function draftAt(drafts: Map<string, DraftListener>, address: string, port: number): DraftListener {
@@ -101,6 +118,12 @@ function addConnections(drafts: Map<string, DraftListener>, view: ServiceView, p
   }
   if (service.addresses.length > 0) return
   const chains = l4Chains(view, port, undefined, scope)
+  const hosts = headlessHosts(view)
+  if (hosts !== undefined) {
+    const own = chains.flatMap((chain) => toHosts(chain, hosts))
+    if (own.length > 0) add(wildcard(), own, service.hostname)
+    return
+  }
   const named = port.protocol === 'tls' && isServerName(service.hostname)
   add(
     wildcard(),
@@ -108,14 +131,21 @@ function addConnections(drafts: Map<string, DraftListener>, view: ServiceView, p
   )
 }
 
+/** Whoever is called at another address is somebody else, unless a route asks for a name or a range by itself. */
+function toHosts(chain: L4Chain, hosts: readonly string[]): readonly L4Chain[] {
+  if (chain.serverNames.length + chain.subnets.length > 0) return [chain]
+  if (hosts.length === 0) return chain.route === undefined ? [] : [chain]
+  return [{ ...chain, subnets: hosts.map((host) => `${host}/${host.includes(':') ? 128 : 32}`) }]
+}
+
 /** A chain for every connection is the last, and the first such has the listener. */
-function add(draft: DraftListener, chains: readonly L4Chain[]): void {
+function add(draft: DraftListener, chains: readonly L4Chain[], name?: string): void {
   for (const chain of chains) {
     const made = draft.book.filterChain(chain)
     if (made === undefined) continue
     const names = [...chain.subnets, ...chain.serverNames]
     if (names.length === 0) draft.rest ??= made
-    else draft.chains.push({ name: names.join(' '), ...made })
+    else draft.chains.push({ name: name ?? names.join(' '), ...made })
   }
 }
 

@@ -2,6 +2,7 @@
 // Used by scope-view.ts. Invariant: whatever generate reads for a part stands in the part's key.
 import { isHttp } from '../../model/service.ts'
 import { asksForPlace } from './client-place.ts'
+import { headlessHosts } from './headless-hosts.ts'
 import { joinedKey, objectKey } from './object-key.ts'
 import type { ScopeKeys, ScopeView, ServiceView } from './proxy-view.ts'
 
@@ -72,7 +73,9 @@ function partsAnywhere(view: ServiceView): KeyParts {
     clusters: `${common} ${own}`,
     endpoints: `${common} ${objectKey(endpoints)}`,
     // Connections are routed by listeners, requests by tables.
-    listeners: service.ports.every(({ protocol }) => isHttp(protocol)) ? common : `${common} ${keyOf(route)}`,
+    listeners: service.ports.every(({ protocol }) => isHttp(protocol))
+      ? common
+      : `${common} ${keyOf(route)} ${(headlessHosts(view) ?? []).join(' ')}`,
     routes: `${common} ${keyOf(route)}`,
   }
 }
