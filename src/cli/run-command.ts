@@ -33,6 +33,16 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: 'Is the mesh in the cluster as it should be; --pre: before',
     load: async () => (await import('./check.ts')).check,
   },
+  {
+    name: 'kube-inject',
+    summary: 'Add the sidecar to workloads in files: kube-inject -f FILE',
+    load: async () => (await import('./kube-inject.ts')).kubeInject,
+  },
+  {
+    name: 'inject',
+    summary: 'Why a pod gets a sidecar or not: inject check [POD|-f FILE]',
+    load: async () => (await import('./inject-check.ts')).inject,
+  },
   { name: 'explain', summary: 'What a code means: explain code LTN0101', load: async () => (await import('./explain.ts')).explain },
   {
     name: 'version',
