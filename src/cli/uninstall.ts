@@ -2,6 +2,7 @@
 // away first. Resources of the mesh (VirtualServices, ...) stay, and so do their CRDs.
 import { isRecord } from '../api/record.ts'
 import type { KubeClient } from '../kube/client.ts'
+import type { KubeObject } from '../kube/object.ts'
 import { resourceOf } from '../kube/resource.ts'
 import { connect } from './check-connect.ts'
 import { type CliContext, EXIT } from './command.ts'
@@ -48,14 +49,18 @@ export async function uninstall(args: readonly string[], context: CliContext): P
 
 async function describePlan(client: KubeClient, options: UninstallOptions, signal: AbortSignal): Promise<string> {
   const pods = await client.list(resourceOf('Pod'), { signal })
-  const meshed = pods.ok ? pods.value.items.filter((pod) => injectedBy(pod.metadata.annotations) === options.revision) : []
+  const who = pods.ok ? whoKeepsSidecars(pods.value.items, options.revision) : `  who uses it is not known: ${pods.failure.message}\n`
+  return `uninstalling release ${releaseName(options)} from namespace ${options.namespace}:\n${who}  webhooks go first, then control plane and gateways, then what the control plane made;\n  CRDs and the resources of the mesh stay\n`
+}
+
+function whoKeepsSidecars(pods: readonly KubeObject[], revision: string): string {
+  const meshed = pods.filter((pod) => injectedBy(pod.metadata.annotations) === revision)
+  if (meshed.length === 0) return '  no pod has a sidecar of it\n'
   const namespaces = [...new Set(meshed.map(({ metadata }) => metadata.namespace ?? ''))].sort()
-  const who =
-    meshed.length === 0
-      ? '  no pod has a sidecar of it\n'
-      : `  ${meshed.length} pods in ${namespaces.join(', ')} keep their sidecars, which go on with their last configuration until their\n` +
-        '  certificates expire; restart them afterwards, without the label, to take the sidecars out\n'
-  return `uninstalling release ${releaseName(options)} from namespace ${options.namespace}:\n${who}  webhooks go first, then control plane and gateways; CRDs and the resources of the mesh stay\n`
+  return (
+    `  ${meshed.length} pods in ${namespaces.join(', ')} keep their sidecars, which go on with their last configuration until their\n` +
+    '  certificates expire; restart them afterwards, without the label, to take the sidecars out\n'
+  )
 }
 
 /** The revision that injected a pod, from the injector's own annotation. */
