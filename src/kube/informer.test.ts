@@ -12,6 +12,7 @@ import { until } from './until.fixture.ts'
 interface Scene {
   readonly api: FakeApiServer
   readonly clock: FakeClock
+  readonly requests: FakeClock
   /** Starts an informer of ConfigMaps that keeps `data`. */
   follow(options?: Partial<InformerOptions<unknown>>): { readonly informer: Informer<unknown>; readonly changes: InformerChange[] }
 }
@@ -19,11 +20,14 @@ interface Scene {
 async function scene(t: TestContext, options: ApiServerOptions = {}): Promise<Scene> {
   const api = await startApiServer(t, options)
   const clock = new FakeClock()
-  const client = createKubeClient(api.connection, { clock })
+  // Two clocks, so that the only timer of `clock` is the informer's wait; requests and watches have theirs on the other.
+  const requests = new FakeClock()
+  const client = createKubeClient(api.connection, { clock: requests })
   t.after(() => client.close())
   return {
     api,
     clock,
+    requests,
     follow: (given = {}) => {
       const informer = startInformer<unknown>({
         client,
@@ -88,7 +92,7 @@ test('pages that grow too old while they are read start the list again', async (
   for (let i = 0; i < 600; i++) api.put('ConfigMap', configMap(`c${i}`, {}))
   api.interrupt({ status: 410, reason: 'Expired' }, ({ query }) => query.get('continue') !== null)
   const { informer } = follow()
-  await until(() => informer.health.failures === 1, 'the refused page')
+  await until(() => clock.pendingTimers === 1, 'the refused page')
   clock.advance(1000)
   await informer.synced
   assert.equal(informer.current.size, 600)
@@ -175,7 +179,7 @@ test('a version that is gone means a new list, which finds what was deleted mean
 })
 
 test('a watch that ends goes on from the last bookmark, without a list', async (t) => {
-  const { api, follow, clock } = await scene(t)
+  const { api, follow, clock, requests } = await scene(t)
   const { informer } = follow()
   await informer.synced
   await api.watching('ConfigMap')
@@ -193,7 +197,7 @@ test('a watch that ends goes on from the last bookmark, without a list', async (
   assert.equal(first?.get('allowWatchBookmarks'), 'true')
   assert.equal(second?.get('resourceVersion'), String(api.store.compactedTo))
   assert.equal(api.requests.filter(isList).length, 1)
-  assert.equal(clock.pendingTimers, 1, 'only the watch itself has a timer')
+  assert.deepEqual([clock.pendingTimers, requests.pendingTimers], [0, 1], 'only the watch itself has a timer')
 })
 
 test('a watch asks for 5 to 10 minutes', async (t) => {
@@ -209,12 +213,12 @@ test('a watch asks for 5 to 10 minutes', async (t) => {
 })
 
 test('a stream that does not end when it should is given up', async (t) => {
-  const { api, follow, clock } = await scene(t)
+  const { api, follow, clock, requests } = await scene(t)
   const { informer } = follow()
-  await api.watching('ConfigMap')
   await until(() => informer.health.connected, 'the open watch')
-  clock.advance(616_000)
-  await until(() => informer.health.lastFailure?.reason === 'Timeout', 'the end')
+  requests.advance(616_000)
+  await until(() => clock.pendingTimers === 1, 'the end')
+  assert.equal(informer.health.lastFailure?.reason, 'Timeout')
   clock.advance(1000)
   await api.requested(isWatch, 2)
 })
@@ -287,10 +291,10 @@ test('a kind that is not served counts as empty where that is allowed, and is fo
 })
 
 test('a stopped informer leaves no timer and no watch', async (t) => {
-  const { api, follow, clock } = await scene(t)
+  const { api, follow, clock, requests } = await scene(t)
   const { informer } = follow()
   await api.watching('ConfigMap')
   await informer.stop()
   await until(() => api.openWatches('ConfigMap') === 0, 'the closed watch')
-  assert.equal(clock.pendingTimers, 0)
+  assert.deepEqual([clock.pendingTimers, requests.pendingTimers], [0, 0])
 })

@@ -24,7 +24,8 @@ interface Scene {
 async function scene(t: TestContext, options: Partial<StatusWriterOptions> = {}): Promise<Scene> {
   const api = await startApiServer(t)
   const clock = new FakeClock()
-  const client = createKubeClient(api.connection, { clock })
+  // Its own, so that the only timer of `clock` is the writer's wait.
+  const client = createKubeClient(api.connection, { clock: new FakeClock() })
   const writer = createStatusWriter({ client, clock, random: seededRandom(3), ...options })
   t.after(async () => {
     await writer.stop()
