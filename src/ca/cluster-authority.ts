@@ -102,10 +102,9 @@ class ClusterAuthority {
     let sayAtMs = clock.monotonicMs() + SAY_WAITING_MS
     while (this.#inForce === undefined) {
       if (signal?.aborted === true) throw new LateenError('CA_NOT_OPENED', `stopped while waiting: ${this.#whyWaiting()}`)
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-        void delay(clock, LOOK_MS, signal).then(resolve)
-      })
+      const woken = new AbortController()
+      this.#wake = () => woken.abort()
+      await delay(clock, LOOK_MS, signal === undefined ? woken.signal : AbortSignal.any([woken.signal, signal]))
       if (this.#inForce !== undefined || clock.monotonicMs() < sayAtMs) continue
       sayAtMs = clock.monotonicMs() + SAY_WAITING_MS
       log.warn('no certificate can be issued yet', { reason: this.#whyWaiting(), namespace })

@@ -14,6 +14,7 @@ import { openJoinTokens } from './join-tokens.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { openRoot } from './roots.ts'
 import { type CertificateAuthority, signCertificate } from './sign-certificate.ts'
+import type { TokenAnswer } from './token-review.ts'
 
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
@@ -67,6 +68,29 @@ test('an issue says who, by what, the serial, until when, and from where; the an
     { identity: id('cart'), by: 'join token', caller: id('cart'), notAfter: '2026-01-02T00:00:00.000Z', from: '127.0.0.1:4711' },
   )
   assert.match(String(serial), /^[0-9a-f]{32}$/)
+})
+
+test('a pod that joins by its ServiceAccount token is named in the audit line, whatever becomes of it', async (t) => {
+  const pod = { name: 'cart-7', uid: 'u-7' }
+  const answers: TokenAnswer[] = [
+    { kind: 'known', account: { namespace: 'default', serviceAccount: 'cart', pod } },
+    { kind: 'known', account: { namespace: 'default', serviceAccount: 'cart', pod } },
+    { kind: 'unavailable', reason: 'later' },
+  ]
+  const review = (): Promise<TokenAnswer> => Promise.resolve(answers.shift() ?? { kind: 'refused', reason: 'no' })
+  const ca = { ...authority(t), reviews: { review } }
+  assert.ok((await signCertificate(ca, request('a.b.c', buildCsr(id('cart'), privateKey)))).issued)
+  await signCertificate(ca, request('a.b.c', buildCsr(id('price'), privateKey)))
+  await signCertificate(ca, request('a.b.c', buildCsr(id('cart'), privateKey)))
+  await signCertificate(ca, request('a.b.c', buildCsr(id('cart'), privateKey)))
+  const [by, identity] = ['service account token', id('cart')]
+  const said = ca.lines.map((line) => ({ by: line.by, pod: line.pod, identity: line.identity, kind: line.kind }))
+  assert.deepEqual(said, [
+    { by, pod: 'default/cart-7', identity, kind: undefined },
+    { by, pod: 'default/cart-7', identity, kind: 'identity-mismatch' },
+    { by: undefined, pod: undefined, identity: undefined, kind: 'unavailable' },
+    { by: undefined, pod: undefined, identity: undefined, kind: 'unauthenticated' },
+  ])
 })
 
 test('every refusal leaves one line with its kind, its reason and what was known by then', async (t) => {
