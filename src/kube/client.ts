@@ -6,7 +6,7 @@ import { type Clock, delay } from '../base/clock.ts'
 import type { KubeConnection } from './connection.ts'
 import { failed, failureOf, failureOfAnswer, type KubeFailure, type KubeResult, type What } from './failure.ts'
 import { type KubeDraft, type KubeObject, kubeObject } from './object.ts'
-import { apiVersionOf, describe, type Place, pathOf, type Resource } from './resource.ts'
+import { apiVersionOf, describe, type Place, pathOf, type Resource, resourceOf } from './resource.ts'
 import { createTransport, type Exchange, readBody, type Transport } from './transport.ts'
 import { readWatch, type WatchEvent } from './watch-stream.ts'
 
@@ -100,6 +100,12 @@ export interface KubeClient {
   delete(resource: Resource, place: ObjectPlace, options?: DeleteOptions): Promise<KubeResult<undefined>>
   /** Runs until the server ends it (undefined), something breaks or the signal aborts (a failure). */
   watch(resource: Resource, options: WatchOptions): Promise<KubeFailure | undefined>
+  /** A token of a service account (TokenRequest): for tests and tools; pods get theirs from the kubelet. */
+  createToken(
+    account: { readonly namespace: string; readonly name: string },
+    token: { readonly audiences: readonly string[]; readonly expirationSeconds: number },
+    options?: RequestOptions,
+  ): Promise<KubeResult<string>>
   /** GET of any path: `/version`, `/readyz`. JSON when it is JSON, else text. */
   raw(path: string, options?: RequestOptions): Promise<KubeResult<unknown>>
   /** Ends idle connections; requests under way fail. */
@@ -168,6 +174,7 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
       ),
     delete: (resource, place, request) => deleteObject(http, resource, place, request),
     watch: (resource, watch) => watchResource(transport, options, resource, watch),
+    createToken: (account, token, request) => createToken(http, account, token, request),
     raw: (path, request) => http.any(`get ${path}`, path, request),
     close: () => transport.close(),
   }
@@ -285,6 +292,23 @@ async function deleteObject(
   const what = `delete ${describe(resource, place)}`
   const answer = await http.send({ what, method: 'DELETE', path: pathOf(resource, place), body: json(body) }, options, MAX_OBJECT_BYTES)
   return answer.ok ? { ok: true, value: undefined } : answer
+}
+
+async function createToken(
+  http: JsonOverHttp,
+  account: { readonly namespace: string; readonly name: string },
+  spec: { readonly audiences: readonly string[]; readonly expirationSeconds: number },
+  options?: RequestOptions,
+): Promise<KubeResult<string>> {
+  const body = json({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec })
+  const request = { ...account, subresource: 'token', verb: 'create', method: 'POST', body } as const
+  const made = await http.object(resourceOf('ServiceAccount'), request, options)
+  if (!made.ok) return made
+  const { status } = made.value
+  const token = isRecord(status) ? status.token : undefined
+  return typeof token === 'string'
+    ? { ok: true, value: token }
+    : failed(malformed(`create a token of ${account.namespace}/${account.name}`))
 }
 
 async function watchResource(
