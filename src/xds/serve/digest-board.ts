@@ -103,6 +103,7 @@ export function createDigestBoard(nowMs: () => number): DigestBoard {
       }
     },
     total(object, uid, generation) {
+      if (replicas.size === 0) return { concerned: 0, programmed: 0, lagging: [], outdated: ['any replica'] }
       const sum = new Sum()
       for (const replica of replicas.values()) {
         const row = replica.objects.get(object)

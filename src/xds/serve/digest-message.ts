@@ -29,7 +29,11 @@ interface Known {
 /** Makes messages of digests: the first is whole, of the others only what is different; none when nothing is. */
 export function createDigestDifference(replica: string): (digest: Digest) => readonly DigestMessage[] {
   let known: Known | undefined
-  return ({ objects, proxies }) => {
+  let last: Digest | undefined
+  return (digest) => {
+    if (digest === last) return []
+    last = digest
+    const { objects, proxies } = digest
     const now: Known = {
       objects: new Map(objects.map((row) => [row.object, row])),
       proxies: new Map(proxies.map((row) => [row.node, row])),

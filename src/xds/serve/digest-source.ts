@@ -59,6 +59,14 @@ export function createDigestSource(options: DigestSourceOptions): DigestSource {
   let last: { readonly stamp: number; readonly who: string; readonly concerns: Concerns } = { stamp: -1, who: '', concerns: NO_CONCERNS }
   let connected: ReadonlyMap<string, Absent> = new Map()
   const absent = new Map<string, Absent>()
+  let made:
+    | {
+        readonly of: typeof objects
+        readonly concerns: Concerns
+        readonly from: ReadonlyMap<string, ProxyProgress>
+        readonly digest: Digest
+      }
+    | undefined
 
   const look = (acknowledgements: readonly Acknowledgement[]): void => {
     const now = new Map<string, Absent>()
@@ -105,7 +113,13 @@ export function createDigestSource(options: DigestSourceOptions): DigestSource {
       look(acknowledgements)
       const concerns = await concernsNow()
       const proxies = new Map([...absent, ...connected].map(([key, { progress }]) => [key, progress]))
-      return { objects: progressOf({ objects, concerns, proxies }), proxies: acknowledgements.map(reportOf) }
+      const isSame = made?.of === objects && made.concerns === concerns && areSame(made.from, proxies)
+      // Most of the time nothing is new, and finding that out is all that a digest costs.
+      if (made === undefined || !isSame) {
+        const digest = { objects: progressOf({ objects, concerns, proxies }), proxies: acknowledgements.map(reportOf) }
+        made = { of: objects, concerns, from: proxies, digest }
+      }
+      return made.digest
     },
     absent: () => [...absent.values()].map(({ node }) => node),
   }
@@ -139,4 +153,14 @@ function reportOf({ node, connectedSinceMs, isCurrent, sinceMs, rejections }: Ac
           },
         }),
   }
+}
+
+function areSame(a: ReadonlyMap<string, ProxyProgress>, b: ReadonlyMap<string, ProxyProgress>): boolean {
+  if (a.size !== b.size) return false
+  for (const [key, now] of b) {
+    const before = a.get(key)
+    if (before?.takenRound !== now.takenRound || before.cleanRound !== now.cleanRound || before.sinceMs !== now.sinceMs) return false
+    if (before.isConnected !== now.isConnected || before.rejection?.message !== now.rejection?.message) return false
+  }
+  return true
 }
