@@ -118,7 +118,6 @@ export const valuesSchema: Schema = {
     proxy: proxySchema(),
     rbac: fields('Rights', {
       create: toggle('Make the roles'),
-      readNodes: toggle('Region and zone of endpoints'),
     }),
     secrets: fields('Which Secrets gateways may serve (credentialName)', {
       namespaces: names('In these namespaces'),

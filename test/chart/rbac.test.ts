@@ -95,7 +95,7 @@ test('Secrets are read only in namespaces that are named or where a gateway runs
 
 test('with namespaces to watch, everything that has a namespace is granted there and nowhere else', { skip }, () => {
   const rights = rightsOf(objects('watchNamespaces={shop}'))
-  assert.deepEqual(rights.everywhere?.toSorted(), EVERYWHERE.filter((line) => /reviews|^namespaces|^nodes/.test(line)).toSorted())
+  assert.deepEqual(rights.everywhere?.toSorted(), EVERYWHERE.filter((line) => line.includes('reviews')).toSorted())
   const inside = EVERYWHERE.filter((line) => !/reviews|^namespaces|^nodes/.test(line))
   assert.deepEqual(rights['shop lateen-control-plane-watch']?.toSorted(), inside.toSorted())
 })

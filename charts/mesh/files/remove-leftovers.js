@@ -41,7 +41,10 @@ if (others.length > 0) {
   process.stdout.write('another control plane is here: the authority and its roots stay\n')
 } else {
   for (const { metadata } of await list('/api/v1/namespaces')) {
-    await remove(`/api/v1/namespaces/${metadata.name}/configmaps/lateen-ca-root-cert`)
+    const path = `/api/v1/namespaces/${metadata.name}/configmaps/lateen-ca-root-cert`
+    // One of the same name that somebody else made is his.
+    const { status, text } = await ask('GET', path)
+    if (status === 200 && JSON.parse(text).metadata.labels?.['app.kubernetes.io/managed-by'] === 'lateen') await remove(path)
   }
   if (KEEP_AUTHORITY !== 'true') await remove(`/api/v1/namespaces/${NAMESPACE}/secrets/lateen-ca-secret`)
 }
