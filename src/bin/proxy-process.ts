@@ -1,12 +1,9 @@
 // One running proxy: secrets, certificates, control plane, configuration, data plane and admin port, wired in the order of their needs.
 // Made by proxy.ts, which meets the process; here is nothing of signals or exit codes.
 // Invariant: after `start` nothing but `stop` or `close` ends it: a lost control plane or CA is a log line and a metric.
-import { readFileSync } from 'node:fs'
 import type { Clock } from '../base/clock.ts'
 import { errorMessage } from '../base/errors.ts'
-import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
-import { Redacted } from '../base/redacted.ts'
 import { formatProblems, type Problem } from '../base/result.ts'
 import type { Codec } from '../envoy/codec/codec.ts'
 import type { Bootstrap } from '../envoy/generated/messages.gen.ts'
@@ -19,19 +16,18 @@ import { followSecrets } from '../proxy/ads/received-secrets.ts'
 import { collectResources, type ReceivedResource, resourceReader } from '../proxy/ads/resource-reader.ts'
 import { findXdsTarget, openXdsChannel, type XdsTarget } from '../proxy/ads/xds-channel.ts'
 import type { AgentServers } from '../proxy/agent/agent-servers.ts'
-import { grpcCaClient } from '../proxy/certs/ca-client.ts'
-import { CertificateManager } from '../proxy/certs/certificate-manager.ts'
+import type { CertificateManager } from '../proxy/certs/certificate-manager.ts'
 import { LocalSecretStore } from '../proxy/certs/local-secret-store.ts'
-import { readTokenFile } from '../proxy/certs/token-file.ts'
 import { Assembler } from '../proxy/config/assemble.ts'
 import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
 import { adminState } from './proxy-admin.ts'
 import { openAgent } from './proxy-agent.ts'
+import { createCertificates } from './proxy-certificates.ts'
 import { createDataSide, type DataSide } from './proxy-data-side.ts'
-import { selfLabels, workloadIdentity } from './proxy-identity.ts'
+import { selfLabels } from './proxy-identity.ts'
 import { registerControl } from './proxy-metrics.ts'
-import type { CaOptions, ProxyOptions } from './proxy-options.ts'
+import type { ProxyOptions } from './proxy-options.ts'
 import { type Readiness, readinessOf } from './proxy-readiness.ts'
 import type { SwitchableLog } from './switchable-log.ts'
 
@@ -51,8 +47,6 @@ export interface ProxyParts {
   readonly codec: Codec
 }
 
-/** Istio's agents ask for this; the CA decides. */
-const CERTIFICATE_LIFETIME_MS = 24 * 3_600_000
 /** Longer than any pod's grace period. */
 const FOR_EVER_MS = 7 * 24 * 3_600_000
 const SAY_FIRST_MS = 5000
@@ -249,27 +243,10 @@ export class ProxyProcess {
   }
 
   #startCertificates(target: XdsTarget | undefined): string | undefined {
-    const { ca } = this.#parts.options
-    if (ca === undefined) return undefined
-    const { clock, random, log, codec, loaded } = this.#parts
-    const id = workloadIdentity(loaded.bootstrap.node, ca.trustDomain)
-    if (!id.ok) return `the node's identity: ${formatProblems(id.problems)}`
-    const token = readToken(ca, log)
-    const { tokenPath } = ca
-    const serverName = ca.name ?? (target?.host === ca.host && target.port === ca.port ? target.cluster.tls?.sni : undefined)
-    this.#certificates = new CertificateManager({
-      id: id.value,
-      ca: grpcCaClient({ host: ca.host, port: ca.port, serverName, lifetimeMs: CERTIFICATE_LIFETIME_MS, codec, clock }),
-      joinToken: token,
-      readToken: tokenPath === undefined ? undefined : () => readTokenFile(tokenPath),
-      roots: this.#secrets.roots({ kind: 'file', path: ca.rootPath }),
-      store: this.#secrets,
-      stateFolder: ca.stateFolder,
-      clock,
-      random,
-      log,
-    })
-    void this.#certificates.start()
+    const manager = createCertificates(this.#parts, this.#secrets, target)
+    if (typeof manager === 'string') return manager
+    this.#certificates = manager
+    void manager?.start()
     return undefined
   }
 
@@ -311,15 +288,4 @@ function rootsOf(bootstrap: Bootstrap): { readonly typeUrl: string; readonly wil
     ...(dynamic?.cdsConfig?.ads === undefined ? [] : [{ typeUrl: CLUSTER_TYPE, wildcard: true, names: [] }]),
     ...(dynamic?.ldsConfig?.ads === undefined ? [] : [{ typeUrl: LISTENER_TYPE, wildcard: true, names: [] }]),
   ]
-}
-
-function readToken(ca: CaOptions, log: Logger): Redacted<string> | undefined {
-  if (ca.joinTokenPath === undefined) return undefined
-  try {
-    return new Redacted(readFileSync(ca.joinTokenPath, 'utf8').trim())
-  } catch (error) {
-    // A restart with a saved certificate needs none; the certificate manager says so if it does.
-    log.warn('cannot read the join token', { file: ca.joinTokenPath, problem: errorMessage(error) })
-    return undefined
-  }
 }
