@@ -28,7 +28,7 @@ interface Answer {
   readonly serial: string
 }
 
-interface Call extends Pick<https.RequestOptions, 'cert' | 'key' | 'maxVersion' | 'headers'> {
+interface Call extends Pick<https.RequestOptions, 'ca' | 'cert' | 'key' | 'maxVersion' | 'headers' | 'checkServerIdentity'> {
   readonly path?: string
   readonly agent?: https.Agent
 }
@@ -250,6 +250,65 @@ spec:
     assert.equal(moved.headers.location, 'https://a.example.com/a?b')
     for (const port of [passed, tcp]) assert.equal(await readAll(port, 'vault.example.com'), 'unread')
     await assert.rejects(readAll(passed, 'other.example.com'))
+  })
+}
+
+for (const kind of PROXIES) {
+  test(`${kind}: an egress gateway takes mutual TLS of the mesh alone, and calls a partner with the certificate of a secret`, async (t) => {
+    const partnerCa = new TestCa('partner')
+    const partner = partnerCa.issue({ dns: 'partner.example.com' })
+    const callers: string[] = []
+    const application = https.createServer(
+      { cert: partner.chainPem, key: partner.keyPem, ca: outside.rootPem, requestCert: true },
+      (request, response) => {
+        if (request.socket instanceof tls.TLSSocket) callers.push(request.socket.getPeerCertificate().subjectaltname ?? '')
+        response.end('partner')
+      },
+    )
+    application.listen(0, '127.0.0.1')
+    t.after(() => application.close())
+    await new Promise((resolve) => application.once('listening', resolve))
+    const address = application.address()
+    assert.ok(address !== null && typeof address === 'object')
+    const lab = await startGatewayLab(t, {
+      kind,
+      objects: ([port]) => `${gateway([https1(port, 'mesh', 'partner.example.com', 'mode: ISTIO_MUTUAL')])}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: partner, namespace: default}
+spec:
+  hosts: [partner.example.com]
+  location: MESH_EXTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  endpoints: [{address: 127.0.0.1, ports: {http: ${address.port}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: partner, namespace: default}
+spec: {host: partner.example.com, trafficPolicy: {tls: {mode: MUTUAL, credentialName: partner, sni: partner.example.com}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: partner, namespace: default}
+spec:
+  hosts: [partner.example.com]
+  gateways: [edge]
+  http: [{route: [{destination: {host: partner.example.com, port: {number: 80}}}]}]
+`,
+      secrets: { 'default/partner': { ...credential('us.example.com'), 'ca.crt': partnerCa.rootPem } },
+    })
+    if (lab === undefined) return
+    const [port = 0] = lab.ports
+    const { chainPem: cert, keyPem: key } = lab.ca.issue('spiffe://cluster.local/ns/default/sa/web')
+    // The gateway shows its identity of the mesh, which has no DNS name.
+    const ofMesh = { cert, key, ca: lab.ca.rootPem, checkServerIdentity: () => undefined }
+    const answer = await call(port, 'partner.example.com', ofMesh)
+    assert.deepEqual([answer.status, answer.body], [200, 'partner'])
+    assert.match(answer.shown, /spiffe:\/\/cluster\.local\/ns\/default\/sa\/gateway/)
+    assert.deepEqual(callers, ['DNS:us.example.com'])
+    await assert.rejects(call(port, 'partner.example.com', { ca: lab.ca.rootPem, checkServerIdentity: () => undefined }))
   })
 }
 
