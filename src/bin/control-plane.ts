@@ -2,12 +2,18 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../base/clock.ts'
-import { parseDurationMs } from '../base/duration.ts'
-import { errorMessage, LateenError } from '../base/errors.ts'
-import { createLogger, LOG_LEVELS, type LogLevel } from '../base/log.ts'
-import { LEAF_VALIDITY_MS } from '../ca/issuer.ts'
+import { errorMessage } from '../base/errors.ts'
+import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from '../base/log.ts'
 import { DEFAULT_MESH_SETTINGS } from '../model/mesh-settings.ts'
 import { stateFolderPath } from '../standalone/state-folder.ts'
+import {
+  certificateLifetime,
+  hostPort,
+  KUBERNETES_USAGE,
+  logLevel,
+  parseKubernetesOptions,
+  portNumber,
+} from './control-plane/kubernetes/options.ts'
 import { startControlPlane } from './control-plane/start.ts'
 import { ownVersion } from './own-version.ts'
 
@@ -39,23 +45,19 @@ const OPTIONS = {
 const MAX_CONNECTION_AGE_MS = 30 * 60_000
 
 export async function runControlPlane(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
+  if (argv.includes('--kubernetes')) return runInCluster(argv, env)
   const { values } = parseArgs({ args: [...argv], options: OPTIONS, strict: true })
   if (values.help || values.dir === undefined) {
-    process.stdout.write(USAGE)
+    process.stdout.write(`${USAGE}\n${KUBERNETES_USAGE}`)
     return values.help ? 0 : 1
   }
   const dir = resolve(values.dir)
-  const log = createLogger({
-    level: logLevel(values['log-level']),
-    format: values['log-format'] === 'json' ? 'json' : 'text',
-    write: (line) => void process.stderr.write(line),
-    nowMs: () => systemClock.nowMs(),
-  })
+  const log = loggerOf(logLevel(values['log-level']), values['log-format'] === 'json' ? 'json' : 'text')
   const stopped = stopSignal()
   const controlPlane = await startControlPlane({
     dir,
     state: resolve(values.state ?? stateFolderPath(dir, env)),
-    ...address(values.listen),
+    ...hostPort(values.listen),
     monitoringPort: portNumber(values.monitoring, '--monitoring'),
     certificateLifetimeMs: certificateLifetime(values['certificate-lifetime']),
     ...(values.cacerts === undefined ? {} : { cacerts: resolve(values.cacerts) }),
@@ -67,41 +69,50 @@ export async function runControlPlane(argv: readonly string[], env: Readonly<Rec
     log,
     maxConnectionAgeMs: MAX_CONNECTION_AGE_MS,
   })
-  // A defect in one request must not take the mesh's configuration away; it must not be silent either.
-  process.on('unhandledRejection', (error) => log.error('unexpected failure', { reason: errorMessage(error) }))
+  surviveDefects(log)
   await stopped
   await controlPlane.stop()
   return 0
+}
+
+async function runInCluster(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
+  const options = parseKubernetesOptions(argv, env)
+  if (options === 'help') {
+    process.stdout.write(KUBERNETES_USAGE)
+    return 0
+  }
+  // Not before: it brings what a control plane of a directory does not need.
+  const { startClusterControlPlane } = await import('./control-plane/kubernetes/start.ts')
+  const log = loggerOf(options.logLevel, options.logFormat)
+  const stopping = new AbortController()
+  const stopped = stopSignal().then(() => stopping.abort())
+  surviveDefects(log)
+  const controlPlane = await startClusterControlPlane({
+    ...options,
+    env,
+    settings: { ...DEFAULT_MESH_SETTINGS, accessLog: { path: '/dev/stdout', format: undefined } },
+    version: ownVersion(),
+    clock: systemClock,
+    log,
+    maxConnectionAgeMs: MAX_CONNECTION_AGE_MS,
+    signal: stopping.signal,
+  })
+  await stopped
+  await controlPlane.stop()
+  return 0
+}
+
+function loggerOf(level: LogLevel, format: 'text' | 'json'): Logger {
+  return createLogger({ level, format, write: (line) => void process.stderr.write(line), nowMs: () => systemClock.nowMs() })
+}
+
+/** A defect in one request must not take the mesh's configuration away; it must not be silent either. */
+function surviveDefects(log: Logger): void {
+  process.on('unhandledRejection', (error) => log.error('unexpected failure', { reason: errorMessage(error) }))
 }
 
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
   })
-}
-
-function address(text: string): { readonly host: string; readonly port: number } {
-  const at = text.lastIndexOf(':')
-  if (at <= 0) throw new LateenError('BAD_OPTION', `--listen is '${text}'; write ADDRESS:PORT, for instance 127.0.0.1:0`)
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: portNumber(text.slice(at + 1), '--listen') }
-}
-
-function portNumber(text: string, option: string): number {
-  const port = Number(text)
-  if (!/^\d{1,5}$/.test(text) || port > 65_535)
-    throw new LateenError('BAD_OPTION', `${option}: '${text}' is not a port; it is a number from 0 to 65535`)
-  return port
-}
-
-/** More than a day would make a stolen key useful for longer than anybody looks. */
-function certificateLifetime(text: string): number {
-  const parsed = parseDurationMs(text)
-  if (parsed.ok && parsed.value >= 5000 && parsed.value <= LEAF_VALIDITY_MS) return parsed.value
-  throw new LateenError('BAD_OPTION', `--certificate-lifetime is '${text}'; it is a time from 5s to 24h, for instance 12h`)
-}
-
-function logLevel(text: string): LogLevel {
-  const level = LOG_LEVELS.find((known) => known === text)
-  if (level === undefined) throw new LateenError('BAD_OPTION', `--log-level is '${text}'; it is one of ${LOG_LEVELS.join(', ')}`)
-  return level
 }

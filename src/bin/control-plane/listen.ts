@@ -62,3 +62,8 @@ function answers(path: string): Promise<boolean> {
     socket.once('error', () => resolve(false))
   })
 }
+
+export function closed(server: Server): Promise<void> {
+  server.closeAllConnections()
+  return new Promise((resolve) => server.close(() => resolve()))
+}

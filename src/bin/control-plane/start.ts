@@ -1,6 +1,5 @@
 // A whole control plane from its options to a handle: state folder, CA, sources, loop, xDS, socket, metrics. Called by ../control-plane.ts
 // and by tests. Order matters: what answers is opened last, so that whoever gets an answer gets a true one.
-import type { Server } from 'node:http'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/log.ts'
@@ -16,7 +15,7 @@ import type { DebounceOptions } from '../../xds/serve/debounce.ts'
 import { openCertificates } from './certificates.ts'
 import { credentialFindings, pushCredentials } from './gateway-credentials.ts'
 import { createJsonServer } from './http-json.ts'
-import { listenOnPort, listenOnSocket, refuseSecond } from './listen.ts'
+import { closed, listenOnPort, listenOnSocket, refuseSecond } from './listen.ts'
 import { startMeshServer } from './mesh-server.ts'
 import { formatXdsMetrics } from './metrics.ts'
 import { openStateFiles } from './state-files.ts'
@@ -162,9 +161,4 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 /** Where it was before, so that proxies find it again; the first time the mesh's own port. */
 function preferredPorts(before: number, mesh: number | undefined): readonly number[] {
   return [...(before === 0 ? [] : [before]), ...(mesh === undefined ? [] : [controlPlanePort(mesh)])]
-}
-
-function closed(server: Server): Promise<void> {
-  server.closeAllConnections()
-  return new Promise((resolve) => server.close(() => resolve()))
 }

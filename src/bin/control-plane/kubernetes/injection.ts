@@ -1,0 +1,95 @@
+// The webhook of a control plane in a cluster: its configuration file is watched, what the cluster has comes from informers. Opened by start.ts.
+
+import { checkApiObject } from '../../../api/check-object.ts'
+import type { CheckOptions } from '../../../api/check-options.ts'
+import type { Finding } from '../../../api/finding.ts'
+import { isRecord } from '../../../api/record.ts'
+import type { Clock } from '../../../base/clock.ts'
+import { LateenError } from '../../../base/errors.ts'
+import type { Logger } from '../../../base/log.ts'
+import type { Random } from '../../../base/random.ts'
+import { formatProblems, succeed } from '../../../base/result.ts'
+import type { ReadonlyWatchable } from '../../../base/watchable.ts'
+import type { KubeClient } from '../../../kube/client.ts'
+import { startInformer } from '../../../kube/informer.ts'
+import { resourceOf } from '../../../kube/resource.ts'
+import type { IngestState } from '../../../operator/ingest/config-source.ts'
+import { defaultInjectorConfig, readInjectorConfig } from '../../../webhook/injector-config.ts'
+import { haveNativeSidecars } from '../../../webhook/native-sidecars.ts'
+import { startWebhook, type WebhookServer } from '../../../webhook/server.ts'
+import { watchFiles } from '../../../webhook/watched-files.ts'
+
+export interface InjectionOptions {
+  readonly client: KubeClient
+  readonly source: ReadonlyWatchable<IngestState>
+  readonly check: CheckOptions
+  readonly configPath: string
+  readonly certificateFolder: string
+  readonly host: string
+  readonly port: number
+  readonly version: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+export async function startInjection(options: InjectionOptions): Promise<WebhookServer> {
+  const { client, source, clock, random, log, configPath } = options
+  await using opened = new AsyncDisposableStack()
+  let config = defaultInjectorConfig()
+  const files = watchFiles({
+    paths: [configPath],
+    clock,
+    onChange([text = '']) {
+      const read = readInjectorConfig(text)
+      if (!read.ok) return read
+      config = read.value
+      log.info('injector configuration in use', { file: configPath })
+      return succeed(undefined)
+    },
+    onFailure: (message) => log.error('the injector configuration is not taken; the last good one stays in force', { because: message }),
+  })
+  if (!files.ok) throw new LateenError('INJECTOR_CONFIG', `${configPath}: ${formatProblems(files.problems)}`)
+  opened.defer(() => files.value.stop())
+  const nodes = startInformer<string>({ client, clock, random, log, resource: resourceOf('Node'), reduce: kubeletVersion })
+  opened.defer(() => nodes.stop())
+  await nodes.synced
+  const server = await startWebhook({
+    host: options.host,
+    port: options.port,
+    certificateFolder: options.certificateFolder,
+    ...{ clock, log, version: options.version },
+    config: () => config,
+    meshDefaults: () => meshDefaults(source.value),
+    nativeSidecars: () => haveNativeSidecars(nodes.current.values()),
+    namespaceLabels: (namespace) => source.value.state.objects.Namespace.get(`/${namespace}`)?.metadata.labels,
+    validate: (object) => findingsOf(object, options.check),
+  })
+  const running = opened.move()
+  return {
+    port: server.port,
+    metrics: () => server.metrics(),
+    lookAtCertificate: () => server.lookAtCertificate(),
+    async close() {
+      await server.close()
+      await running.disposeAsync()
+    },
+  }
+}
+
+function kubeletVersion({ status }: { readonly [field: string]: unknown }): string | undefined {
+  const info = isRecord(status) ? status.nodeInfo : undefined
+  return isRecord(info) && typeof info.kubeletVersion === 'string' ? info.kubeletVersion : undefined
+}
+
+/** Of the MeshConfig in force; what is wrong with it is said elsewhere. */
+function meshDefaults({ state }: IngestState): Readonly<Record<string, unknown>> {
+  const [config] = state.objects.MeshConfig.values()
+  const defaults: unknown = config?.spec.defaultConfig
+  return isRecord(defaults) ? defaults : {}
+}
+
+/** What is wrong with an object by itself; what it is in the mesh stands in its status. */
+function findingsOf(object: unknown, check: CheckOptions): readonly Finding[] {
+  return checkApiObject(object, () => undefined, undefined, check).findings
+}

@@ -1,0 +1,211 @@
+// A whole control plane in a cluster, from its options to a handle. Called by ../../control-plane.ts for `--kubernetes`.
+// Order matters: the health port first, so that a slow start is seen as one; what answers others is opened last, so that whoever gets an
+// answer gets a true one. Invariant: no state but in the Kubernetes API: any replica can die at any time.
+import { isRecord } from '../../../api/record.ts'
+import type { Clock } from '../../../base/clock.ts'
+import { LateenError } from '../../../base/errors.ts'
+import type { Logger } from '../../../base/log.ts'
+import { systemRandom } from '../../../base/random.ts'
+import { compileRegex } from '../../../base/regex.ts'
+import { type ReadonlyWatchable, Watchable } from '../../../base/watchable.ts'
+import { openClusterAuthority } from '../../../ca/cluster-authority.ts'
+import { keepRootConfigMaps } from '../../../ca/root-config-maps.ts'
+import { createTokenReviews } from '../../../ca/token-review.ts'
+import { createKubeClient } from '../../../kube/client.ts'
+import { type Election, startElection } from '../../../kube/lease.ts'
+import { loadConnection } from '../../../kube/load-connection.ts'
+import type { AddressPlan } from '../../../model/address-plan.ts'
+import type { MeshSettings } from '../../../model/mesh-settings.ts'
+import { meshSettings } from '../../../operator/compile/mesh-config.ts'
+import { KubernetesSource } from '../../../operator/ingest/kubernetes-source.ts'
+import { certificatesOf } from '../certificates.ts'
+import { createJsonServer } from '../http-json.ts'
+import { closed, listenOnPort } from '../listen.ts'
+import { startMeshServer } from '../mesh-server.ts'
+import { formatXdsMetrics } from '../metrics.ts'
+import { clusterNames } from '../own-certificate.ts'
+import { watchCredentials } from './credentials.ts'
+import { createHealth } from './health.ts'
+import { startInjection } from './injection.ts'
+import { watchNamespaces } from './namespaces.ts'
+import type { KubernetesOptions } from './options.ts'
+
+export interface ClusterControlPlaneOptions extends KubernetesOptions {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly settings: MeshSettings
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly maxConnectionAgeMs: number
+  /** Gives up whatever the start waits for. */
+  readonly signal: AbortSignal
+}
+
+export interface ClusterControlPlane {
+  stop(): Promise<void>
+}
+
+/** Pods have addresses of their own. */
+const NO_PLAN: AddressPlan = { strategy: 'loopback', workloads: {} }
+
+export async function startClusterControlPlane(options: ClusterControlPlaneOptions): Promise<ClusterControlPlane> {
+  const { clock, log, version, namespace, revision } = options
+  const random = systemRandom
+  const suffix = revision === 'default' ? '' : `-${revision}`
+  // Whatever was opened is closed again, newest first: when a later step fails, and when the control plane stops.
+  await using opened = new AsyncDisposableStack()
+  const health = createHealth(log)
+  opened.defer(() => closed(health.server))
+  await listenOnPort(health.server, options.listen.host, options.healthPort, 0)
+
+  health.waitingFor = 'the API server'
+  const connection = await loadConnection({ clock, env: options.env, kubeconfig: options.kubeconfig })
+  if (!connection.ok) throw new LateenError('NO_API_SERVER', connection.failure.message)
+  const client = createKubeClient(connection.value, { clock, userAgent: `lateen-control-plane/${version}` })
+  opened.defer(() => client.close())
+  const parts = { client, clock, random, log }
+  const election = startElection({
+    ...parts,
+    namespace,
+    name: `lateen-leader${suffix}`,
+    identity: `${options.podName}@${options.podAddress}:${options.listen.port}`,
+  })
+  opened.defer(() => election.stop())
+  const isLeader = leadership(election)
+
+  health.waitingFor = 'all resources of the cluster'
+  const check = { defaultNamespace: 'default', compileRegex }
+  const source = new KubernetesSource({
+    ...parts,
+    check,
+    systemNamespace: namespace,
+    meshConfigMap: `lateen${suffix}`,
+    revision,
+    namespaces: options.watchNamespaces,
+  })
+  opened.defer(() => source.stop())
+  await source.start()
+  const base = fixedSettings(source, options)
+  const settingsNow = (): MeshSettings => meshSettings(source.current.value.state.objects.MeshConfig, base).settings
+
+  health.waitingFor = 'the certificate authority'
+  const authority = await openClusterAuthority({
+    ...parts,
+    namespace,
+    trustDomain: base.trustDomain,
+    isLeader,
+    maxValidityMs: options.certificateLifetimeMs,
+    signal: options.signal,
+    everyoneTrusts: (hash) => authority.bundle.value.hash === hash && rootMaps.isWritten(authority.bundle.value.pem),
+  })
+  const certificates = certificatesOf({
+    authority,
+    reviews: createTokenReviews(parts),
+    names: clusterNames({
+      trustDomain: base.trustDomain,
+      service: `lateen-control-plane${suffix}`,
+      namespace,
+      clusterDomain: options.clusterDomain,
+    }),
+    trustDomain: base.trustDomain,
+    maxValidityMs: options.certificateLifetimeMs,
+    recordRoots: () => undefined,
+    clock,
+    log,
+  })
+  opened.defer(() => certificates.stop())
+  const readAliases = (): void => certificates.setAliases(settingsNow().trustDomainAliases)
+  readAliases()
+  opened.defer(source.current.watch(readAliases))
+  const namespaces = watchNamespaces(source.current, settingsNow)
+  opened.defer(() => namespaces.stop())
+  const rootMaps = keepRootConfigMaps({
+    ...parts,
+    namespaces: namespaces.current,
+    rootsPem: certificates.roots,
+    isLeader,
+    ...(options.watchNamespaces.length === 0 ? {} : { watchNamespaces: options.watchNamespaces }),
+  })
+  opened.defer(() => rootMaps.stop())
+
+  health.waitingFor = 'the first compile'
+  const credentials = watchCredentials({ ...parts, changed: () => server.xds.update() })
+  opened.defer(() => credentials.stop())
+  const server = await startMeshServer({
+    source: source.current,
+    locate: (findings) => Promise.resolve(findings),
+    book: { plan: () => Promise.resolve({ plan: NO_PLAN, problems: [] }) },
+    capture: 'redirect',
+    settings: base,
+    ready: source.ready.value,
+    certificates,
+    credentialOf: credentials.credentialOf,
+    ...options.listen,
+    preferredPorts: [],
+    maxConnectionAgeMs: options.maxConnectionAgeMs,
+    clock,
+    log,
+  })
+  opened.defer(() => server.stop())
+  opened.defer(source.ready.watch((ready) => server.loop.setReady(ready)))
+  server.loop.setReady(source.ready.value)
+
+  health.waitingFor = 'the webhook'
+  const webhook = await startInjection({
+    ...parts,
+    source: source.current,
+    check,
+    configPath: options.injectorConfigPath,
+    certificateFolder: options.webhookCertificateFolder,
+    host: options.listen.host,
+    port: options.webhookPort,
+    version,
+  })
+  opened.defer(() => webhook.close())
+  const monitoring = createJsonServer(
+    {
+      'GET /metrics': () => ({
+        status: 200,
+        body: certificates.metrics() + formatXdsMetrics(server.xds, server.loop.rounds) + webhook.metrics(),
+      }),
+      'GET /version': () => ({ status: 200, body: { version, revision } }),
+      'GET /ready': () => ({ status: health.waitingFor === '' ? 200 : 503, body: 'ready\n' }),
+    },
+    log,
+  )
+  opened.defer(() => closed(monitoring))
+  await listenOnPort(monitoring, options.listen.host, options.monitoringPort, 0)
+  health.waitingFor = ''
+  log.info('control plane ready', { revision, namespace, xds: `${options.podAddress}:${server.port}`, webhook: webhook.port })
+
+  const running = opened.move()
+  return {
+    stop() {
+      // First of all: nobody is sent here any more.
+      health.waitingFor = 'the end'
+      return running.disposeAsync()
+    },
+  }
+}
+
+/** Trust domain and root namespace are those of the start: identities that were issued do not change their names. */
+function fixedSettings(source: KubernetesSource, { settings, namespace, clusterDomain }: ClusterControlPlaneOptions): MeshSettings {
+  const [config] = source.current.value.state.objects.MeshConfig.values()
+  const spec: unknown = config?.spec
+  const text = (field: string): string | undefined => {
+    const value = isRecord(spec) ? spec[field] : undefined
+    return typeof value === 'string' && value !== '' ? value : undefined
+  }
+  return {
+    ...settings,
+    trustDomain: text('trustDomain') ?? settings.trustDomain,
+    rootNamespace: text('rootNamespace') ?? namespace,
+    domainSuffix: clusterDomain,
+  }
+}
+
+function leadership(election: Election): ReadonlyWatchable<boolean> {
+  const leads = new Watchable(election.term.value !== undefined)
+  election.term.watch((term) => leads.set(term !== undefined))
+  return leads
+}
