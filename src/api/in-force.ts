@@ -139,7 +139,7 @@ export const fieldsInForce: { readonly [Kind in KindName]?: readonly string[] } 
 
 /** Values that say what is the case anyway, so that a field not in force yet may carry them without a word. */
 export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
-  Service: { sessionAffinity: '"None"' },
+  Service: { sessionAffinity: '"None"', internalTrafficPolicy: '"Cluster"' },
   MeshConfig: {
     ...{ proxyListenPort: '15001', proxyInboundListenPort: '15006', enableTracing: 'false', ingressControllerMode: '"OFF"' },
     ...{ enableEnvoyAccessLogService: 'false', verifyCertificateAtClient: 'false' },
@@ -150,7 +150,10 @@ export const defaultsInForce: { readonly [Kind in KindName]?: Readonly<Record<st
 /** What does the same, for fields of which a mesh's user expects it. */
 const INSTEAD: { readonly [Kind in KindName]?: Readonly<Record<string, string>> } = {
   // kube-proxy's: a sidecar chooses the endpoint itself (as in Istio).
-  Service: { sessionAffinity: "a DestinationRule's loadBalancer.consistentHash.useSourceIp does it" },
+  Service: {
+    sessionAffinity: "a DestinationRule's loadBalancer.consistentHash.useSourceIp does it",
+    trafficDistribution: "a DestinationRule's loadBalancer.localityLbSetting does it",
+  },
 }
 
 /** Of kinds that are not in force: what would have to be there first, and what to do meanwhile. */

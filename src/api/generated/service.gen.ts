@@ -18,6 +18,10 @@ export interface ServiceSpec {
   readonly clusterIPs?: readonly string[]
   /** Families of its addresses, and so of its endpoints'. Default: those of clusterIPs. */
   readonly ipFamilies?: readonly ('IPv4' | 'IPv6')[]
+  /** Whether clients call endpoints on their own node only. */
+  readonly internalTrafficPolicy?: 'Cluster' | 'Local'
+  /** Which endpoints are preferred by their place. */
+  readonly trafficDistribution?: string
   /** DNS name that an ExternalName service stands for. */
   readonly externalName?: string
   /** Also endpoints that are not ready. */
