@@ -41,6 +41,8 @@ export interface MeshLoopOptions {
   readonly servingMs: () => number
   /** Runs before every round. */
   readonly tidy: () => void
+  /** Told of every compile, once it is the current one: digests and statuses follow it. */
+  readonly compiled?: (round: number, current: CurrentMesh) => void
   /** Told after every round what is new, of reading and of compiling. */
   readonly sayFindings: (fresh: readonly FreshFindings[]) => Promise<void>
 }
@@ -90,6 +92,7 @@ export async function startMeshLoop(options: MeshLoopOptions): Promise<MeshLoop>
       problems: problems.map(({ path, message }) => `${path}: ${message}`),
       compiledMs: clock.nowMs(),
     }
+    options.compiled?.(compiled.round, current)
     const fresh = [compiledFrom?.ingest.findings === findings ? NOTHING_FRESH : freshIn(findings), compiled.fresh]
     compiledFrom = { ingest, ready: nowReady }
     rounds++
