@@ -124,6 +124,16 @@ for (const kind of PROXIES) {
     assert.equal((await call(other, 'a.example.com', { headers: { host: 'nobody.net' } })).status, 404)
     lab.setSecret('default/missing', credential('m.wild.org'))
     await waitFor(() => call(port, 'm.wild.org').catch(() => undefined), { what: 'the secret that came later' })
+    lab.setSecret('default/missing', undefined)
+    const isClosed = (): Promise<boolean> =>
+      call(port, 'm.wild.org').then(
+        () => false,
+        () => true,
+      )
+    // Envoy takes no notice of a secret that is gone.
+    if (kind === 'our proxy') await waitFor(isClosed, { what: 'the end of a deleted secret' })
+    else assert.equal(await isClosed(), false)
+    assert.match((await call(port, 'a.example.com')).shown, /DNS:a/)
     const dump = await (await fetch(`http://127.0.0.1:${lab.admin}/config_dump?include_eds`)).text()
     const key = generic['tls.key']?.split('\n')[1] ?? ''
     assert.ok(key.length > 20)
