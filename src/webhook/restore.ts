@@ -22,8 +22,8 @@ export interface InjectionStatus {
 
 /** What was there before, of what is not taken out but changed. Null: nothing. */
 export interface Restore {
-  readonly labels?: Readonly<Record<string, string | null>>
-  readonly annotations?: Readonly<Record<string, string | null>>
+  readonly labels?: TextChanges
+  readonly annotations?: TextChanges
   /** Container -> probe fields. */
   readonly probes?: Readonly<Record<string, Json>>
   /** Container -> names of variables. */
@@ -74,6 +74,23 @@ export function restorePod(pod: Pod): Result<Pod> {
   })
 }
 
+/** Label or annotation -> its new text, or null where it goes. */
+export type TextChanges = Readonly<Record<string, string | null>>
+
+/** What is changed, as it was. Sorted, because the API server sorts what it stores: the same pod gives the same text. */
+export function originalTexts(texts: Texts, changes: TextChanges): TextChanges {
+  const keys = Object.keys(changes).filter((key) => texts[key] !== changes[key])
+  return Object.fromEntries(keys.sort().map((key) => [key, texts[key] ?? null]))
+}
+
+export function applyChanges(texts: Texts, changes: TextChanges): Texts {
+  return Object.fromEntries(Object.entries({ ...texts, ...changes }).filter((entry): entry is [string, string] => entry[1] !== null))
+}
+
+export function writeRestore(restore: Restore): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(restore).filter(([, each]) => each === null || Object.keys(each).length > 0)))
+}
+
 function readJson(text: string): Json | undefined {
   try {
     const value: unknown = JSON.parse(text)
@@ -106,9 +123,9 @@ function asksTheAgent(field: unknown): boolean {
   return paths.some((path) => typeof path === 'string' && AGENT_PATH.test(path))
 }
 
-function restoreTexts(texts: Texts, before: Readonly<Record<string, string | null>>): Texts | undefined {
-  const merged = Object.entries({ ...texts, ...before }).filter((entry): entry is [string, string] => entry[1] !== null)
-  return merged.length === 0 ? undefined : Object.fromEntries(merged)
+function restoreTexts(texts: Texts, before: TextChanges): Texts | undefined {
+  const merged = applyChanges(texts, before)
+  return Object.keys(merged).length === 0 ? undefined : merged
 }
 
 function presentList<Key extends string, T>(key: Key, list: readonly T[]): { readonly [Name in Key]?: readonly T[] } {
