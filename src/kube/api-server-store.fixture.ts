@@ -90,7 +90,8 @@ export class ObjectStore {
     if (present === undefined) return notFound(request)
     const { resourceVersion: version, uid } = isRecord(body) && isRecord(body.metadata) ? body.metadata : {}
     if (version !== undefined && version !== present.metadata.resourceVersion) return conflict(request)
-    if (uid !== undefined && uid !== present.metadata.uid) return conflict(request)
+    // A status write takes nothing of the metadata but the version.
+    if (uid !== undefined && uid !== present.metadata.uid && !request.status) return conflict(request)
     const made =
       contentType === 'application/json-patch+json' ? jsonPatch(present, Array.isArray(body) ? body : []) : mergePatch(present, body)
     if (!isRecord(made)) return refuse(422, 'Invalid', 'the server rejected our request due to an error in our request')

@@ -21,7 +21,7 @@ export interface StatusTarget {
 
 /** The object as the informer last saw it: spares a request. */
 export interface PresentStatus {
-  readonly resourceVersion: string | undefined
+  readonly resourceVersion: string
   readonly status: unknown
 }
 
@@ -190,14 +190,15 @@ class Writer {
     const found = await this.#options.client.get(resource, { namespace, name }, { signal: this.#stopping.signal })
     if (!found.ok) return found.failure.reason === 'NotFound' ? 'gone' : found.failure
     if (uid !== undefined && found.value.metadata.uid !== uid) return 'gone'
-    return { resourceVersion: found.value.metadata.resourceVersion, status: found.value.status }
+    return { resourceVersion: found.value.metadata.resourceVersion ?? '', status: found.value.status }
   }
 
-  async #patch(target: StatusTarget, resourceVersion: string | undefined, status: object): Promise<KubeFailure | undefined> {
+  async #patch(target: StatusTarget, resourceVersion: string, status: object): Promise<KubeFailure | undefined> {
     const { client, fieldManager = 'lateen' } = this.#options
-    const { resource, namespace, name, uid } = target
-    // Version and uid are preconditions: a list of conditions is replaced as a whole, and must not undo what others wrote since.
-    const metadata = { ...(resourceVersion === undefined ? {} : { resourceVersion }), ...(uid === undefined ? {} : { uid }) }
+    const { resource, namespace, name } = target
+    // The version is a precondition: a list of conditions is replaced as a whole, and must not undo what others wrote since. It stands
+    // for the uid too (versions are unique in the cluster); a uid in the patch of a status would be ignored.
+    const metadata = { resourceVersion }
     const request = { signal: this.#stopping.signal, fieldManager }
     const place = { namespace, name, subresource: 'status' }
     const patched = await client.patch(resource, place, { type: 'merge', body: { metadata, status } }, request)

@@ -24,6 +24,7 @@ const skip = kubeconfig === undefined ? 'needs an API server: set LATEEN_TEST_KU
 const skipRestart = skip || (restart === undefined ? 'needs a cluster whose API server may be killed: set LATEEN_TEST_RESTART_API' : false)
 
 const configMap = resourceOf('ConfigMap')
+const labels = { 'lateen-test': 'yes' }
 const timing = { clock: systemClock, random: systemRandom }
 
 async function connect(t: TestContext): Promise<{ readonly client: KubeClient; readonly namespace: string }> {
@@ -46,8 +47,9 @@ function follow(t: TestContext, client: KubeClient, namespace: string) {
     ...timing,
     resource: configMap,
     namespaces: [namespace],
-    fieldSelector: 'metadata.name!=kube-root-ca.crt',
-    reduce: ({ data }: KubeObject) => data,
+    // Others write ConfigMaps into every namespace.
+    labelSelector: 'lateen-test=yes',
+    reduce: ({ data }: KubeObject) => data ?? {},
   })
   t.after(() => informer.stop())
   return informer
@@ -58,7 +60,7 @@ test('every verb, its conflicts, and an informer that sees it all', { skip }, as
   const informer = follow(t, client, namespace)
   await informer.synced
   const place = { namespace, name: 'a' }
-  const created = await client.create(configMap, { metadata: place, data: { x: '1' } })
+  const created = await client.create(configMap, { metadata: { ...place, labels }, data: { x: '1' } })
   assert.ok(created.ok)
   assert.equal((await client.create(configMap, { metadata: place })).ok, false)
   await waitFor(() => informer.current.has(`${namespace}/a`), { what: 'the object in the informer' })
@@ -138,13 +140,12 @@ test('conditions are written to a mesh object whose CRD is installed', { skip },
   writer.set({ resource, namespace, name: 'a', uid: made.value.metadata.uid }, { conditions: [condition] })
   await writer.idle()
   assert.deepEqual([writer.counts.written, writer.counts.failed], [1, 0])
-  writer.set(
-    { resource, namespace, name: 'a', uid: 'another' },
-    { conditions: [], owned: ['Accepted'] },
-    { resourceVersion: undefined, status: { conditions: [condition] } },
-  )
+  assert.ok((await client.delete(resource, { namespace, name: 'a' })).ok)
+  assert.ok((await client.create(resource, { metadata: { namespace, name: 'a' }, spec })).ok)
+  const seen = { resourceVersion: made.value.metadata.resourceVersion ?? '', status: undefined }
+  writer.set({ resource, namespace, name: 'a', uid: made.value.metadata.uid }, { conditions: [condition] }, seen)
   await writer.idle()
-  assert.equal(writer.counts.gone, 1, 'the uid is a precondition')
+  assert.equal(writer.counts.gone, 1, 'the version is a precondition, and the new object is left alone')
 })
 
 test('an API server that is killed and comes back costs nothing but time', { skip: skipRestart }, async (t) => {
@@ -152,11 +153,11 @@ test('an API server that is killed and comes back costs nothing but time', { ski
   const informer = follow(t, client, namespace)
   await informer.synced
   await waitFor(() => informer.health.connected, { what: 'the watch' })
-  assert.ok((await client.create(configMap, { metadata: { namespace, name: 'before' } })).ok)
+  assert.ok((await client.create(configMap, { metadata: { namespace, name: 'before', labels } })).ok)
   await waitFor(() => informer.current.size === 1, { what: 'the first object' })
 
   await promisify(execFile)('sh', ['-c', restart ?? ''])
-  const create = async (): Promise<boolean> => (await client.create(configMap, { metadata: { namespace, name: 'after' } })).ok
+  const create = async (): Promise<boolean> => (await client.create(configMap, { metadata: { namespace, name: 'after', labels } })).ok
   await waitFor(create, { what: 'the API server', timeoutMs: 60_000 })
   await waitFor(() => informer.current.size === 2 && informer.health.connected, { what: 'the second object', timeoutMs: 60_000 })
   assert.ok(informer.health.failures > 0)
