@@ -65,6 +65,12 @@ test('with an autoscaler the chart does not render the number of replicas', { sk
   assert.equal(at(only(list, 'PodDisruptionBudget', 'lateen-control-plane'), 'spec.unhealthyPodEvictionPolicy'), 'AlwaysAllow')
 })
 
+test('a gateway names its pull policy, because `auto` without a tag would always be pulled', { skip }, () => {
+  const deployment = only(objects(...GATEWAYS, 'image.pullPolicy=Never'), 'Deployment', 'lateen-ingressgateway')
+  assert.equal(at(deployment, 'spec.template.spec.containers.0.image'), 'auto')
+  assert.equal(at(deployment, 'spec.template.spec.containers.0.imagePullPolicy'), 'Never')
+})
+
 test('two revisions have no object in common', { skip }, () => {
   const keys = (list: readonly Rendered[]): ReadonlySet<string> =>
     new Set(list.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`))
