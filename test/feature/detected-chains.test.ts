@@ -18,8 +18,10 @@ const OUTBOUND: readonly (readonly [string, string, number, Partial<ConnectionVi
   ['10.96.0.1_9000', '10.96.0.1', 9000, HTTP1, 'own-address.default.svc.cluster.local:9000'],
   ['10.96.0.1_9000', '10.96.0.1', 9000, HTTP2, 'own-address.default.svc.cluster.local:9000'],
   ['10.96.0.1_9000', '10.96.0.1', 9000, RAW, 'outbound|9000||own-address.default.svc.cluster.local'],
-  ['0.0.0.0_9000', '10.0.0.9', 9000, HTTP1, '9000'],
-  ['0.0.0.0_9000', '10.0.0.9', 9000, RAW, 'outbound|9000||headless.default.svc.cluster.local'],
+  ['0.0.0.0_9000', '10.0.0.2', 9000, HTTP1, '9000'],
+  ['0.0.0.0_9000', '10.0.0.2', 9000, RAW, 'outbound|9000||headless.default.svc.cluster.local'],
+  // Nobody of the headless Service.
+  ['0.0.0.0_9000', '10.0.0.9', 9000, RAW, 'PassthroughCluster'],
   ['0.0.0.0_7000', '10.96.0.2', 7000, HTTP1, '7000'],
   ['0.0.0.0_7000', '198.51.100.1', 7000, RAW, 'outbound|7000||bytes.example.com'],
   ['0.0.0.0_7000', '198.51.100.1', 7000, TLS, 'outbound|7000||bytes.example.com'],
