@@ -7,7 +7,7 @@ import { decideInjection } from './decide.ts'
 import { injectPod } from './inject.ts'
 import type { InjectorConfig } from './injector-config.ts'
 import { jsonPatch } from './json-patch.ts'
-import { type Json, type Pod, readPod, type Texts } from './pod.ts'
+import { type Json, type Pod, readPod } from './pod.ts'
 import type { WebhookMetrics } from './webhook-metrics.ts'
 
 export interface InjectionSources {
@@ -16,8 +16,6 @@ export interface InjectionSources {
   readonly meshDefaults: () => Json
   /** Whether every node has native sidecars (native-sidecars.ts). */
   readonly nativeSidecars: () => boolean
-  /** Undefined: not known here; the webhook's selectors have asked already. */
-  readonly namespaceLabels: (namespace: string) => Texts | undefined
   readonly version: string
 }
 
@@ -36,7 +34,9 @@ export function reviewPod(request: AdmissionRequest, path: Json, context: Review
   // Controllers create pods without a namespace of their own; the request has it.
   const namespace = request.namespace !== '' ? request.namespace : (pod.metadata.namespace ?? 'default')
   const config = { ...context.config(), ...path }
-  const decided = decideInjection({ pod, namespace, namespaceLabels: context.namespaceLabels(namespace), rules: config })
+  // The API server has asked the namespace's labels (the webhook's selectors), and knows them better than any informer of ours: a pod that
+  // is made right after its namespace was labelled must not be let through because we have not heard of it.
+  const decided = decideInjection({ pod, namespace, namespaceLabels: undefined, rules: config })
   const who = { pod: nameOf(pod), namespace, dryRun: request.dryRun }
   if (!decided.inject) {
     metrics.skipped(decided.reason)

@@ -48,7 +48,6 @@ async function startHook(t: TestContext, options: Partial<WebhookOptions> = {}):
       config: defaultInjectorConfig,
       meshDefaults: () => ({}),
       nativeSidecars: () => true,
-      namespaceLabels: () => undefined,
       validate: () => [],
     },
     ...options,

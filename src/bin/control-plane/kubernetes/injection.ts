@@ -62,7 +62,6 @@ export async function startInjection(options: InjectionOptions): Promise<Webhook
     config: () => config,
     meshDefaults: () => meshDefaults(source.value),
     nativeSidecars: () => haveNativeSidecars(nodes.current.values()),
-    namespaceLabels: (namespace) => source.value.state.objects.Namespace.get(`/${namespace}`)?.metadata.labels,
     validate: (object) => findingsOf(object, options.check),
   })
   const running = opened.move()
