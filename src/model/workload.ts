@@ -91,6 +91,9 @@ export function tlsOfPort({ ports, otherPortLevels, otherPortsTls }: Workload, n
   return ports.find((port) => port.number === number)?.tls ?? otherPortLevels?.[String(number)] ?? otherPortsTls
 }
 
+/** A pod without capture: its applications name the proxy (HTTP_PROXY), and what comes in does not pass it. */
+export const EXPLICIT_PROXY: BindCapture = { kind: 'bind', inbound: [], outbound: [], httpProxy: { host: '127.0.0.1', port: 15001 } }
+
 export const ISTIO_REDIRECT: RedirectCapture = { kind: 'redirect', outboundPort: 15001, inboundPort: 15006 }
 
 export function workloadKey(workload: { readonly namespace: string; readonly name: string }): string {

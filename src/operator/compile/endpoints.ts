@@ -135,11 +135,12 @@ function endpointOf(workload: Workload, servicePort: ServicePort, service: MeshS
 }
 
 function addressOf(
-  { capture, address, otherAddresses }: Workload,
+  { capture, address, otherAddresses, hasProxy }: Workload,
   { number }: WorkloadPort,
   { families }: MeshService,
 ): Pick<Endpoint, 'host' | 'otherHosts' | 'port'> | undefined {
-  if (capture.kind === 'bind') return capture.inbound.find(({ port }) => port === number)?.listen
+  // Where no proxy takes what comes in, the application itself is called.
+  if (capture.kind === 'bind' && hasProxy) return capture.inbound.find(({ port }) => port === number)?.listen
   if (otherAddresses === undefined) return { host: address, port: number }
   const [host = address, ...otherHosts] = ofFamilies([address, ...otherAddresses], families)
   return { host, port: number, ...(otherHosts.length === 0 ? {} : { otherHosts }) }

@@ -24,6 +24,8 @@ export interface Instance {
   readonly hasProxy: boolean
   /** Ports whose connections do not go through the proxy. */
   readonly uncaptured: PortSet
+  /** A pod with a proxy that nothing is redirected to: its applications use it as an HTTP proxy. */
+  readonly usesHttpProxy?: boolean
   readonly isTerminating: boolean
   /** Of a standalone mesh: where everything listens. */
   readonly plan: WorkloadAddresses | undefined

@@ -4,7 +4,7 @@ import { type Locality, localityOfLabels, NO_LOCALITY } from '../../model/servic
 import type { Instance, InstancePort } from './instance.ts'
 import { originOf } from './mesh-draft.ts'
 import { workloadNameOfPod } from './pod-owner.ts'
-import { hasMeshProxy, uncapturedPorts } from './pod-proxy.ts'
+import { hasMeshProxy, uncapturedPorts, usesHttpProxy } from './pod-proxy.ts'
 import { podStatus } from './pod-status.ts'
 
 /** @param place where its node is; undefined: the node is not known. */
@@ -23,6 +23,7 @@ export function podInstance(pod: Pod, place: Locality | undefined): Instance | u
     locality: said.region === '' ? (place ?? NO_LOCALITY) : said,
     hasProxy: hasMeshProxy(pod),
     uncaptured: uncapturedPorts(pod),
+    ...(usesHttpProxy(pod) ? { usesHttpProxy: true } : {}),
     isTerminating: metadata.deletionTimestamp !== undefined,
     plan: undefined,
     origin: originOf(pod),

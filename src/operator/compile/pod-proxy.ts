@@ -20,6 +20,11 @@ export function hasMeshProxy({ metadata, spec }: Pod): boolean {
   return annotations[INJECTED] !== undefined && !templatesOf(annotations[TEMPLATES]).includes('gateway')
 }
 
+/** It has a proxy, and nothing is redirected to it. */
+export function usesHttpProxy({ metadata: { annotations } }: Pod): boolean {
+  return annotations[MODE] === 'NONE' && annotations[INJECTED] !== undefined
+}
+
 /** Ports that the pod's annotations take out of the capture (or do not put into it). */
 export function uncapturedPorts({ metadata: { annotations } }: Pod): PortSet {
   const excluded = portsOf(annotations[`${CAPTURE}excludeInboundPorts`])

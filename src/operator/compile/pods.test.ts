@@ -251,3 +251,17 @@ for (const [selector, seen] of SELECTORS) {
     assert.deepEqual(new Set([...snapshot.services.values()].map(({ name }) => name)), new Set(seen))
   })
 }
+
+test('a pod of which nothing is captured is called at its own port, and its proxy is an HTTP proxy', () => {
+  const made = compile(
+    pod({ annotations: ', sidecar.istio.io/interceptionMode: NONE', status: ', conditions: [{type: Ready, status: "True"}]' }) + service(),
+  )
+
+  const { capture, hasProxy } = workloadOf(made.snapshot)
+  assert.deepEqual([capture.kind, hasProxy], ['bind', false])
+  assert.deepEqual(capture.kind === 'bind' ? capture.httpProxy : undefined, { host: '127.0.0.1', port: 15001 })
+  assert.deepEqual(
+    endpointsOf(made).map(({ host, port }) => [host, port]),
+    [['10.0.0.1', 8080]],
+  )
+})

@@ -4,7 +4,7 @@
 import type { WorkloadAddresses } from '../../model/address-plan.ts'
 import { type MeshSettings, serviceHostname } from '../../model/mesh-settings.ts'
 import type { MeshService, Protocol, ServicePort } from '../../model/service.ts'
-import { type Capture, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
+import { type Capture, EXPLICIT_PROXY, ISTIO_REDIRECT, type ServerTls, type Workload, type WorkloadPort } from '../../model/workload.ts'
 import type { CompileInput } from './compile-input.ts'
 import { hasPort, type Instance, type InstancePort } from './instance.ts'
 import { valuesOf } from './mesh-draft.ts'
@@ -51,7 +51,7 @@ function workloadOf(
   called: readonly (MeshService | undefined)[],
   capture: CompileInput['capture'],
 ): Workload {
-  const { namespace, name, workloadName, serviceAccount, labels, addresses, locality, hasProxy, isTerminating, plan, origin } = instance
+  const { namespace, name, workloadName, serviceAccount, labels, addresses, locality, hasProxy, isTerminating, origin } = instance
   const [address = '', ...otherAddresses] = addresses
   return {
     ...{ namespace, name, workloadName, serviceAccount, labels, address, locality, hasProxy, origin },
@@ -59,7 +59,7 @@ function workloadOf(
     ...(isTerminating ? { isTerminating } : {}),
     ports: portsOf(instance, behind),
     ready: false,
-    capture: capture === 'redirect' || plan === undefined ? ISTIO_REDIRECT : boundCapture(plan, called),
+    capture: captureOf(instance, called, capture),
     otherPortsTls: UNDECIDED,
     denials: [],
   }
@@ -103,6 +103,15 @@ export function targets(port: ServicePort, name: string, number: number): boolea
 function commonProtocol(ports: readonly ServicePort[]): Protocol | undefined {
   const protocols = new Set(ports.map((port) => port.protocol))
   return protocols.size <= 1 ? ports[0]?.protocol : 'auto'
+}
+
+function captureOf(
+  { usesHttpProxy, plan }: Instance,
+  called: readonly (MeshService | undefined)[],
+  mode: CompileInput['capture'],
+): Capture {
+  if (usesHttpProxy === true) return EXPLICIT_PROXY
+  return mode === 'redirect' || plan === undefined ? ISTIO_REDIRECT : boundCapture(plan, called)
 }
 
 function boundCapture(addresses: WorkloadAddresses, called: readonly (MeshService | undefined)[]): Capture {
