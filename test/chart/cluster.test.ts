@@ -50,7 +50,7 @@ for (const profile of PROFILES) {
     namespace(t, name)
     const more = ['-n', name, '--no-hooks']
     const text = render([`profile=${profile}`, 'gateways.ingressgateway.enabled=true', 'gateways.egressgateway.enabled=true'], more)
-    const done = run('kubectl', ['apply', '--dry-run=server', '--validate=strict', '-f', '-'], text)
+    const done = run('kubectl', ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'], text)
     assert.equal(done.code, 0, done.err)
     assert.equal(done.out.trim().split('\n').length, objectsIn(text).length)
     assert.doesNotMatch(done.err, /Warning/)
