@@ -10,15 +10,19 @@ function peerAuthentication(mode: string): object {
   return { apiVersion: 'security.istio.io/v1', kind: 'PeerAuthentication', metadata: { name: 'default' }, spec: { mtls: { mode } } }
 }
 
-/** From this machine, which is not part of the mesh: the status, or 'closed'. */
-function plaintext(address: string): Promise<number | 'closed'> {
+/** From this machine, which is not part of the mesh. */
+function plaintext(address: string): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve) => {
     const request = http.get({ host: address, port: 8080, path: '/', agent: false, timeout: 5000 }, (response) => {
-      response.resume()
-      resolve(response.statusCode ?? 0)
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        body += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
     })
-    request.on('timeout', () => request.destroy())
-    request.on('error', () => resolve('closed'))
+    request.on('timeout', () => request.destroy(new Error('no answer')))
+    request.on('error', (error) => resolve({ status: 0, body: error.message }))
   })
 }
 
@@ -30,12 +34,20 @@ story(
     const client = await callerIn(namespace, 'app=client')
     const [server] = await readyPods(namespace, 'app=server')
     const address = server?.status?.podIP ?? ''
-    assert.equal(await plaintext(address), 200, 'PERMISSIVE is the default')
+    assert.equal((await plaintext(address)).status, 200, 'PERMISSIVE is the default')
     await apply([peerAuthentication('STRICT')], namespace)
-    await waitFor(async () => (await plaintext(address)) === 'closed', { what: 'STRICT in force', timeoutMs: 10_000 })
+    const refused = await waitFor(
+      async () => {
+        const answer = await plaintext(address)
+        return answer.status !== 200 && answer
+      },
+      { what: 'STRICT in force', timeoutMs: 10_000 },
+    )
+    assert.equal(refused.status, 400)
+    assert.match(refused.body, /only mutual TLS \(PeerAuthentication STRICT\)/)
     assert.equal((await client.call({ url: 'http://server:8080/' })).status, 200)
     await apply([peerAuthentication('PERMISSIVE')], namespace)
-    await waitFor(async () => (await plaintext(address)) === 200, { what: 'PERMISSIVE in force again', timeoutMs: 10_000 })
+    await waitFor(async () => (await plaintext(address)).status === 200, { what: 'PERMISSIVE in force again', timeoutMs: 10_000 })
   },
 )
 

@@ -1,0 +1,73 @@
+// npm run test:e2e [-- FILE...]: the user stories of test/e2e on a real cluster: the one that KUBECONFIG names, or the test cluster beside the
+// repository, which is started for it. Builds the images, installs the chart, runs the stories one after another, uninstalls.
+//   --keep      leaves the mesh installed, for another run
+//   --no-build  takes the images as they are
+import { execFileSync, spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, globSync, mkdirSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { build } from 'esbuild'
+
+const root = path.resolve(import.meta.dirname, '..')
+const cluster = process.env.LATEEN_CLUSTER ?? path.join(root, '../shared/cluster/cluster')
+const TAG = 'e2e'
+const NAMESPACE = 'lateen-system'
+
+const { values, positionals } = parseArgs({
+  options: { keep: { type: 'boolean', default: false }, 'no-build': { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+
+const env = clusterEnvironment()
+const failed = (): never => process.exit(1)
+if (!values['no-build']) await buildImages()
+run('helm', [
+  ...['upgrade', '--install', 'lateen', path.join(root, 'charts/mesh'), '-n', NAMESPACE, '--create-namespace', '--wait', '--timeout', '3m'],
+  ...['--set', `image.tag=${TAG}`, '--set', 'gateways.ingressgateway.enabled=true', '--set', 'gateways.egressgateway.enabled=true'],
+])
+const files = positionals.length > 0 ? positionals : globSync('test/e2e/*.test.ts', { cwd: root }).sort()
+const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...files], { cwd: root, env, stdio: 'inherit' })
+if (!values.keep) run('helm', ['uninstall', 'lateen', '-n', NAMESPACE, '--wait', '--timeout', '2m'])
+process.exitCode = tests.status ?? 1
+
+/** KUBECONFIG of the caller, or the test cluster's, with kubectl and helm in PATH. */
+function clusterEnvironment(): NodeJS.ProcessEnv {
+  if (process.env.KUBECONFIG !== undefined) return process.env
+  if (!existsSync(cluster)) {
+    console.error(
+      `npm run test:e2e needs a cluster: set KUBECONFIG to a kubeconfig of a cluster for tests (npm run cluster starts one with kind)`,
+    )
+    failed()
+  }
+  execFileSync(cluster, ['up'], { stdio: 'inherit' })
+  const exports = execFileSync(cluster, ['env'], { encoding: 'utf8' })
+  const text = execFileSync('bash', ['-c', `${exports}\nprintf '%s\\n%s' "$KUBECONFIG" "$PATH"`], { encoding: 'utf8' })
+  const [kubeconfig = '', programs = ''] = text.split('\n')
+  return { ...process.env, KUBECONFIG: kubeconfig, PATH: programs }
+}
+
+async function buildImages(): Promise<void> {
+  run(process.execPath, ['scripts/image.ts', `lateen/lateen:${TAG}`])
+  const folder = path.join(root, '.cache/e2e-app')
+  mkdirSync(folder, { recursive: true })
+  await build({
+    entryPoints: [path.join(root, 'test/e2e/app/app.ts')],
+    ...{ bundle: true, platform: 'node', format: 'esm', target: 'node24', outfile: path.join(folder, 'app.mjs') },
+  })
+  copyFileSync(path.join(root, 'test/e2e/app/Dockerfile'), path.join(folder, 'Dockerfile'))
+  const images = [
+    ['lateen/e2e:dev', folder],
+    ['lateen/bookinfo:dev', path.join(root, 'samples/bookinfo')],
+    ['lateen/e2e-mariadb:dev', path.join(root, 'test/e2e/mariadb')],
+  ] as const
+  for (const [tag, context] of images) {
+    if (existsSync(cluster)) run(cluster, ['build', tag, context])
+    else run('docker', ['build', '-t', tag, context])
+  }
+}
+
+function run(program: string, args: readonly string[]): void {
+  console.log(`== ${program} ${args.join(' ')}`)
+  const { status } = spawnSync(program, args, { cwd: root, env, stdio: 'inherit' })
+  if (status !== 0) failed()
+}
