@@ -20,7 +20,7 @@ import type { Certificates } from './certificates.ts'
 import { type CompileClient, createCompileClient } from './compile-client.ts'
 import { nodeKey } from './compile-protocol.ts'
 import { compileWorkers } from './compile-worker.ts'
-import { type MeshLoop, startMeshLoop } from './mesh-loop.ts'
+import { type CurrentMesh, type MeshLoop, startMeshLoop } from './mesh-loop.ts'
 import { sayFindings } from './say-findings.ts'
 
 export interface MeshServerOptions {
@@ -34,8 +34,8 @@ export interface MeshServerOptions {
   readonly ready: ReadonlySet<string>
   readonly certificates: Pick<Certificates, 'service' | 'tls' | 'trust'>
   readonly credentialOf?: XdsServerOptions['credentialOf']
-  /** Served beside xDS and certificates. */
-  readonly services?: (server: { readonly xds: XdsServer; readonly compiler: CompileClient }) => readonly GrpcService[]
+  /** What follows the mesh beside xDS: opened when those two are, before anything is compiled or served. */
+  readonly follow?: (server: { readonly xds: () => XdsServer; readonly compiler: CompileClient }) => MeshFollower
   readonly host: string
   /** 0: one of the preferred, else a free one. */
   readonly port: number
@@ -44,6 +44,15 @@ export interface MeshServerOptions {
   readonly log: Logger
   readonly debounce?: DebounceOptions
   readonly maxConnectionAgeMs?: number
+}
+
+export interface MeshFollower {
+  /** Served beside xDS and certificates. */
+  readonly services: readonly GrpcService[]
+  compiled(round: number, current: CurrentMesh): void
+  /** Proxies that are gone and still compiled for. */
+  absent(): readonly ProxyNode[]
+  stop(): void | Promise<void>
 }
 
 export interface MeshServer {
@@ -83,6 +92,8 @@ export async function startMeshServer(options: MeshServerOptions): Promise<MeshS
     clock,
     log,
   })
+  const follower = options.follow?.({ xds: () => xds, compiler })
+  if (follower !== undefined) opened.defer(() => follower.stop())
   const grpc = await startGrpc(
     {
       host: options.host,
@@ -90,7 +101,7 @@ export async function startMeshServer(options: MeshServerOptions): Promise<MeshS
       tls: certificates.tls,
       clock,
       random: systemRandom,
-      services: [xds.service, certificates.service, ...(options.services?.({ xds, compiler }) ?? [])],
+      services: [xds.service, certificates.service, ...(follower?.services ?? [])],
       ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
     },
     options.preferredPorts,
@@ -107,7 +118,8 @@ export async function startMeshServer(options: MeshServerOptions): Promise<MeshS
     ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
     compiler,
     servingMs: () => xds.servingMs,
-    tidy: () => compiler.keepOnly(xds.nodes()),
+    tidy: () => compiler.keepOnly([...xds.nodes(), ...(follower?.absent() ?? [])]),
+    compiled: (round, current) => follower?.compiled(round, current),
     sayFindings: (fresh) => sayFindings(log, options.locate, fresh),
   })
   opened.defer(() => loop.stop())

@@ -29,6 +29,7 @@ import { createHealth } from './health.ts'
 import { startInjection } from './injection.ts'
 import { watchNamespaces } from './namespaces.ts'
 import type { KubernetesOptions } from './options.ts'
+import { openTruth } from './truth.ts'
 
 export interface ClusterControlPlaneOptions extends KubernetesOptions {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -140,6 +141,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     ready: source.ready.value,
     certificates,
     credentialOf: credentials.credentialOf,
+    follow: openTruth({ ...parts, ...options, election, certificates }),
     ...options.listen,
     preferredPorts: [],
     maxConnectionAgeMs: options.maxConnectionAgeMs,
