@@ -7,10 +7,12 @@ import { LateenError } from '../../../base/errors.ts'
 import type { Logger } from '../../../base/log.ts'
 import { systemRandom } from '../../../base/random.ts'
 import { compileRegex } from '../../../base/regex.ts'
+import { formatProblems } from '../../../base/result.ts'
 import { type ReadonlyWatchable, Watchable } from '../../../base/watchable.ts'
 import { openClusterAuthority } from '../../../ca/cluster-authority.ts'
 import { keepRootConfigMaps } from '../../../ca/root-config-maps.ts'
 import { createTokenReviews } from '../../../ca/token-review.ts'
+import { type SpiffeId, workloadSpiffeId } from '../../../identity/spiffe-id.ts'
 import { createKubeClient } from '../../../kube/client.ts'
 import { type Election, startElection } from '../../../kube/lease.ts'
 import { loadConnection } from '../../../kube/load-connection.ts'
@@ -53,6 +55,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
   const { clock, log, version, namespace, revision } = options
   const random = systemRandom
   const suffix = revision === 'default' ? '' : `-${revision}`
+  const serviceName = `lateen-control-plane${suffix}`
   // Whatever was opened is closed again, newest first: when a later step fails, and when the control plane stops.
   await using opened = new AsyncDisposableStack()
   const health = createHealth(log)
@@ -104,7 +107,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     reviews: createTokenReviews(parts),
     names: clusterNames({
       trustDomain: base.trustDomain,
-      service: `lateen-control-plane${suffix}`,
+      service: serviceName,
       namespace,
       clusterDomain: options.clusterDomain,
     }),
@@ -141,7 +144,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     ready: source.ready.value,
     certificates,
     credentialOf: credentials.credentialOf,
-    follow: openTruth({ ...parts, ...options, election, certificates }),
+    follow: openTruth({ ...parts, ...options, election, certificates, identity: ownIdentity(base.trustDomain, namespace, serviceName) }),
     ...options.listen,
     preferredPorts: [],
     maxConnectionAgeMs: options.maxConnectionAgeMs,
@@ -204,6 +207,13 @@ function fixedSettings(source: KubernetesSource, { settings, namespace, clusterD
     rootNamespace: text('rootNamespace') ?? namespace,
     domainSuffix: clusterDomain,
   }
+}
+
+/** Its ServiceAccount has the name of its Service. */
+function ownIdentity(trustDomain: string, namespace: string, serviceAccount: string): SpiffeId {
+  const id = workloadSpiffeId({ trustDomain, namespace, serviceAccount })
+  if (!id.ok) throw new LateenError('BAD_OPTION', `the control plane's identity: ${formatProblems(id.problems)}`)
+  return id.value
 }
 
 function leadership(election: Election): ReadonlyWatchable<boolean> {
