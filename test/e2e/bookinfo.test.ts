@@ -97,7 +97,7 @@ story('bookinfo', 'Bookinfo under STRICT, through the ingress gateway, with a ca
     const proxy = status?.initContainerStatuses?.find(({ name }) => name === 'lateen-proxy')
     assert.equal(proxy?.ready, true, `${metadata.name} has a running sidecar`)
   }
-  await apply(readFileSync(DESTINATIONS, 'utf8'), namespace)
+  await apply(readFileSync(DESTINATIONS, 'utf8').replaceAll('namespace: default', `namespace: ${namespace}`), namespace)
 
   const authority = new TestCa()
   const credential = authority.issue({ dns: HOST })
@@ -122,7 +122,10 @@ story('bookinfo', 'Bookinfo under STRICT, through the ingress gateway, with a ca
   assert.equal(typeof ingress, 'string')
   const plain = { host: String(ingress), port: 80 }
   const secure = { protocol: 'https:', host: String(ingress), port: 443, servername: HOST, ca: authority.rootPem }
-  await waitFor(async () => (await fetchPage(plain)).status === 200, { what: 'the page over HTTP', timeoutMs: 20_000 })
+  await waitFor(async () => (await fetchPage(plain).catch(() => undefined))?.status === 200, {
+    what: 'the page over HTTP',
+    timeoutMs: 20_000,
+  })
   await waitFor(async () => (await fetchPage(secure).catch(() => undefined))?.status === 200, {
     what: 'the page over HTTPS',
     timeoutMs: 20_000,
