@@ -18,6 +18,7 @@ const failed = await runStages([
   suite('house', 'test/house/*.test.ts', 30, 2),
   suite('unit', 'src/**/*.test.ts', 90, 2),
   suite('corpus', 'test/corpus/*.test.ts', 20, 1),
+  suite('injection', 'test/injection/*.test.ts', 20, 1),
   suite('chart (with helm)', 'test/chart/*.test.ts', 60, 1),
   suite('golden', 'test/golden/*.test.ts', 60, 1),
   suite('fuzz (bounded)', 'test/fuzz/*.test.ts', 45, 1),
