@@ -11,7 +11,7 @@ import type { LocalSecretStore } from '../proxy/certs/local-secret-store.ts'
 import { readTokenFile } from '../proxy/certs/token-file.ts'
 import { workloadIdentity } from './proxy-identity.ts'
 import type { CaOptions } from './proxy-options.ts'
-import type { ProxyParts } from './proxy-process.ts'
+import type { ProxyParts } from './proxy-parts.ts'
 
 /** Istio's agents ask for this; the CA decides. */
 const CERTIFICATE_LIFETIME_MS = 24 * 3_600_000

@@ -1,11 +1,5 @@
-// One running proxy: secrets, certificates, control plane, configuration, data plane and admin port, wired in the order of their needs.
-// Made by proxy.ts, which meets the process; here is nothing of signals or exit codes.
-// Invariant: after `start` nothing but `stop` or `close` ends it: a lost control plane or CA is a log line and a metric.
-import type { Clock } from '../base/clock.ts'
 import { errorMessage } from '../base/errors.ts'
-import type { Random } from '../base/random.ts'
-import { formatProblems, type Problem } from '../base/result.ts'
-import type { Codec } from '../envoy/codec/codec.ts'
+import { formatProblems } from '../base/result.ts'
 import type { Bootstrap } from '../envoy/generated/messages.gen.ts'
 import { CLUSTER_TYPE, LISTENER_TYPE } from '../envoy/type-urls.ts'
 import { type AdminServer, startAdminServer } from '../proxy/admin/admin-server.ts'
@@ -19,7 +13,6 @@ import type { AgentServers } from '../proxy/agent/agent-servers.ts'
 import type { CertificateManager } from '../proxy/certs/certificate-manager.ts'
 import { LocalSecretStore } from '../proxy/certs/local-secret-store.ts'
 import { Assembler } from '../proxy/config/assemble.ts'
-import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
 import { adminState } from './proxy-admin.ts'
 import { openAgent } from './proxy-agent.ts'
@@ -27,25 +20,8 @@ import { createCertificates } from './proxy-certificates.ts'
 import { createDataSide, type DataSide } from './proxy-data-side.ts'
 import { selfLabels } from './proxy-identity.ts'
 import { registerControl } from './proxy-metrics.ts'
-import type { ProxyOptions } from './proxy-options.ts'
+import type { ProxyParts } from './proxy-parts.ts'
 import { type Readiness, readinessOf } from './proxy-readiness.ts'
-import type { SwitchableLog } from './switchable-log.ts'
-
-export interface LoadedBootstrap {
-  readonly bootstrap: Bootstrap
-  readonly fixed: StaticConfiguration
-  readonly warnings: readonly Problem[]
-}
-
-export interface ProxyParts {
-  readonly options: ProxyOptions
-  readonly loaded: LoadedBootstrap
-  readonly log: SwitchableLog
-  readonly version: string
-  readonly clock: Clock
-  readonly random: Random
-  readonly codec: Codec
-}
 
 /** Longer than any pod's grace period. */
 const FOR_EVER_MS = 7 * 24 * 3_600_000

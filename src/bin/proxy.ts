@@ -16,7 +16,8 @@ import { ownVersion } from './own-version.ts'
 import { withPodLabels } from './proxy-agent.ts'
 import { dataThreads } from './proxy-concurrency.ts'
 import { type ProxyOptions, parseProxyOptions, proxyHelp } from './proxy-options.ts'
-import { type LoadedBootstrap, ProxyProcess } from './proxy-process.ts'
+import type { LoadedBootstrap } from './proxy-parts.ts'
+import { ProxyProcess } from './proxy-process.ts'
 import { SwitchableLog } from './switchable-log.ts'
 
 /** For whoever starts the proxy (supervisor, image): what the hot path allocates dies young, so a small young generation costs nothing

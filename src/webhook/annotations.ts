@@ -1,5 +1,5 @@
 // Every annotation of Istio's that a pod may have: honoured, or reported with what there is instead. A table; reading and docs/injection.md
-// come from it. Called by pod-settings.ts. Invariant: an annotation that looks like one of the mesh's and is not in the table is reported
+// come from it. Called by settle-pod.ts. Invariant: an annotation that looks like one of the mesh's and is not in the table is reported
 // too (a slip of the pen), and a value that cannot be meant refuses the pod with a sentence, as in Istio.
 import { parse } from 'yaml'
 import { isRecord } from '../api/record.ts'

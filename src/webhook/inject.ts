@@ -15,7 +15,7 @@ import { type Workload, workloadOf } from './owner.ts'
 import { type AddedContainers, placeContainers } from './place-containers.ts'
 import type { Json, Pod, PodSpec, Volume } from './pod.ts'
 import { addedAnnotations, addedLabels, STATUS_ANNOTATION } from './pod-labels.ts'
-import { type PodSettings, settlePod } from './pod-settings.ts'
+import type { PodSettings } from './pod-settings.ts'
 import { PROXY_NAMES, type ProxyKind, proxyContainer } from './proxy-container.ts'
 import { proxyEnv } from './proxy-env.ts'
 import {
@@ -28,6 +28,7 @@ import {
   type TextChanges,
   writeRestore,
 } from './restore.ts'
+import { settlePod } from './settle-pod.ts'
 import { PLACES, proxyVolumes } from './volumes.ts'
 
 export interface InjectInput {

@@ -1,10 +1,6 @@
-// What holds for one pod: the injector's configuration, the mesh's default ProxyConfig, the pod's own ProxyConfig and its annotations, each
-// over the one before. Pure. Called by inject.ts. Invariant: what a person wrote is in force, or a warning names it, or the pod is refused.
-import type { Problem, Result } from '../base/result.ts'
-import { applyAnnotations } from './annotations.ts'
+// What holds for one pod, as a value: read by every part of the injected pod, put together by settle-pod.ts from four sources.
 import type { InjectorConfig } from './injector-config.ts'
-import type { Json, Pod, Texts, Volume } from './pod.ts'
-import { applyProxyConfig } from './proxy-config.ts'
+import type { Json, Texts, Volume } from './pod.ts'
 
 export type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
@@ -26,34 +22,3 @@ export interface PodSettings {
 
 /** While it is being put together. */
 export type Draft = Omit<Writable<PodSettings>, 'config'> & { config: Writable<InjectorConfig> }
-
-export interface SettledPod {
-  readonly settings: PodSettings
-  readonly warnings: readonly string[]
-}
-
-/** @param meshDefaults MeshConfig's defaultConfig; what it says that is not in force is reported where it is read, not at every pod. */
-export function settlePod(pod: Pod, config: InjectorConfig, meshDefaults: Json): Result<SettledPod> {
-  const draft: Draft = {
-    config: { ...config },
-    templates: config.defaultTemplates,
-    ownResources: undefined,
-    proxyMetadata: {},
-    serviceCluster: undefined,
-    tracingServiceName: undefined,
-    virtualInterfaces: '',
-    userVolumes: [],
-    userVolumeMounts: [],
-    scrapeTargets: [],
-  }
-  const warnings: string[] = []
-  const problems: Problem[] = []
-  const refuse = (path: string, message: string): void => void problems.push({ path, message })
-  applyProxyConfig(draft, meshDefaults, {
-    refuse: (field, message) => refuse(`MeshConfig defaultConfig.${field}`, message),
-    warn: () => undefined,
-  })
-  applyAnnotations(draft, pod.metadata.annotations ?? {}, { refuse, warn: (text) => void warnings.push(text) })
-  if (problems.length > 0) return { ok: false, problems }
-  return { ok: true, value: { settings: draft, warnings } }
-}

@@ -1,5 +1,5 @@
 // Istio's ProxyConfig as a pod's annotation or as the mesh's default: which of its fields Lateen honours. Merged field by field, maps too.
-// Called by pod-settings.ts and annotations.ts. Invariant: a field that is not honoured is named with what it would take.
+// Called by settle-pod.ts and annotations.ts. Invariant: a field that is not honoured is named with what it would take.
 
 import { isRecord } from '../api/record.ts'
 import { parseDurationMs } from '../base/duration.ts'
