@@ -97,14 +97,15 @@ const EC_P256 = Buffer.concat([OID.ecPublicKey, OID.prime256v1])
 const RSA = Buffer.concat([OID.rsaEncryption, Buffer.from([TAG.null, 0])])
 const RSA_SIGNATURE = Buffer.concat([OID.sha256WithRsa, Buffer.from([TAG.null, 0])])
 
-/** The kind of key is read from its algorithm (RFC 5480 2.1.1, RFC 3279 2.3.1), and the key is handed over as it came: a KeyObject around it,
- *  or the question for its details, costs as much as importing it. What is no point on the curve fails to import. */
+/** The kind of key is read from its algorithm (RFC 5480 2.1.1, RFC 3279 2.3.1), and the key is handed over as text: a KeyObject around it, or
+ *  the question for its details, costs as much as importing it, and of any object Node first finds out that it is none of its own by an
+ *  exception (198 us for a verification of DER, 122 of PEM). What is no point on the curve fails to import. */
 function provePossession(publicKeyDer: Buffer, algorithm: Buffer, signed: Buffer, signature: Buffer): Result<undefined> {
   const info = new DerReader(readOnly(publicKeyDer, TAG.sequence, 'subjectPublicKeyInfo').content)
   const kind = info.expect(TAG.sequence, 'algorithm').content
   const isRsa = kind.equals(RSA)
   if (!isRsa && !kind.equals(EC_P256)) return fail('csr', WRONG_KEY)
-  const key = { key: publicKeyDer, format: 'der', type: 'spki' } as const
+  const key = encodePem('PUBLIC KEY', publicKeyDer)
   try {
     if (isRsa && !isSoundRsa(createPublicKey(key))) return fail('csr', WRONG_KEY)
     const holds = algorithm.equals(isRsa ? RSA_SIGNATURE : OID.ecdsaWithSha256) && verify('sha256', signed, key, signature)
