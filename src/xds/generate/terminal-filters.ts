@@ -49,6 +49,8 @@ export function httpManager({ filters = [], acceptsConnect = false, ...parts }: 
       // The application's own header passes; the sidecar is not a server that a client should see.
       serverHeaderTransformation: 'PASS_THROUGH',
       generateRequestId: true,
+      // WebSocket over HTTP/2 (RFC 8441), as the sidecar in front of it may have made of it; upgradeConfigs say for what.
+      http2ProtocolOptions: { allowConnect: true },
       upgradeConfigs: [{ upgradeType: 'websocket' }, ...(acceptsConnect ? [{ upgradeType: 'CONNECT' }] : [])],
       ...pathNormalization(settings),
       streamIdleTimeout: 0,
