@@ -1,42 +1,11 @@
 // What changes in the cluster costs no request: every request that was sent is answered once, with 200, at its first attempt. Open loop,
 // 200 a second, POST, no retries in client or proxy.
 import assert from 'node:assert/strict'
-import type { TestContext } from 'node:test'
-import { assertNoneLost, describeLoad } from '../harness/accounting.ts'
-import type { LoadReport } from '../harness/load.ts'
-import { apply, awaitPods, kubectl } from './harness/kubectl.ts'
+import { awaitPods, kubectl, readyPods } from './harness/kubectl.ts'
+import { under, withClientAndServer } from './harness/load-under.ts'
+import { withValues } from './harness/release.ts'
+import { shownCertificate } from './harness/shown-certificate.ts'
 import { SYSTEM, story } from './harness/story.ts'
-import { type Caller, callerIn, deploy } from './harness/workloads.ts'
-
-const RATE = 200
-
-/** No retries, so that what the mesh loses is seen. */
-const NO_RETRIES = {
-  apiVersion: 'networking.istio.io/v1',
-  kind: 'VirtualService',
-  metadata: { name: 'server' },
-  spec: { hosts: ['server'], http: [{ route: [{ destination: { host: 'server' } }], retries: { attempts: 0 } }] },
-}
-
-async function under(t: TestContext, client: Caller, seconds: number, change: () => Promise<void>): Promise<LoadReport> {
-  const load = client.load({
-    ...{ host: 'server', port: 8080, connections: 64, ratePerSecond: RATE, durationMs: seconds * 1000 },
-    ...{ method: 'POST', path: '/pay', headers: { host: 'server:8080', 'content-type': 'text/plain' }, body: 'amount=10' },
-    countHeader: 'x-answered-by',
-  })
-  await change()
-  const report = await load
-  t.diagnostic(describeLoad(report))
-  assert.ok(report.sent >= seconds * RATE * 0.95, `only ${report.sent} were sent`)
-  assertNoneLost(report)
-  return report
-}
-
-async function withClientAndServer(namespace: string, replicas: number): Promise<Caller> {
-  await apply([NO_RETRIES], namespace)
-  await deploy(namespace, { name: 'client' }, { name: 'server', replicas })
-  return callerIn(namespace, 'app=client')
-}
 
 story('rolling', 'a rolling restart loses no request', async ({ namespace }, t) => {
   const client = await withClientAndServer(namespace, 2)
@@ -60,5 +29,20 @@ story('outage', 'a control plane that is killed costs no request, and changes go
   await under(t, client, 20, async () => {
     await kubectl('delete', 'pod', '-n', SYSTEM, '-l', 'app=lateen-control-plane', '--grace-period=0', '--force')
     await kubectl('rollout', 'status', 'deployment/lateen-control-plane', '-n', SYSTEM, '--timeout=60s')
+  })
+})
+
+story('rotation', 'certificates that live two minutes are renewed on both sides under load', async ({ namespace }, t) => {
+  await withValues(['controlPlane.extraArgs={--certificate-lifetime=2m}'], async () => {
+    // These pods ask for their first certificate now, so it is one of two minutes, and is renewed at about half of it.
+    const client = await withClientAndServer(namespace, 2)
+    const addresses = (await readyPods(namespace, 'app in (client,server)')).map(({ status }) => status?.podIP ?? '')
+    const shown = () => Promise.all(addresses.map((address) => shownCertificate(address, 8080)))
+    const before = await shown()
+    for (const { notAfter } of before) assert.ok(notAfter.getTime() - Date.now() <= 120_000, 'the certificates live two minutes at most')
+    await under(t, client, 90, async () => undefined)
+    const after = await shown()
+    assert.equal(after.length, 3)
+    for (const [index, { serial }] of after.entries()) assert.notEqual(serial, before[index]?.serial, `${addresses[index]} has renewed`)
   })
 })

@@ -76,6 +76,7 @@ export interface ContainerStatus {
   readonly name: string
   readonly ready: boolean
   readonly restartCount: number
+  readonly containerID?: string
 }
 
 export async function get(kind: string, name: string, namespace: string): Promise<Seen> {
