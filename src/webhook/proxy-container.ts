@@ -9,6 +9,9 @@ export const PROXY_CONTAINER = 'lateen-proxy'
 /** Names under which a pod may have a container that is meant to become the proxy's. */
 export const PROXY_NAMES: readonly string[] = [PROXY_CONTAINER, 'istio-proxy']
 
+/** Of a probe's timeout: for the way there and back. */
+const ANSWER_MS = 500
+
 export type ProxyKind = 'native' | 'classic' | 'gateway'
 
 export function proxyContainer(kind: ProxyKind, settings: PodSettings, env: readonly EnvVar[]): Container {
@@ -52,7 +55,10 @@ function probesOf(kind: ProxyKind, { config }: PodSettings): Json {
   if (config.statusPort === 0 || config.healthPort === 0) return {}
   const httpGet = { path: '/healthz/ready', port: config.healthPort }
   const readinessProbe = { httpGet, ...config.readinessProbe }
-  return kind === 'gateway' ? { readinessProbe } : { startupProbe: { httpGet, ...config.startupProbe }, readinessProbe }
+  if (kind === 'gateway') return { readinessProbe }
+  // Held back until the proxy is ready, but not so long that the kubelet gives up waiting.
+  const waitMs = Math.max(0, (config.startupProbe.timeoutSeconds ?? 1) * 1000 - ANSWER_MS)
+  return { startupProbe: { httpGet: { ...httpGet, path: `${httpGet.path}?wait=${waitMs}` }, ...config.startupProbe }, readinessProbe }
 }
 
 /** Kubernetes starts the next container when this has ended. A hook by httpGet is tried once only, so a program asks again and again. */

@@ -10,12 +10,12 @@ const MOST_MS = 1500
 
 function pod(name: string, injected: boolean): object {
   // No readiness probe of its own: asked once a second, it would hide what is measured.
-  const { readinessProbe: _, ...container } = appContainer() as Readonly<Record<string, unknown>>
+  const { readinessProbe: _, lifecycle: __, ...container } = appContainer() as Readonly<Record<string, unknown>>
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, labels: { app: name, 'sidecar.istio.io/inject': String(injected) } },
-    spec: { terminationGracePeriodSeconds: 0, containers: [container] },
+    spec: { containers: [container] },
   }
 }
 

@@ -31,7 +31,7 @@ export interface LoadReport {
   readonly counted: Readonly<Record<string, number>>
   readonly elapsedMs: number
   readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number }
-  /** The first lines of answers that were not 200, for the reader of a failed run. */
+  /** The first answers that were not 200, for the reader of a failed run. */
   readonly samples: readonly string[]
 }
 
@@ -107,7 +107,7 @@ class LoadRun {
   #connect(ready: (connection: Connection) => void): void {
     const connection = new Connection(this.#plan.host, this.#plan.port, {
       ready,
-      answered: (status, head, intendedAt) => this.#answered(connection, status, head, intendedAt),
+      answered: (answer) => this.#answered(connection, answer),
       ended: (reason, mid) => this.#ended(connection, reason, mid),
     })
     this.#all.add(connection)
@@ -121,11 +121,11 @@ class LoadRun {
     if (this.#sent === this.#plan.requests) this.#stop()
   }
 
-  #answered(connection: Connection, status: number, head: string, intendedAt: number): void {
+  #answered(connection: Connection, { status, head, body, intendedAt }: WholeAnswer): void {
     this.#inFlight--
     this.#latencies.push(performance.now() - intendedAt)
     this.#statuses[status] = (this.#statuses[status] ?? 0) + 1
-    if (status !== 200 && this.#samples.length < 5) this.#samples.push(head)
+    if (status !== 200 && this.#samples.length < 5) this.#samples.push(`${head}\r\n\r\n${body.slice(0, 300)}`)
     if (this.#plan.countHeader !== undefined) {
       const value = new RegExp(`\\r\\n${this.#plan.countHeader}: *([^\\r]*)`, 'i').exec(head)?.[1] ?? '(none)'
       this.#counted[value] = (this.#counted[value] ?? 0) + 1
@@ -183,9 +183,16 @@ class LoadRun {
   }
 }
 
+interface WholeAnswer {
+  readonly status: number
+  readonly head: string
+  readonly body: string
+  readonly intendedAt: number
+}
+
 interface ConnectionEvents {
   readonly ready: (connection: Connection) => void
-  readonly answered: (status: number, head: string, intendedAt: number) => void
+  readonly answered: (answer: WholeAnswer) => void
   readonly ended: (reason: string, midRequest: boolean) => void
 }
 
@@ -229,11 +236,12 @@ class Connection {
     const head = this.#buffer.slice(0, headEnd)
     const total = messageLength(this.#buffer, head, headEnd + 4)
     if (total === undefined || this.#buffer.length < total) return
+    const body = this.#buffer.slice(headEnd + 4, total)
     this.#buffer = this.#buffer.slice(total)
     const intendedAt = this.#intendedAt
     if (intendedAt === undefined) return this.giveUp('unexpected response')
     this.#intendedAt = undefined
-    this.#events.answered(Number(head.slice(9, 12)), head, intendedAt)
+    this.#events.answered({ status: Number(head.slice(9, 12)), head, body, intendedAt })
   }
 }
 

@@ -7,6 +7,8 @@ export interface WaitOptions {
   /** What is awaited, for the error. */
   readonly what: string
   readonly timeoutMs?: number
+  /** Between two looks, for those that cost something. */
+  readonly pollMs?: number
   /** Stop early when this turns false (the process died). */
   readonly while?: () => boolean
 }
@@ -22,7 +24,7 @@ export async function waitFor<T>(
     if (value !== undefined && value !== false) return value
     if (options.while?.() === false) throw new Error(`${options.what} ended before it was ready`)
     if (performance.now() > deadline) throw new Error(`${options.what} was not ready in time`)
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    await new Promise((resolve) => setTimeout(resolve, options.pollMs ?? POLL_MS))
   }
 }
 

@@ -17,6 +17,8 @@ export type AgentRoutes = (request: IncomingMessage, path: string) => AgentAnswe
 
 /** A handler of Kubernetes' lifecycle has no timeout of its own; the pod's grace period ends it. */
 const LIFECYCLE_TIMEOUT_MS = 600_000
+const LOOK_AGAIN_MS = 20
+const LONGEST_WAIT_MS = 10_000
 
 export function statusRoutes(state: AgentState, metrics: MergedMetrics): AgentRoutes {
   return (request, path) => {
@@ -36,7 +38,7 @@ export function statusRoutes(state: AgentState, metrics: MergedMetrics): AgentRo
 }
 
 export function healthRoutes(state: AgentState): AgentRoutes {
-  return (_, path) => (path === '/healthz/ready' ? ready(state) : notFound(path))
+  return (request, path) => (path === '/healthz/ready' ? readyWithin(state, waitOf(request)) : notFound(path))
 }
 
 export function prometheusRoutes(state: AgentState): AgentRoutes {
@@ -50,6 +52,20 @@ export function prometheusRoutes(state: AgentState): AgentRoutes {
 function ready(state: AgentState): AgentAnswer {
   const readiness = state.readiness()
   return text(readiness.ready ? 200 : 503, readiness.reason)
+}
+
+/** `?wait=MS`: the answer is held back until there is a good one, or so long. The kubelet asks once a second at most, and the application's
+ *  container starts on the answer: without it, a pod would start half a second later on average than its proxy allows. */
+async function readyWithin(state: AgentState, waitMs: number): Promise<AgentAnswer> {
+  const { clock } = state
+  const untilMs = clock.monotonicMs() + waitMs
+  while (!state.readiness().ready && clock.monotonicMs() < untilMs) await new Promise<void>((go) => void clock.after(LOOK_AGAIN_MS, go))
+  return ready(state)
+}
+
+function waitOf({ url = '' }: IncomingMessage): number {
+  const wait = Number(/[?&]wait=(\d{1,5})(?:&|$)/.exec(url)?.[1] ?? 0)
+  return Math.min(wait, LONGEST_WAIT_MS)
 }
 
 async function merged(metrics: MergedMetrics, request: IncomingMessage): Promise<AgentAnswer> {

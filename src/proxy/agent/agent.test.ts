@@ -83,6 +83,16 @@ test('readiness is answered on the status and the health port, with the reason',
   assert.equal((await ask(agent.healthPort, '/stats/prometheus')).status, 404)
 })
 
+test('a startup probe is held back until the proxy is ready, and no longer than it says', async (t) => {
+  const agent = await startAgent(t, {})
+  Object.assign(agent.readiness, { ready: false, reason: 'no certificate yet' })
+  assert.equal((await ask(agent.healthPort, '/healthz/ready?wait=50')).status, 503)
+  const held = ask(agent.healthPort, '/healthz/ready?wait=9000')
+  assert.equal((await ask(agent.healthPort, '/healthz/ready')).status, 503, 'who does not say that he waits has his answer')
+  Object.assign(agent.readiness, { ready: true, reason: 'LIVE' })
+  assert.equal((await held).status, 200)
+})
+
 test('an HTTP probe reaches the application from 127.0.0.6, with its headers, and its answer comes back as it is', async (t) => {
   const seen: IncomingMessage[] = []
   const port = await startApplication(

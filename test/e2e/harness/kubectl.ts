@@ -4,6 +4,8 @@ import { stringify } from 'yaml'
 import { waitFor } from '../../harness/wait.ts'
 
 const TIMEOUT_MS = 120_000
+/** kubectl costs a tenth of a second of processor time, which what is tested would miss. */
+const POLL_MS = 500
 
 export interface Ran {
   readonly stdout: string
@@ -90,7 +92,10 @@ export async function list(kind: string, namespace: string, selector = ''): Prom
 
 /** Ready and not on its way out. */
 export async function readyPods(namespace: string, selector: string): Promise<readonly Seen[]> {
-  const pods = await list('pods', namespace, selector)
+  return readyOf(await list('pods', namespace, selector))
+}
+
+function readyOf(pods: readonly Seen[]): readonly Seen[] {
   return pods.filter(
     ({ metadata, status }) =>
       metadata.deletionTimestamp === undefined &&
@@ -102,10 +107,11 @@ export async function readyPods(namespace: string, selector: string): Promise<re
 export function awaitPods(namespace: string, selector: string, count: number): Promise<readonly Seen[]> {
   return waitFor(
     async () => {
-      const [ready, all] = [await readyPods(namespace, selector), await list('pods', namespace, selector)]
+      const all = await list('pods', namespace, selector)
+      const ready = readyOf(all)
       return ready.length === count && all.length === count && ready
     },
-    { what: `${count} pods ${selector} of ${namespace}`, timeoutMs: 120_000 },
+    { what: `${count} pods ${selector} of ${namespace}`, timeoutMs: 120_000, pollMs: POLL_MS },
   )
 }
 
@@ -119,5 +125,6 @@ export function awaitCondition(
   return waitFor(async () => (await get(kind, name, namespace)).status?.conditions?.find(holds), {
     what: `${kind} ${namespace}/${name}: ${what}`,
     timeoutMs: 30_000,
+    pollMs: POLL_MS,
   })
 }

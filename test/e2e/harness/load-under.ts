@@ -4,22 +4,29 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { assertNoneLost, describeLoad } from '../../harness/accounting.ts'
 import type { LoadReport } from '../../harness/load.ts'
-import { apply } from './kubectl.ts'
+import { apply, awaitCondition, type Condition } from './kubectl.ts'
 import { type Caller, callerIn, deploy } from './workloads.ts'
 
 const RATE = 200
+
+function routeOf(port: number): object {
+  return { match: [{ port }], route: [{ destination: { host: 'server', port: { number: port } } }], retries: { attempts: 0 } }
+}
 
 /** No retries, so that what the mesh loses is seen. */
 const NO_RETRIES = {
   apiVersion: 'networking.istio.io/v1',
   kind: 'VirtualService',
   metadata: { name: 'server' },
-  spec: { hosts: ['server'], http: [{ route: [{ destination: { host: 'server' } }], retries: { attempts: 0 } }] },
+  spec: { hosts: ['server'], http: [8080, 8081].map(routeOf) },
 }
 
 export async function withClientAndServer(namespace: string, replicas: number): Promise<Caller> {
   await apply([NO_RETRIES], namespace)
   await deploy(namespace, { name: 'client' }, { name: 'server', replicas })
+  // Known to be in force: with Lateen's default retries nothing would be proven.
+  const inForce = (condition: Condition): boolean => condition.type === 'Programmed' && condition.status === 'True'
+  await awaitCondition('virtualservice', 'server', namespace, inForce, 'programmed')
   return callerIn(namespace, 'app=client')
 }
 

@@ -47,5 +47,15 @@ async function tellWhatHappened(namespace: string): Promise<void> {
   await say('control plane', 'logs', '-n', SYSTEM, '-l', 'app=lateen-control-plane', '--tail=80', '--prefix')
   for (const { metadata } of (await list('pods', namespace).catch(() => [])).slice(0, 8)) {
     await say(metadata.name, 'logs', '-n', namespace, metadata.name, '--all-containers', '--tail=40', '--prefix')
+    await sayFailedRequests(namespace, metadata.name)
   }
+}
+
+/** Of requests that went wrong, the access log's lines: the last lines of a busy proxy are of those that did not. */
+async function sayFailedRequests(namespace: string, pod: string): Promise<void> {
+  const text = await kubectl('logs', '-n', namespace, pod, '-c', 'lateen-proxy').catch(() => '')
+  const lines = text.split('\n').filter((line) => / (?:warn|error) {2}|" [045]\d* /.test(line))
+  process.stdout.write(
+    `\n--- ${pod}: ${lines.length} warnings and failed requests\n${lines.slice(0, 10).concat(lines.slice(10).slice(-10)).join('\n')}\n`,
+  )
 }
