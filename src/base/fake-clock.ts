@@ -10,7 +10,7 @@ interface Pending {
 export class FakeClock implements Clock {
   #elapsedMs = 0
   #order = 0
-  readonly #epochMs: number
+  #epochMs: number
   readonly #pending = new Set<Pending>()
 
   constructor(epochMs = Date.UTC(2026, 0, 1)) {
@@ -29,6 +29,11 @@ export class FakeClock implements Clock {
     const pending = { atMs: this.#elapsedMs + Math.max(delayMs, 0), order: this.#order++, action }
     this.#pending.add(pending)
     return { cancel: () => void this.#pending.delete(pending) }
+  }
+
+  /** Somebody sets the wall clock, forward or back; monotonic time and timers do not notice. */
+  jump(byMs: number): void {
+    this.#epochMs += byMs
   }
 
   /** How many timers wait: a test that expects none can say so. */

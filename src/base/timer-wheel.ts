@@ -7,12 +7,18 @@ export interface Deadline {
   readonly action: () => void
 }
 
+/** The loop stood still for so long: what peers sent meanwhile is read before it is said that they sent nothing. Timers run before
+ *  sockets are read, so without this a pause of the process would time out requests whose answers have long been there. */
+const STALL_MS = 100
+
 export class TimerWheel {
   readonly #clock: Clock
   readonly #tickMs: number
   readonly #slots = new Map<number, Set<Deadline>>()
   #timer: Timer | undefined
   #lastSlot: number
+  #dueMs = 0
+  #postponed = false
 
   /** @param tickMs the resolution; deadlines are rounded up to it. */
   constructor(clock: Clock, tickMs = 20) {
@@ -45,6 +51,7 @@ export class TimerWheel {
   }
 
   #arm(): void {
+    this.#dueMs = this.#clock.monotonicMs() + this.#tickMs
     this.#lastSlot = Math.floor(this.#clock.monotonicMs() / this.#tickMs)
     // Background: a deadline alone must not keep a drained process alive; the sockets it watches do that.
     this.#timer = this.#clock.after(this.#tickMs, () => this.#tick(), { background: true })
@@ -52,6 +59,12 @@ export class TimerWheel {
 
   #tick(): void {
     this.#timer = undefined
+    if (!this.#postponed && this.#clock.monotonicMs() - this.#dueMs >= STALL_MS) {
+      this.#postponed = true
+      this.#timer = this.#clock.after(0, () => this.#tick(), { background: true })
+      return
+    }
+    this.#postponed = false
     const now = Math.floor(this.#clock.monotonicMs() / this.#tickMs)
     // After a long stall most slots between are empty: walk whichever is shorter, the gap or the slots in use.
     const due =

@@ -11,12 +11,14 @@ import type { Assembler } from '../proxy/config/assemble.ts'
 import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
 import { LocalDataPlane } from '../proxy/local-data-plane.ts'
+import type { OverloadState } from '../proxy/overload/overload-state.ts'
 import { registerDataPlane } from '../proxy/telemetry/data-plane-metrics.ts'
 import { IstioMetrics } from '../proxy/telemetry/istio-metrics.ts'
 import { type MetricFamily, MetricRegistry } from '../proxy/telemetry/metrics.ts'
 import type { PeerLabels } from '../proxy/telemetry/outcome.ts'
 import { Recorder } from '../proxy/telemetry/recorder.ts'
 import { ThreadedDataPlane } from '../proxy/threads/threaded-data-plane.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import { lazyOriginalDestination } from './lazy-original-destination.ts'
 
 export interface DataSide {
@@ -41,6 +43,7 @@ export interface DataSideParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  readonly overload: OverloadState
 }
 
 export function createDataSide(parts: DataSideParts): DataSide {
@@ -48,7 +51,7 @@ export function createDataSide(parts: DataSideParts): DataSide {
 }
 
 function inThisThread(parts: DataSideParts): DataSide {
-  const { clock, random, log, secrets, self, nodeId, fixed } = parts
+  const { clock, random, log, secrets, self, nodeId, fixed, overload } = parts
   const registry = new MetricRegistry()
   const metrics = new IstioMetrics({ labels: self, principal: () => ownPrincipal(secrets) })
   metrics.register(registry, { component: 'proxy', tag: parts.version })
@@ -66,18 +69,28 @@ function inThisThread(parts: DataSideParts): DataSide {
     nodeId,
     maxDownstreamConnections,
     originalDestination,
+    overload,
+    collectGarbage,
   })
   registerDataPlane(registry, dataPlane)
   return { dataPlane, registry, families: () => registry.families, collect: () => Promise.resolve(), finish: () => recorder.close() }
 }
 
 function threaded(parts: DataSideParts): DataSide {
-  const { threads, version, self, nodeId, fixed, assembler, secrets, clock, log } = parts
+  const { threads, version, self, nodeId, fixed, assembler, secrets, clock, log, overload } = parts
   const { allowUnsupported, secrets: staticSecrets } = fixed.settings
   const dataPlane = new ThreadedDataPlane({
     threads,
     program: threadProgram(),
-    data: { version, self, nodeId, maxDownstreamConnections: fixed.maxDownstreamConnections, allowUnsupported, secrets: staticSecrets },
+    data: {
+      version,
+      self,
+      nodeId,
+      maxDownstreamConnections: fixed.maxDownstreamConnections,
+      allowUnsupported,
+      secrets: staticSecrets,
+      overload: overload.cell,
+    },
     originOf: (part) => assembler.originOf(part),
     secrets,
     clock,

@@ -17,6 +17,7 @@ test('a bootstrap alone gives the defaults', () => {
     concurrency: 1,
     logLevel: 'info',
     logFormat: 'text',
+    maxMemoryBytes: undefined,
     drainMs: 5000,
     exitOnZeroConnections: false,
     agent: undefined,
@@ -52,6 +53,7 @@ test('what is wrong is named, with the nearest option', () => {
   assert.match(String(parse('-c a --concurrency x')), /whole number/)
   assert.match(String(parse('-c a --mode run')), /'run' is none of serve, validate/)
   assert.match(String(parse('-c a --ca-address here')), /HOST:PORT.*--ca-root is missing/)
+  assert.match(String(parse('-c a --max-memory much')), /'256Mi'/)
   assert.match(String(parse('envoy.yaml')), /unexpected argument 'envoy.yaml'/)
   assert.match(String(parse('-c')), /needs a value/)
 })

@@ -6,6 +6,7 @@ import type { LogLevel } from '../base/log.ts'
 import { fail, type Problem, type Result, succeed } from '../base/result.ts'
 import { suggest } from '../base/suggest.ts'
 import { type AgentSettings, readAgentSettings } from '../envoy/agent-settings.ts'
+import { parseMemory } from '../proxy/overload/memory-limit.ts'
 
 interface OptionRow {
   readonly name: string
@@ -27,6 +28,7 @@ const TABLE: readonly OptionRow[] = [
     env: 'LATEEN_CONCURRENCY',
     help: "Data threads (1); more need Linux, about 18 MB each; 0: as many as the container's CPU limit allows",
   },
+  { name: 'max-memory', value: 'SIZE', env: 'LATEEN_MAX_MEMORY', help: "Memory to stay below, as '256Mi' (the container's limit)" },
   { name: 'log-level', short: 'l', value: 'LEVEL', env: 'LATEEN_LOG_LEVEL', help: 'trace, debug, info (default), warn, error or off' },
   { name: 'log-format', value: 'FORMAT', env: 'LATEEN_LOG_FORMAT', help: "'text' (default) or 'json'" },
   { name: 'drain-time', value: 'TIME', env: 'LATEEN_DRAIN_TIME', help: 'How long a stop waits for requests under way (5s)' },
@@ -72,6 +74,8 @@ export interface ProxyOptions {
   readonly concurrency: number
   readonly logLevel: LogLevel
   readonly logFormat: 'text' | 'json'
+  /** Undefined: the limit of the container, if it has one. */
+  readonly maxMemoryBytes: number | undefined
   readonly drainMs: number
   readonly exitOnZeroConnections: boolean
   /** Undefined: not in a pod. */
@@ -115,6 +119,9 @@ export function parseProxyOptions(
   if (configPath === '') wrong('config-path', 'is missing: give the bootstrap with -c FILE')
   const concurrency = Number(get('concurrency') ?? '1')
   if (!Number.isInteger(concurrency) || concurrency < 0) wrong('concurrency', 'must be a whole number from 0')
+  const maxMemory = get('max-memory')
+  const maxMemoryBytes = maxMemory === undefined ? undefined : parseMemory(maxMemory)
+  if (maxMemory !== undefined && maxMemoryBytes === undefined) wrong('max-memory', "is not a size; write for example '256Mi'")
   const drainMs = readTime(get('drain-time') ?? '5s')
   if (drainMs === undefined) wrong('drain-time', "is not a time; write for example '5s' or a number of seconds")
   const options = {
@@ -127,6 +134,7 @@ export function parseProxyOptions(
       wrong('log-level', message),
     ),
     logFormat: oneOf(get('log-format') ?? 'text', ['text', 'json'] as const, (message) => wrong('log-format', message)),
+    maxMemoryBytes,
     drainMs: drainMs ?? 0,
     exitOnZeroConnections: get('exit-on-zero-connections') !== undefined,
     agent: readAgent(get('agent'), wrong),

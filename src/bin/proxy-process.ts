@@ -14,12 +14,14 @@ import type { CertificateManager } from '../proxy/certs/certificate-manager.ts'
 import { LocalSecretStore } from '../proxy/certs/local-secret-store.ts'
 import { Assembler } from '../proxy/config/assemble.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
+import { OverloadState } from '../proxy/overload/overload-state.ts'
 import { adminState } from './proxy-admin.ts'
 import { openAgent } from './proxy-agent.ts'
 import { createCertificates } from './proxy-certificates.ts'
 import { createDataSide, type DataSide } from './proxy-data-side.ts'
 import { selfLabels } from './proxy-identity.ts'
 import { registerControl } from './proxy-metrics.ts'
+import { type ProcessWatches, watchProcess } from './proxy-overload.ts'
 import type { ProxyParts } from './proxy-parts.ts'
 import { type Readiness, readinessOf } from './proxy-readiness.ts'
 
@@ -37,10 +39,12 @@ export class ProxyProcess {
   readonly #state: AdsState<ReceivedResource>
   readonly #live: LiveConfig
   readonly #quit: () => void
+  readonly #watches: ProcessWatches
   #admin: AdminServer | undefined
   #agent: AgentServers | undefined
   #usesAds = false
   #draining = false
+  #unexpected = 0
   #ads: AdsClient<ReceivedResource> | undefined
   #certificates: CertificateManager | undefined
 
@@ -52,6 +56,7 @@ export class ProxyProcess {
     const { node } = loaded.bootstrap
     this.#secrets = new LocalSecretStore(clock, log)
     this.#assembler = new Assembler(loaded.fixed.settings)
+    const overload = new OverloadState()
     this.#dataSide = createDataSide({
       threads: parts.options.concurrency,
       version: parts.version,
@@ -63,8 +68,13 @@ export class ProxyProcess {
       clock,
       random,
       log,
+      overload,
     })
     this.#dataPlane = this.#dataSide.dataPlane
+    this.#dataSide.registry.observe('counter', 'lateen_proxy_unexpected_errors_total', 'Mistakes of the proxy that it survived.', () => [
+      { value: this.#unexpected },
+    ])
+    this.#watches = watchProcess({ overload, dataSide: this.#dataSide, maxMemoryBytes: parts.options.maxMemoryBytes, clock, log })
     this.#state = new AdsState(
       { userAgentName: 'lateen', userAgentVersion: parts.version, ...node },
       rootsOf(loaded.bootstrap),
@@ -134,7 +144,15 @@ export class ProxyProcess {
     this.#parts.log.info('stopped')
   }
 
+  /** Something threw where nobody expected it. */
+  survive(error: unknown): void {
+    this.#unexpected++
+    const stack = error instanceof Error ? (error.stack ?? error.message) : errorMessage(error)
+    this.#parts.log.error('unexpected failure: this is a mistake in the proxy; it goes on, please report it', { stack })
+  }
+
   close(): void {
+    this.#watches.stop()
     this.#ads?.stop()
     this.#live.stop()
     this.#certificates?.stop()

@@ -5,6 +5,7 @@ import { systemRandom } from '../base/random.ts'
 import { compileRegex, compileRegexRewrite, compileStrictRegex } from '../base/regex.ts'
 import type { ThreadData } from '../proxy/threads/protocol.ts'
 import { runDataThread } from '../proxy/threads/thread-host.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import { lazyOriginalDestination } from './lazy-original-destination.ts'
 
 if (parentPort === null) throw new Error('this file is a data thread of the proxy: start `lateen proxy --concurrency N`')
@@ -14,4 +15,5 @@ runDataThread(parentPort, data, {
   random: systemRandom,
   regex: { compile: compileRegex, compileStrict: compileStrictRegex, rewriter: compileRegexRewrite },
   originalDestination: lazyOriginalDestination,
+  collectGarbage,
 })

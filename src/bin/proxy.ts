@@ -69,6 +69,8 @@ async function serve(options: ProxyOptions, loaded: LoadedBootstrap, log: Switch
     return 1
   }
   cut = () => running.close()
+  // A mistake of ours met one connection or one update; the others are not to pay for it. Before this line it is a start that failed.
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, (error) => running.survive(error))
   await stop.promise
   await running.stop()
   return 0

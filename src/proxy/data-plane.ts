@@ -5,6 +5,7 @@ import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { SecretStore } from './certs/secret-store.ts'
 import type { AccessLog, CircuitBreaker, ProxyConfig } from './config/proxy-config.ts'
+import type { OverloadState } from './overload/overload-state.ts'
 import type { Outcome, PeerLabels } from './telemetry/outcome.ts'
 import type { ClusterLoad } from './upstream/circuit-breaker.ts'
 
@@ -24,6 +25,10 @@ export interface DataPlaneOptions {
   readonly originalDestination:
     | ((fd: number, remoteAddress: string) => { readonly host: string; readonly port: number } | undefined)
     | undefined
+  /** How near the process is to its limit of memory; undefined: nobody looks. */
+  readonly overload?: OverloadState
+  /** Asks V8 for the memory of what is no longer used. */
+  readonly collectGarbage?: () => void
   /** Other data threads listen on the same ports. */
   readonly reusePort?: boolean
   /** Where a cluster's load is counted when its limits are shared with other data threads; undefined: in this thread alone. */
@@ -34,7 +39,14 @@ export interface DataPlaneOptions {
 export interface OutcomeRecorder {
   recordHttp(outcome: Outcome, logs: readonly AccessLog[]): void
   recordTcp(outcome: Outcome, logs: readonly AccessLog[]): void
+  /** A connection that could not be taken; what could be logged of it was. */
+  connectionRefused?(reason: RefusalReason): void
+  /** @param usesLast connections go on to the addresses that the name had before. */
+  lookupFailed?(name: string, problem: string, usesLast: boolean): void
 }
+
+/** No descriptor was left for it; the configured number of connections is open; memory is near its limit. */
+export type RefusalReason = 'descriptors' | 'connection-limit' | 'memory'
 
 export interface ListenerProblem {
   readonly listener: string
@@ -48,6 +60,8 @@ export interface DataPlane {
    *  is gone or after `graceMs`, but not before `leastMs`. What the application calls is carried until then. A second call replaces the
    *  first. */
   drain(graceMs: number, leastMs?: number): Promise<void>
+  /** Memory is scarce: closes what is idle on both sides and collects garbage. */
+  shrink(): void
   /** Cuts everything. */
   close(): void
   readonly config: ProxyConfig

@@ -9,18 +9,22 @@ import { DateLine } from './http/date-line.ts'
 import { PeerMetadata } from './http/peer-metadata.ts'
 import { RequestIds } from './http/request-ids.ts'
 import type { Activity, HttpServices } from './http/services.ts'
+import { OverloadState } from './overload/overload-state.ts'
 import { Acceptor } from './sockets/acceptor.ts'
 import { BoundListener } from './sockets/bound-listener.ts'
 import { ListenerRuntime } from './sockets/listener-runtime.ts'
 import { compileHeaderFormat } from './telemetry/access-log-format.ts'
 import type { Outcome } from './telemetry/outcome.ts'
 import { ClusterRuntime } from './upstream/cluster-runtime.ts'
+import { NameLookup } from './upstream/name-lookup.ts'
 
 const WHEEL_TICK_MS = 10
 /** During a drain, listeners stay open until nobody has connected for this long: callers still have to hear that this endpoint leaves.
  *  A kept connection is closed after as long without a request: closing it earlier could meet a request on its way. */
 const QUIET_BEFORE_CLOSE_MS = 1000
 const DRAIN_CHECK_MS = 50
+/** Younger ones may have a request on their way. */
+const SHRUNK_AFTER_IDLE_MS = 1000
 
 export class LocalDataPlane implements DataPlane {
   config: ProxyConfig = { listeners: new Map(), clusters: new Map() }
@@ -31,6 +35,7 @@ export class LocalDataPlane implements DataPlane {
   readonly #listeners = new Map<string, ListenerRuntime>()
   readonly #services: HttpServices
   readonly #acceptor: Acceptor
+  readonly #names: NameLookup
   #closed = false
   #drains = 0
 
@@ -47,8 +52,10 @@ export class LocalDataPlane implements DataPlane {
       metadata: new PeerMetadata(options.self, options.nodeId ?? ''),
       cluster: (name) => this.#clusters.get(name),
       activity: this.#activity,
+      overload: options.overload ?? new OverloadState(),
       expand: expandHeader,
     }
+    this.#names = new NameLookup(clock, (...failure) => recorder.lookupFailed?.(...failure))
     this.#acceptor = new Acceptor({
       services: this.#services,
       secrets: options.secrets,
@@ -122,6 +129,13 @@ export class LocalDataPlane implements DataPlane {
     for (const cluster of this.#clusters.values()) cluster.close()
   }
 
+  shrink(): void {
+    const beforeMs = this.#options.clock.monotonicMs() - SHRUNK_AFTER_IDLE_MS
+    for (const connection of [...this.#acceptor.open]) connection.closeIfIdle(beforeMs)
+    for (const cluster of this.#clusters.values()) cluster.closeIdle(beforeMs)
+    this.#options.collectGarbage?.()
+  }
+
   #applyClusters(clusters: ReadonlyMap<string, Cluster>): void {
     for (const [name, runtime] of this.#clusters) {
       if (clusters.has(name)) continue
@@ -130,9 +144,13 @@ export class LocalDataPlane implements DataPlane {
     }
     for (const [name, config] of clusters) {
       const runtime = this.#clusters.get(name)
-      if (runtime === undefined) this.#clusters.set(name, new ClusterRuntime(config, { ...this.#options, wheel: this.#services.wheel }))
+      if (runtime === undefined) this.#clusters.set(name, this.#createCluster(config))
       else if (runtime.config !== config) runtime.update(config)
     }
+  }
+
+  #createCluster(config: Cluster): ClusterRuntime {
+    return new ClusterRuntime(config, { ...this.#options, wheel: this.#services.wheel, lookup: this.#names.lookup })
   }
 
   async #applyListeners(listeners: ReadonlyMap<string, Listener>): Promise<readonly ListenerProblem[]> {
@@ -155,7 +173,11 @@ export class LocalDataPlane implements DataPlane {
     this.#listeners.set(config.name, runtime)
     if (!config.bindToPort || runtime.bound !== undefined || this.#closed) return undefined
     const accept = (socket: Socket): void => this.#acceptor.accept(socket, runtime)
-    const opened = await BoundListener.open(config.address, accept, this.#options.reusePort === true, isRedirectedTo(config))
+    const opened = await BoundListener.open(config.address, accept, {
+      reusePort: this.#options.reusePort === true,
+      bothFamilies: isRedirectedTo(config),
+      onAcceptError: () => this.#options.recorder.connectionRefused?.('descriptors'),
+    })
     if (typeof opened === 'string') return { listener: config.name, message: `listener ${config.name}: ${opened}` }
     runtime.bound = opened
     if (this.#closed) opened.close()

@@ -24,6 +24,7 @@ function fakeDataPlane() {
       return plane.answers.shift() ?? []
     },
     drain: () => Promise.resolve(),
+    shrink: () => undefined,
     close: () => undefined,
     clusterStatus: () => [],
     activeConnections: 0,

@@ -47,6 +47,8 @@ export interface CertificateStatus {
 /** Renewed when half of the life is left, give or take a hundredth (Istio: SECRET_GRACE_PERIOD_RATIO and its jitter). */
 const GRACE_RATIO = 0.5
 const GRACE_JITTER = 0.01
+/** How long a clock that was set forward stays unnoticed. */
+const LOOK_AT_CLOCK_MS = 60_000
 /** Short at first: at the start of a mesh the CA comes up together with its callers. */
 const BACKOFF: BackoffOptions = { baseMs: 200, maxMs: 60_000 }
 /** A workload without any certificate does not serve: it waits no longer than this for a CA that is back. */
@@ -134,7 +136,7 @@ export class CertificateManager {
     const { clock, random } = this.#options
     const ratio = GRACE_RATIO + (random() * 2 - 1) * GRACE_JITTER
     const renewAtMs = identity.notAfterMs - ratio * (identity.notAfterMs - identity.notBeforeMs)
-    this.#schedule(renewAtMs - clock.nowMs())
+    this.#renewAt(renewAtMs, clock.monotonicMs() + renewAtMs - clock.nowMs())
   }
 
   /** The file's roots and those that the CA handed out: during a rotation they differ, and all must be trusted. */
@@ -155,6 +157,17 @@ export class CertificateManager {
     const valid = this.#current === undefined ? 'none' : new Date(this.#current.notAfterMs).toISOString()
     this.#options.log.warn('no new certificate', { problem, validUntil: valid, retryInMs: Math.round(waitMs) })
     this.#schedule(waitMs)
+  }
+
+  /** By whichever clock says so first: the wall clock may be set, forward (it would have expired unnoticed: timers are monotonic) or
+   *  back (its peers' clocks were not). */
+  #renewAt(wallMs: number, monotonicMs: number): void {
+    const { clock } = this.#options
+    const leftMs = Math.min(wallMs - clock.nowMs(), monotonicMs - clock.monotonicMs())
+    if (leftMs <= 0) return this.#schedule(0)
+    const look = (): void => this.#renewAt(wallMs, monotonicMs)
+    this.#timer?.cancel()
+    if (!this.#stopped) this.#timer = clock.after(Math.min(leftMs, LOOK_AT_CLOCK_MS), look, { background: true })
   }
 
   #schedule(delayMs: number): void {

@@ -87,6 +87,7 @@ export class DownstreamConnection implements ExchangeHost {
   #idleDeadline: Deadline | undefined
   #lifeDeadline: Deadline | undefined
   #requestDeadline: Deadline | undefined
+  #headBeganMs = 0
 
   constructor(socket: Socket, services: HttpServices, binding: HttpBinding, peer: DownstreamPeer, onClosed: () => void) {
     this.#socket = socket
@@ -338,10 +339,7 @@ export class DownstreamConnection implements ExchangeHost {
       return this.#refuse(manager, 'ambiguous-request', TLS_INSIDE)
     const state = this.#reader.read(chunk, at)
     if (state === 'incomplete') {
-      const headTimeoutMs = manager.requestHeadersTimeoutMs
-      if (this.#requestDeadline === undefined) {
-        this.#armRequestDeadline(Math.min(positive(headTimeoutMs), positive(manager.requestTimeoutMs)))
-      }
+      if (this.#requestDeadline === undefined) this.#armHeadDeadline(manager)
       return -1
     }
     const head = this.#head
@@ -363,8 +361,9 @@ export class DownstreamConnection implements ExchangeHost {
       exchange.fail('ambiguous-request', 'bad chunk')
       return -1
     }
-    if (body.done) this.#cancelRequestDeadline()
-    else if (this.#requestDeadline === undefined) this.#armRequestDeadline(positive(manager.requestTimeoutMs))
+    const headTookMs = this.#requestDeadline === undefined ? 0 : this.services.clock.monotonicMs() - this.#headBeganMs
+    this.#cancelRequestDeadline()
+    if (!body.done) this.#armRequestDeadline(Math.max(1, positive(manager.requestTimeoutMs) - headTookMs), 'request-timeout')
     exchange.start(chunk)
     return end
   }
@@ -445,11 +444,20 @@ export class DownstreamConnection implements ExchangeHost {
     this.#idleDeadline = this.services.wheel.after(leftMs, () => this.#watchIdle())
   }
 
-  #armRequestDeadline(timeoutMs: number): void {
+  /** Envoy: the time for the head, the time for the whole request, and the stream's idle time all begin with its first octet; of the
+   *  last, what comes of the head does not begin anew. */
+  #armHeadDeadline(manager: HttpConnectionManager): void {
+    this.#headBeganMs = this.services.clock.monotonicMs()
+    const limitMs = Math.min(positive(manager.requestHeadersTimeoutMs), positive(manager.requestTimeoutMs))
+    const idleMs = positive(manager.streamIdleTimeoutMs)
+    this.#armRequestDeadline(Math.min(limitMs, idleMs), idleMs < limitMs ? 'stream-idle-timeout' : 'request-timeout')
+  }
+
+  #armRequestDeadline(timeoutMs: number, failure: FailureKind): void {
     if (timeoutMs === Number.POSITIVE_INFINITY) return
     this.#requestDeadline = this.services.wheel.after(timeoutMs, () => {
       this.#requestDeadline = undefined
-      if (this.#exchange === undefined) this.#refuse(this.#binding.manager, 'request-timeout', '')
+      if (this.#exchange === undefined) this.#refuse(this.#binding.manager, failure, '')
       else this.#exchange.onRequestTimeout()
     })
   }

@@ -48,7 +48,8 @@ export function readRequest(
   if (request.authority === '') return 'missing-host'
   request.upgrade = head.method === 'CONNECT' ? 'connect' : upgradeToken(head, bodyDone)
   setIdentity(request, manager, peer, services)
-  return undefined
+  // After the head was read, so that the log says whose request it was.
+  return services.overload.shedsRequests ? 'overload' : undefined
 }
 
 /** Where names with an underscore are dropped, the head is parsed anew without their lines. False: refused. */

@@ -4,6 +4,7 @@ import type { Random } from '../../base/random.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
 import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { OutcomeRecorder } from '../data-plane.ts'
+import type { OverloadState } from '../overload/overload-state.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
 import type { ClusterRuntime } from '../upstream/cluster-runtime.ts'
 import type { DateLine } from './date-line.ts'
@@ -20,6 +21,7 @@ export interface HttpServices {
   readonly metadata: PeerMetadata
   cluster(name: string): ClusterRuntime | undefined
   readonly activity: Activity
+  readonly overload: OverloadState
   /** Envoy's format operators in header values (%DOWNSTREAM_REMOTE_ADDRESS% ...), filled from the exchange so far. */
   expand(template: string, outcome: Outcome): string
 }

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { cidrMatcher } from '../../base/cidr.ts'
 import type { SecretStore } from '../certs/secret-store.ts'
 import type { DownstreamTls, FilterChain, HttpConnectionManager, TcpProxy } from '../config/proxy-config.ts'
+import type { RefusalReason } from '../data-plane.ts'
 import { authorize } from '../decide/authorize.ts'
 import { type ConnectionView, chooseFilterChain, type RangeTest } from '../decide/filter-chain.ts'
 import { DownstreamPeer } from '../http/downstream-peer.ts'
@@ -65,7 +66,7 @@ export class Acceptor {
   }
 
   accept(socket: Socket, acceptedBy: ListenerRuntime): void {
-    const { services, maxConnections } = this.#options
+    const { services } = this.#options
     const acceptedMs = services.clock.monotonicMs()
     this.lastAcceptedMs = acceptedMs
     socket.on('error', ignoreUntilClose)
@@ -74,7 +75,11 @@ export class Acceptor {
       ? (this.#options.listenerFor(destination.host, destination.port) ?? acceptedBy)
       : acceptedBy
     const accepted: Accepted = { socket, listener, destination, inspection: undefined }
-    if (maxConnections !== undefined && services.activity.connections >= maxConnections) return this.#refuse(accepted, 'overload', '')
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
+      services.recorder.connectionRefused?.(refusal)
+      return this.#refuse(accepted, 'overload', refusal)
+    }
     services.activity.connections++
     socket.once('close', () => {
       services.activity.connections--
@@ -96,6 +101,12 @@ export class Acceptor {
   close(): void {
     for (const connection of this.open) connection.close()
     for (const server of this.#tlsServers.values()) server.close()
+  }
+
+  #refusal(): RefusalReason | undefined {
+    const { services, maxConnections } = this.#options
+    if (services.overload.refusesConnections) return 'memory'
+    return maxConnections !== undefined && services.activity.connections >= maxConnections ? 'connection-limit' : undefined
   }
 
   #destinationOf(socket: Socket, listener: ListenerRuntime): { readonly host: string; readonly port: number } {

@@ -3,6 +3,15 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { errorCode, errorMessage } from '../../base/errors.ts'
 import type { SocketAddress } from '../config/proxy-config.ts'
 
+export interface ListenOptions {
+  /** The kernel spreads connections over all data threads that listen there (Linux: SO_REUSEPORT). */
+  readonly reusePort?: boolean
+  /** On all addresses, IPv6 too where the kernel has it. */
+  readonly bothFamilies?: boolean
+  /** A connection could not be accepted: no descriptor is left for it. The kernel has it wait, or libuv closes it. */
+  readonly onAcceptError?: () => void
+}
+
 export class BoundListener {
   readonly address: SocketAddress
   readonly #server: Server
@@ -12,14 +21,11 @@ export class BoundListener {
     this.#server = server
   }
 
-  /** @param reusePort the kernel spreads connections over all data threads that listen there (Linux: SO_REUSEPORT).
-   *  @param bothFamilies on all addresses, IPv6 too where the kernel has it.
-   *  @returns the listener, or a sentence that says why the address cannot be used and what to do. */
+  /** @returns the listener, or a sentence that says why the address cannot be used and what to do. */
   static open(
     address: SocketAddress,
     onConnection: (socket: Socket) => void,
-    reusePort = false,
-    bothFamilies = false,
+    { reusePort = false, bothFamilies = false, onAcceptError = ignoreAcceptError }: ListenOptions = {},
   ): Promise<BoundListener | string> {
     return new Promise((resolve) => {
       // Half-open: a client that has sent its request may close its side and still get the answer.
@@ -28,7 +34,7 @@ export class BoundListener {
       server.listen({ ...(bothFamilies ? {} : { host: address.host }), port: address.port, backlog: 1024, reusePort }, () => {
         server.removeAllListeners('error')
         // Out of file descriptors: accepting goes on when some are free; the listener must not take the process down.
-        server.on('error', ignoreAcceptError)
+        server.on('error', () => onAcceptError())
         resolve(new BoundListener(address, server))
       })
     })

@@ -14,6 +14,7 @@ export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024
 /** A full block is written at once; a part of one waits for the timer. */
 const BLOCK_BYTES = 64 * 1024
 const FLUSH_AFTER_MS = 100
+const NEWLINE = 0x0a
 /** UTF-8 needs at most three bytes per UTF-16 unit. */
 const MAX_BYTES_PER_UNIT = 3
 
@@ -53,6 +54,8 @@ export class AccessLogWriter {
   #lines = 0
   #dropped = 0
   #failedWrites = 0
+  /** The target ends in the middle of a line. */
+  #cutLine = false
   #idle: (() => void)[] = []
 
   constructor(target: LogTarget, clock: Clock, log: Logger, writeBlock: BlockWrite = writeToFile) {
@@ -170,10 +173,12 @@ export class AccessLogWriter {
     if (block === undefined) return this.#settle()
     if (this.#fd === undefined) {
       this.#failed(new Error('the access log is not open'))
+      this.#lose(block, 0)
       return this.#written(block)
     }
     this.#writing = true
-    this.#writeAll(this.#fd, block, 0)
+    if (this.#cutLine) this.#endCutLine(this.#fd, block)
+    else this.#writeAll(this.#fd, block, 0)
   }
 
   #written(block: Buffer): void {
@@ -185,6 +190,13 @@ export class AccessLogWriter {
     else this.#armTimer()
   }
 
+  #endCutLine(fd: number, block: Buffer): void {
+    this.#writeBlock(fd, Buffer.of(NEWLINE), 0, (error) => {
+      this.#cutLine = error !== null
+      this.#writeAll(fd, block, 0)
+    })
+  }
+
   #writeAll(fd: number, chunk: Buffer, from: number): void {
     this.#writeBlock(fd, chunk, from, (error, written) => {
       // A pipe that is full says so; a reader that is slow must not cost lines that the buffer can hold.
@@ -194,9 +206,18 @@ export class AccessLogWriter {
       }
       if (error === null && from + written < chunk.length) return this.#writeAll(fd, chunk, from + written)
       this.#writing = false
-      if (error !== null) this.#failed(error)
+      if (error !== null) {
+        this.#failed(error)
+        this.#lose(chunk, from)
+      }
       this.#written(chunk)
     })
+  }
+
+  /** A part of a line that was written is ended, or the next line would continue it and be unreadable too. */
+  #lose(block: Buffer, from: number): void {
+    for (let at = from; at < block.length; at++) if (block[at] === NEWLINE) this.#dropped++
+    if (from > 0 && block[from - 1] !== NEWLINE) this.#cutLine = true
   }
 
   #settle(): void {

@@ -61,6 +61,10 @@ export class DataThread {
     this.#post({ kind: 'secrets', values })
   }
 
+  shrink(): void {
+    this.#post({ kind: 'shrink' })
+  }
+
   async terminate(): Promise<void> {
     await this.#worker.terminate()
   }

@@ -19,6 +19,8 @@ export interface ThreadData {
   readonly maxDownstreamConnections: number | undefined
   readonly allowUnsupported: boolean
   readonly secrets: ReadonlyMap<string, Secret> | undefined
+  /** The level of overload, written by the main thread. */
+  readonly overload?: SharedArrayBuffer | undefined
 }
 
 /** A resource as it was received; an id stands for the very same object for ever. */
@@ -77,6 +79,8 @@ export type Question =
 export type ToThread =
   | { readonly kind: 'question'; readonly id: number; readonly question: Question }
   | { readonly kind: 'secrets'; readonly values: SecretValues }
+  /** Memory is scarce. */
+  | { readonly kind: 'shrink' }
   | { readonly kind: 'written'; readonly id: number; readonly failure: string | undefined; readonly written: number }
 
 export type Answer =

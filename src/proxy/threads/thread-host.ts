@@ -11,6 +11,7 @@ import { ownPrincipal } from '../certs/own-principal.ts'
 import { Assembler } from '../config/assemble.ts'
 import type { RegexEngine } from '../config/decode-context.ts'
 import { LocalDataPlane } from '../local-data-plane.ts'
+import { OverloadState } from '../overload/overload-state.ts'
 import type { OriginalDestination } from '../sockets/original-destination.ts'
 import type { BlockWrite } from '../telemetry/access-log-writer.ts'
 import { IstioMetrics } from '../telemetry/istio-metrics.ts'
@@ -27,6 +28,7 @@ export interface ThreadServices {
   readonly random: Random
   readonly regex: RegexEngine
   readonly originalDestination: (log: Logger) => OriginalDestination
+  readonly collectGarbage?: () => void
 }
 
 export function runDataThread(port: MessagePort, data: ThreadData, services: ThreadServices): void {
@@ -65,6 +67,8 @@ class ThreadHost {
       maxDownstreamConnections: data.maxDownstreamConnections,
       originalDestination: services.originalDestination(log),
       reusePort: true,
+      ...(data.overload === undefined ? {} : { overload: new OverloadState(data.overload) }),
+      ...(services.collectGarbage === undefined ? {} : { collectGarbage: services.collectGarbage }),
       clusterLoad: (cluster, limits) => {
         const cells = this.#loads.get(cluster)
         if (cells === undefined) throw new Error(`no counters were sent for the cluster ${cluster}`)
@@ -78,6 +82,8 @@ class ThreadHost {
     switch (message.kind) {
       case 'secrets':
         return this.#secrets.receive(message.values)
+      case 'shrink':
+        return this.#plane.shrink()
       case 'written': {
         const done = this.#writes.get(message.id)
         this.#writes.delete(message.id)

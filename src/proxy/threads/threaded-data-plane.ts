@@ -135,6 +135,10 @@ export class ThreadedDataPlane implements DataPlane {
     await this.#atMost(graceMs + CLOSE_TIMEOUT_MS, Promise.all(drained))
   }
 
+  shrink(): void {
+    for (const thread of this.#alive()) thread.shrink()
+  }
+
   close(): void {
     void this.finish()
   }

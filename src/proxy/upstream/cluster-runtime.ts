@@ -150,6 +150,11 @@ export class ClusterRuntime {
     this.#plan = planHosts([])
   }
 
+  /** Memory is scarce. @param beforeMs idle since then or longer. */
+  closeIdle(beforeMs: number): void {
+    for (const endpoint of this.#endpoints.values()) for (const pool of endpoint.pools.values()) pool.closeIdle(beforeMs)
+  }
+
   close(): void {
     for (const endpoint of this.#endpoints.values()) for (const pool of endpoint.pools.values()) pool.close()
     for (const transport of this.#transports.values()) transport.close()

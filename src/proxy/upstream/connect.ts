@@ -1,6 +1,6 @@
 // Opens one connection to an endpoint, plaintext or TLS, and says in one word why it could not. Used by the HTTP pools and by TCP.
 // Invariant: `opened` is called at most once, and only for a peer whose identity was checked.
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.ts'
 import { errorCode, errorMessage } from '../../base/errors.ts'
@@ -54,6 +54,8 @@ export interface ConnectHandler {
 export interface ConnectServices {
   readonly clock: Clock
   readonly wheel: TimerWheel
+  /** Undefined: the system's, anew for each connection. */
+  readonly lookup?: LookupFunction
 }
 
 /** Starts connecting; the returned function gives up. */
@@ -68,6 +70,7 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
     allowHalfOpen: true,
     noDelay: true,
     ...(reader === undefined ? {} : { onread: reader.options }),
+    ...(services.lookup === undefined ? {} : { lookup: services.lookup }),
     ...(target.bindAddress === undefined ? {} : { localAddress: target.bindAddress }),
   }
   const socket: Socket =

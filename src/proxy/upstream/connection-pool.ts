@@ -219,12 +219,15 @@ export class ConnectionPool implements ConnectionOwner, SessionOwner {
     this.#services.wheel.after(Math.max(idleTimeoutMs / 2, 1), () => this.#sweep())
   }
 
-  /** Idle ones are in order of their age, the oldest first. */
+  /** Those that have been idle since `beforeMs` or longer; they are in order of their age, the oldest first. */
+  closeIdle(beforeMs: number): void {
+    while (this.#idle.length > 0 && (this.#idle[0]?.idleSinceMs ?? 0) <= beforeMs) this.#idle.shift()?.close()
+    for (const session of [...this.#sessions]) if (session.activeStreams === 0 && session.idleSinceMs <= beforeMs) session.retire()
+  }
+
   #sweep(): void {
     this.#sweeping = false
-    const before = this.#services.clock.monotonicMs() - this.#limits.idleTimeoutMs
-    while (this.#idle.length > 0 && (this.#idle[0]?.idleSinceMs ?? 0) <= before) this.#idle.shift()?.close()
-    for (const session of [...this.#sessions]) if (session.activeStreams === 0 && session.idleSinceMs <= before) session.retire()
+    this.closeIdle(this.#services.clock.monotonicMs() - this.#limits.idleTimeoutMs)
     if (this.#idle.length > 0 || this.#sessions.some((session) => session.activeStreams === 0)) this.#scheduleSweep()
   }
 }
