@@ -2,6 +2,7 @@
 // codes, page and examples together. To add a code: one entry in the area's file under catalogue/, and a test that produces it.
 import { analyzeCatalogue } from './catalogue/analyze.ts'
 import { certificateCatalogue } from './catalogue/certificates.ts'
+import { clusterCatalogue } from './catalogue/cluster.ts'
 import { compileCatalogue } from './catalogue/compile.ts'
 import { readingCatalogue } from './catalogue/reading.ts'
 import { schemaCatalogue } from './catalogue/schema.ts'
@@ -16,6 +17,7 @@ export const catalogue = {
   ...compileCatalogue, // LTN0200-0299: objects against each other, found while they are compiled
   ...analyzeCatalogue, // LTN0300-0399: objects against each other, looked for
   ...certificateCatalogue, // LTN0400-0499: the certificate authority's own files
+  ...clusterCatalogue, // LTN0500-0599: what the API server of a cluster answers
 } as const
 
 export type Catalogue = typeof catalogue

@@ -14,6 +14,19 @@ export interface Credential {
   readonly authoritiesProblem: string | undefined
 }
 
+/** What is known of a name. 'pending': not yet; refused: whatever it is, it is not for who asks; undefined: there is no such secret. */
+export type CredentialAnswer = Credential | RefusedCredential | 'pending' | undefined
+
+export interface RefusedCredential {
+  /** Goes on after the secret's name: 'may not be read by ...'. */
+  readonly refused: string
+}
+
+/** Undefined: there is none to use, now. */
+export function usableCredential(answer: CredentialAnswer): Credential | undefined {
+  return answer === undefined || answer === 'pending' || 'refused' in answer ? undefined : answer
+}
+
 /** Keys of kubernetes.io/tls, then Istio's generic form. */
 const PAIRS = [
   ['tls.crt', 'tls.key'],

@@ -28,6 +28,8 @@ export interface InformerOptions<T> {
   readonly reduce: (object: KubeObject) => T | undefined
   /** A kind that the API server does not serve (404) counts as an empty one, asked for again every half minute: for optional CRDs. */
   readonly absentIsEmpty?: boolean
+  /** `health` says something else: a failure, a first list, a watch that opened or ended. */
+  readonly onHealth?: () => void
 }
 
 /** Keys are `namespace/name` (`/name` outside namespaces). Read the values from `current`. */
@@ -69,6 +71,7 @@ export function startInformer<T>(options: InformerOptions<T>): Informer<T> {
   const scopes = options.namespaces === undefined || options.namespaces.length === 0 ? [undefined] : [...new Set(options.namespaces)]
   const stopping = new AbortController()
   const counters = new Counters(scopes.length)
+  const onHealth = options.onHealth ?? (() => undefined)
   const { client, resource, clock, random, log = silentLogger, labelSelector, fieldSelector, absentIsEmpty = false } = options
   const store = new Store(options.reduce, ({ metadata: { namespace, name } }, error) => {
     const failure = failureOf(`read ${describe(resource, { namespace, name })}`, 0, 'Malformed', errorMessage(error))
@@ -100,12 +103,18 @@ export function startInformer<T>(options: InformerOptions<T>): Informer<T> {
           counters.lastSyncMs = clock.nowMs()
           resolveSynced()
         },
-        connected: (is) => counters.setConnected(index, is),
+        connected: (is) => {
+          counters.setConnected(index, is)
+          onHealth()
+        },
         heard: (events) => {
           counters.events += events
           counters.lastSyncMs = clock.nowMs()
         },
-        failed: (failure) => counters.fail(failure),
+        failed: (failure) => {
+          counters.fail(failure)
+          onHealth()
+        },
       },
     )
     return { synced, done }
@@ -113,6 +122,7 @@ export function startInformer<T>(options: InformerOptions<T>): Informer<T> {
   let isSynced = false
   const synced = Promise.all(reflectors.map((reflector) => reflector.synced)).then(() => {
     isSynced = true
+    onHealth()
   })
   return {
     resource,

@@ -20,6 +20,8 @@ export interface Workload {
   readonly otherAddresses?: readonly string[]
   /** Whether a proxy stands before it: nobody else speaks mutual TLS for it, or keeps out what policies forbid. */
   readonly hasProxy: boolean
+  /** What its proxy is: a gateway, as the mesh knows and not as the proxy says. Only a gateway is served as one. */
+  readonly isGateway?: true
   /** It is about to go: who is connected goes on, and nobody new comes. */
   readonly isTerminating?: true
   readonly ports: readonly WorkloadPort[]

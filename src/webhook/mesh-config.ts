@@ -1,5 +1,5 @@
 // What of Istio's MeshConfig concerns injection: the default ProxyConfig, the trust domain, whether metrics are merged. Pure. Called by the
-// composition root with the mesh's ConfigMap and by kube-inject with a file. All other fields are the operator's business.
+// composition root with the MeshConfig in force and by kube-inject with a file. All other fields are the operator's business.
 import { parse } from 'yaml'
 import { isRecord } from '../api/record.ts'
 import { errorMessage } from '../base/errors.ts'
@@ -19,7 +19,11 @@ export function withMeshConfig(config: InjectorConfig, meshConfig: string): Resu
   } catch (error) {
     return fail('', `MeshConfig is not valid YAML: ${errorMessage(error)}`)
   }
-  if (!isRecord(mesh)) return fail('', 'MeshConfig must be a mapping of fields')
+  return isRecord(mesh) ? withMeshSpec(config, mesh) : fail('', 'MeshConfig must be a mapping of fields')
+}
+
+/** @param mesh the fields of a MeshConfig. */
+export function withMeshSpec(config: InjectorConfig, mesh: Json): Result<InjectionMesh> {
   const { defaultConfig = {}, trustDomain, enablePrometheusMerge } = mesh
   if (!isRecord(defaultConfig)) return fail('defaultConfig', 'must be a mapping of fields')
   return succeed({

@@ -9,12 +9,15 @@ export function withoutProxy(containers: readonly Container[] = []): readonly Co
   return containers.filter(({ name }) => !PROXY_NAMES.includes(name) && name !== INIT_CONTAINER)
 }
 
-/** The pod's fields win; `image: auto` is ours. */
+/** The pod's fields win; `image: auto` is ours, and with it the pull policy that Kubernetes gives an image without a tag before it asks us:
+ *  whoever leaves the image to us would pull it at every start, and where nobody can pull, never start. */
 export function withOwnFields(ours: Container, names: readonly string[], { spec }: Pod): Container {
   const own = [...spec.containers, ...(spec.initContainers ?? [])].find(({ name }) => names.includes(name))
   if (own === undefined) return ours
   const { image, ...rest } = own
-  return overlay(ours, image === undefined || image === 'auto' || image === '' ? rest : own)
+  if (image !== undefined && image !== 'auto' && image !== '') return overlay(ours, own)
+  const { imagePullPolicy, ...others } = rest
+  return overlay(ours, imagePullPolicy === 'Always' ? others : rest)
 }
 
 /** Undefined: the pod has none. */

@@ -120,7 +120,7 @@ test('what a round changes is served, and what there is to say comes with it', a
   assert.equal(findings.count, 0)
   assert.equal((await coming).size, 1)
   assert.deepEqual(clustersOf(client), ['outbound|80||cart.default.svc.cluster.local'])
-  assert.equal(client.accounts.get('default/cart'), 'cart')
+  assert.deepEqual(client.runsAs.get('default/cart'), { serviceAccount: 'cart', isGateway: false })
 
   const again = served()
   const outcome = await client.compile(requestOf(stateOf([workload('cart'), service('cart'), service('price')], first)))

@@ -12,6 +12,7 @@ import {
   type FromCompileThread,
   type MeshCounts,
   nodeKey,
+  type RunsAs,
   type ServedNodes,
   type ToCompileThread,
   type WantedNode,
@@ -48,8 +49,8 @@ export interface CompileOutcome {
 }
 
 export interface CompileClient {
-  /** Service account by `namespace/name` of the workload, of the newest snapshot. */
-  readonly accounts: ReadonlyMap<string, string>
+  /** By `namespace/name` of the workload, of the newest snapshot. */
+  readonly runsAs: ReadonlyMap<string, RunsAs>
   /** How long the thread worked for the last change, resources of all proxies included. */
   readonly busyMs: number
   compile(request: CompileRequest): Promise<CompileOutcome>
@@ -105,7 +106,7 @@ export function createCompileClient(
   let sent: CompileRequest | undefined
   /** One after the other: pieces of two states may not mix. */
   let sending: Promise<void> = Promise.resolve()
-  let accounts: ReadonlyMap<string, string> = new Map()
+  let runsAs: ReadonlyMap<string, RunsAs> = new Map()
   let busyMs = 0
   let rounds = 0
   let stopped = false
@@ -153,7 +154,7 @@ export function createCompileClient(
       waiting?.reject(new LateenError('COMPILE_FAILED', from.reason))
       return
     }
-    if (from.accounts !== undefined) accounts = from.accounts
+    if (from.runsAs !== undefined) runsAs = from.runsAs
     findings = from.findings ?? findings
     compiledRound = from.round
     waiting?.resolve({ round: from.round, findings, fresh: from.fresh, counts: from.counts })
@@ -235,8 +236,8 @@ export function createCompileClient(
   }
 
   return {
-    get accounts() {
-      return accounts
+    get runsAs() {
+      return runsAs
     },
     get busyMs() {
       return busyMs

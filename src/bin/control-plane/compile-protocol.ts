@@ -51,6 +51,12 @@ export interface MeshCounts {
   readonly workloads: number
 }
 
+/** What the mesh knows of a workload, whatever its proxy says. */
+export interface RunsAs {
+  readonly serviceAccount: string
+  readonly isGateway: boolean
+}
+
 export type FromCompileThread =
   | {
       readonly kind: 'compiled'
@@ -59,8 +65,8 @@ export type FromCompileThread =
       readonly findings: FindingPages | undefined
       readonly fresh: FreshFindings
       readonly counts: MeshCounts
-      /** Service account by workload; undefined: as before. */
-      readonly accounts: ReadonlyMap<string, string> | undefined
+      /** By workload; undefined: as before. */
+      readonly runsAs: ReadonlyMap<string, RunsAs> | undefined
     }
   | { readonly kind: 'analyzed'; readonly question: number; readonly findings: FindingPages }
   | { readonly kind: 'concerned'; readonly question: number; readonly concerns: Concerns }

@@ -20,6 +20,7 @@ import {
   type CompileThreadData,
   type FromCompileThread,
   nodeKey,
+  type RunsAs,
   type ServedNodes,
   type ServedType,
   type ToCompileThread,
@@ -65,7 +66,7 @@ export class CompileSide {
   #changed: AnyApiObject[] = []
   /** All that there is has come, not only what changed. */
   #isWhole = false
-  #accounts: ReadonlyMap<string, string> = new Map()
+  #runsAs: ReadonlyMap<string, RunsAs> = new Map()
   /** Since the last compile began, until all that it changed is made; newcomers do not count. */
   #busyMs: number | undefined
   #scheduled = false
@@ -141,7 +142,7 @@ export class CompileSide {
         round: order.round,
         ...this.#sayFindings(),
         counts: { services: services.size, routes: routes.size, workloads: workloads.size },
-        accounts: this.#changedAccounts(snapshot),
+        runsAs: this.#changedRunsAs(snapshot),
       })
       if (changed) for (const id of this.#wanted.keys()) this.#due.add(id)
     } catch (error) {
@@ -182,13 +183,16 @@ export class CompileSide {
     return snapshot
   }
 
-  #changedAccounts({ workloads }: MeshSnapshot): ReadonlyMap<string, string> | undefined {
-    const before = this.#accounts
+  #changedRunsAs({ workloads }: MeshSnapshot): ReadonlyMap<string, RunsAs> | undefined {
+    const before = this.#runsAs
     let isSame = before.size === workloads.size
-    for (const [key, { serviceAccount }] of workloads) isSame &&= before.get(key) === serviceAccount
+    for (const [key, { serviceAccount, isGateway = false }] of workloads) {
+      const known = before.get(key)
+      isSame &&= known?.serviceAccount === serviceAccount && known.isGateway === isGateway
+    }
     if (isSame) return undefined
-    this.#accounts = new Map([...workloads].map(([key, { serviceAccount }]) => [key, serviceAccount]))
-    return this.#accounts
+    this.#runsAs = new Map([...workloads].map(([key, { serviceAccount, isGateway = false }]) => [key, { serviceAccount, isGateway }]))
+    return this.#runsAs
   }
 
   #schedule(): void {

@@ -7,8 +7,7 @@ import { LateenError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import { systemRandom } from '../../base/random.ts'
 import type { ReadonlyWatchable } from '../../base/watchable.ts'
-import { type Trust, underOwnName } from '../../identity/peer.ts'
-import { type SpiffeId, workloadSpiffeId } from '../../identity/spiffe-id.ts'
+import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { MeshSettings } from '../../model/mesh-settings.ts'
 import type { IngestState } from '../../operator/ingest/config-source.ts'
 import type { AddressBook } from '../../standalone/address-book.ts'
@@ -22,6 +21,7 @@ import { nodeKey } from './compile-protocol.ts'
 import { compileWorkers } from './compile-worker.ts'
 import { type CurrentMesh, type MeshLoop, startMeshLoop } from './mesh-loop.ts'
 import { sayFindings } from './say-findings.ts'
+import { whyNotWorkload } from './why-not-workload.ts'
 
 export interface MeshServerOptions {
   readonly source: ReadonlyWatchable<IngestState>
@@ -75,14 +75,14 @@ export async function startMeshServer(options: MeshServerOptions): Promise<MeshS
   opened.defer(() => compiler.stop())
   // Nobody is turned away before the first compile has said who runs as what: resources are given only to whom it names.
   const whyNot = (node: ProxyNode, identity: SpiffeId): string | undefined => {
-    const serviceAccount = compiler.accounts.get(`${node.namespace}/${node.workload}`)
-    return serviceAccount === undefined ? undefined : whyNotWorkload(node, serviceAccount, identity, certificates.trust())
+    const runsAs = compiler.runsAs.get(`${node.namespace}/${node.workload}`)
+    return runsAs === undefined ? undefined : whyNotWorkload(node, runsAs, identity, certificates.trust())
   }
   const xds = createXdsServer({
     keyOf: nodeKey,
     resourcesFor(node, identity) {
       // Gone, or replaced by one of another account: the proxy keeps what it has.
-      const isThere = compiler.accounts.has(`${node.namespace}/${node.workload}`)
+      const isThere = compiler.runsAs.has(`${node.namespace}/${node.workload}`)
       const resources = compiler.resourcesFor(node)
       return isThere && whyNot(node, identity) === undefined ? resources : undefined
     },
@@ -138,10 +138,4 @@ async function startGrpc(options: GrpcServerOptions, preferred: readonly number[
     }
   }
   return startGrpcServer(options)
-}
-
-function whyNotWorkload({ namespace, workload }: ProxyNode, serviceAccount: string, identity: SpiffeId, trust: Trust): string | undefined {
-  const expected = workloadSpiffeId({ trustDomain: trust.trustDomain, namespace, serviceAccount })
-  if (expected.ok && expected.value === underOwnName(identity, trust)) return undefined
-  return `the workload ${namespace}/${workload} runs as service account '${serviceAccount}', but the certificate is for ${identity}`
 }

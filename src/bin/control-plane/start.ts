@@ -133,7 +133,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       compiler,
       xds,
       tokens,
-      ownFindings: () => [...certificates.findings(), ...credentialFindings(source.current.value.state, credentials)],
+      ownFindings: () => [...certificates.findings(), ...credentialFindings(source.current.value.state, credentials.credentialOf)],
       recordReady: (ready) => files.recordReady(ready),
     }),
     log,

@@ -6,7 +6,7 @@ import { readYaml } from '../../api/read-yaml.ts'
 import { secretsIn } from '../../api/secret-object.ts'
 import { compileRegex } from '../../base/regex.ts'
 import { CredentialBook } from '../ingest/credential-book.ts'
-import { gatewayCredentialFindings } from './gateway-credentials.ts'
+import { type FindCredential, gatewayCredentialFindings } from './gateway-credentials.ts'
 
 const GATEWAY = `
 apiVersion: networking.istio.io/v1
@@ -21,15 +21,16 @@ spec:
     - {port: {number: 4, name: d, protocol: TLS}, hosts: ["d.example.com"], tls: {mode: PASSTHROUGH}}
 `
 const SERVING = [
-  { namespace: 'ingress', labels: { istio: 'ingress' } },
-  { namespace: 'elsewhere', labels: { istio: 'other' } },
+  { namespace: 'ingress', serviceAccount: 'edge', labels: { istio: 'ingress' } },
+  { namespace: 'ingress', serviceAccount: 'edge2', labels: { istio: 'ingress' } },
+  { namespace: 'elsewhere', serviceAccount: 'edge', labels: { istio: 'other' } },
 ]
 
-function findings(book: CredentialBook): readonly string[] {
+function findings({ credentialOf }: { readonly credentialOf: FindCredential }): readonly string[] {
   const { objects } = readYaml(GATEWAY, 'gateway.yaml', { defaultNamespace: 'default', compileRegex })
   const gateways = objects.filter((object): object is Gateway => object.kind === 'Gateway')
   assert.equal(gateways.length, 1)
-  return gatewayCredentialFindings(gateways, SERVING, book.credentialOf).map(({ code, path, message }) => `${code} ${path} ${message}`)
+  return gatewayCredentialFindings(gateways, SERVING, credentialOf).map(({ code, path, message }) => `${code} ${path} ${message}`)
 }
 
 test('a secret that is missing, of another namespace or malformed is named on the Gateway, once per use', () => {
@@ -106,4 +107,15 @@ items:
   assert.deepEqual(read, { objects: [], findings: [], broken: false })
   assert.equal(readYaml(text, 'secrets.yaml', { ...options, refusesSecrets: true }).broken, true)
   assert.equal(secretsIn('kind: Secret\nmetadata: {', 'default'), undefined)
+})
+
+test('a secret that the gateway may not read is named with the reason, for the account that may not; of what is not known yet nothing is said', () => {
+  const credentialOf: FindCredential = (_namespace, name, account) =>
+    name === 'www' && account === 'edge' ? { refused: `may not be read by '${account}'` } : 'pending'
+  const said = findings({ credentialOf })
+  assert.equal(said.length, 3)
+  assert.equal(
+    said[0],
+    "LTN0235 spec.servers[0].tls.credentialName gateways in the namespace 'ingress' have nothing to use for it: the secret 'www' may not be read by 'edge'",
+  )
 })

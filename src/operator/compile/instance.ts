@@ -22,6 +22,8 @@ export interface Instance {
   readonly hasUndeclaredPorts: boolean
   readonly locality: Locality
   readonly hasProxy: boolean
+  /** Its proxy is a gateway. */
+  readonly isGateway: boolean
   /** Ports whose connections do not go through the proxy. */
   readonly uncaptured: PortSet
   /** A pod with a proxy that nothing is redirected to: its applications use it as an HTTP proxy. */

@@ -18,6 +18,7 @@ export function localInstance(key: string, object: LocalWorkload, plan: Workload
     hasUndeclaredPorts: false,
     locality: localityOfLabels(labels),
     hasProxy: true,
+    isGateway: object.spec.gateway === true,
     uncaptured: NO_PORTS,
     isTerminating: false,
     origin: originOf(object),

@@ -4,7 +4,7 @@ import { type Locality, localityOfLabels, NO_LOCALITY } from '../../model/servic
 import type { Instance, InstancePort } from './instance.ts'
 import { originOf } from './mesh-draft.ts'
 import { workloadNameOfPod } from './pod-owner.ts'
-import { hasMeshProxy, uncapturedPorts, usesHttpProxy } from './pod-proxy.ts'
+import { hasMeshProxy, isGatewayPod, uncapturedPorts, usesHttpProxy } from './pod-proxy.ts'
 import { podStatus } from './pod-status.ts'
 
 /** @param place where its node is; undefined: the node is not known. */
@@ -22,6 +22,7 @@ export function podInstance(pod: Pod, place: Locality | undefined): Instance | u
     hasUndeclaredPorts: true,
     locality: said.region === '' ? (place ?? NO_LOCALITY) : said,
     hasProxy: hasMeshProxy(pod),
+    isGateway: isGatewayPod(pod),
     uncaptured: uncapturedPorts(pod),
     ...(usesHttpProxy(pod) ? { usesHttpProxy: true } : {}),
     isTerminating: metadata.deletionTimestamp !== undefined,

@@ -17,7 +17,12 @@ export function hasMeshProxy({ metadata, spec }: Pod): boolean {
   if (spec.hostNetwork === true || annotations[MODE] === 'NONE') return false
   const said = labels[TLS_MODE_LABEL]
   if (said !== undefined) return said === 'istio'
-  return annotations[INJECTED] !== undefined && !templatesOf(annotations[TEMPLATES]).includes('gateway')
+  return annotations[INJECTED] !== undefined && !isGatewayPod({ metadata })
+}
+
+/** Injected with the gateway template: what a proxy says of itself does not make it one. */
+export function isGatewayPod({ metadata: { annotations } }: Pick<Pod, 'metadata'>): boolean {
+  return annotations[INJECTED] !== undefined && templatesOf(annotations[TEMPLATES]).includes('gateway')
 }
 
 /** It has a proxy, and nothing is redirected to it. */

@@ -102,6 +102,22 @@ for (const [what, text, takesMutualTls] of PROXIES) {
   })
 }
 
+const GATEWAYS: readonly (readonly [what: string, text: string, isGateway: boolean])[] = [
+  ['injected with the gateway template', pod({ annotations: ', inject.istio.io/templates: "gateway, extra"' }), true],
+  ['injected as a sidecar', pod(), false],
+  [
+    'that names the template and was not injected',
+    pod({ annotations: ', inject.istio.io/templates: gateway' }).replace('sidecar.istio.io/status: "{}", ', ''),
+    false,
+  ],
+]
+
+for (const [what, text, isGateway] of GATEWAYS) {
+  test(`a pod ${what} ${isGateway ? 'is' : 'is not'} a gateway`, () => {
+    assert.equal(workloadOf(compile(text).snapshot).isGateway === true, isGateway)
+  })
+}
+
 test('a pod without a sidecar is called in plaintext', () => {
   const bare = pod().replace('sidecar.istio.io/status: "{}"', '')
   assert.equal(endpointsOf(compile(bare + service()))[0]?.acceptsMutualTls, false)

@@ -51,11 +51,13 @@ function workloadOf(
   called: readonly (MeshService | undefined)[],
   capture: CompileInput['capture'],
 ): Workload {
-  const { namespace, name, workloadName, serviceAccount, labels, addresses, locality, hasProxy, isTerminating, origin } = instance
+  const { namespace, name, workloadName, serviceAccount, labels, addresses, locality, hasProxy, isGateway, isTerminating, origin } =
+    instance
   const [address = '', ...otherAddresses] = addresses
   return {
     ...{ namespace, name, workloadName, serviceAccount, labels, address, locality, hasProxy, origin },
     ...(otherAddresses.length === 0 ? {} : { otherAddresses }),
+    ...(isGateway ? { isGateway } : {}),
     ...(isTerminating ? { isTerminating } : {}),
     ports: portsOf(instance, behind),
     ready: false,

@@ -271,3 +271,22 @@ test('the slices that Kubernetes makes of selectors are not asked for', async (t
     ports: [{ name: 'http', port: 80 }],
   })
 })
+
+test('a kind that may not be read is named with the reason while its list is waited for, and no more when it is there', async (t) => {
+  const { api, open } = await scene(t)
+  api.interrupt({ status: 403, reason: 'Forbidden', message: 'pods is forbidden: User "x" cannot list resource "pods"' }, ({ path }) =>
+    path.endsWith('/pods'),
+  )
+  api.unserve('WorkloadGroup')
+  const source = open()
+  const started = source.start()
+  const [pods] = await awaited(source.unread, (unread) => unread.some(({ kind }) => kind === 'Pod'))
+  assert.deepEqual([pods?.kind, pods?.isForbidden, pods?.isMissing], ['Pod', true, false])
+  assert.match(pods?.because ?? '', /cannot list resource "pods"/)
+  await started
+  const left = await awaited(source.unread, (unread) => unread.every(({ kind }) => kind !== 'Pod') && unread.length > 0)
+  assert.deepEqual(
+    left.map(({ kind, isMissing }) => [kind, isMissing]),
+    [['WorkloadGroup', true]],
+  )
+})

@@ -2,6 +2,7 @@
 // config-source.ts. Read by the composition root, which hands `state` and `ready` to compile and shows `findings`.
 // Invariants: nothing is published before every kind has been listed once, because half a cluster would look like a mesh without policies; a
 // kind whose CRD is not there counts as empty; when the API server is away, what is known stays in force.
+import { isDeepStrictEqual } from 'node:util'
 import type { CheckOptions } from '../../api/check-options.ts'
 import type { KindName } from '../../api/kinds.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
@@ -40,6 +41,15 @@ export interface KindHealth extends InformerHealth {
   readonly isMissing: boolean
 }
 
+/** A kind of which we do not know what there is. */
+export interface UnreadKind {
+  readonly kind: KindName
+  readonly isMissing: boolean
+  /** We have not the right to. */
+  readonly isForbidden: boolean
+  readonly because: string
+}
+
 /** Events come in bursts: a rollout changes dozens of objects within a few milliseconds. */
 const BATCH_MS = 10
 
@@ -54,6 +64,7 @@ export class KubernetesSource {
   readonly #options: KubernetesSourceOptions
   readonly #current = new Watchable<IngestState>({ state: emptyKubeState, findings: [] })
   readonly #ready = new Watchable<ReadonlySet<string>>(new Set())
+  readonly #unread = new Watchable<readonly UnreadKind[]>([], isDeepStrictEqual)
   readonly #objects = new ObjectsInForce()
   #watched: readonly Watched[] = []
   #unwatchTags: () => void = () => undefined
@@ -83,6 +94,12 @@ export class KubernetesSource {
     })
   }
 
+  /** Kinds that the cluster does not serve or does not let us read, or has not let us read yet; one that fails later counts with its last
+   *  good objects, and is here when we have lost the right. */
+  get unread(): ReadonlyWatchable<readonly UnreadKind[]> {
+    return this.#unread
+  }
+
   /** Resolves with the first whole state published; waits for the API server as long as it takes. */
   async start(): Promise<void> {
     const { namespaces, systemNamespace, tags, log } = this.#options
@@ -110,6 +127,7 @@ export class KubernetesSource {
     const informer = startInformer<Reduced>({
       ...{ client, clock, random, log, resource, reduce, namespaces, labelSelector, fieldSelector },
       absentIsEmpty: isOptional,
+      onHealth: () => this.#unread.set(this.health.flatMap(unreadOf)),
     })
     const touched = new Set<string>()
     informer.watch(({ changed, removed }) => {
@@ -161,4 +179,11 @@ export class KubernetesSource {
     if (!isOfRevision || revision === undefined) return true
     return revision === this.#options.revision || this.#options.tags?.value.has(revision) === true
   }
+}
+
+function unreadOf({ kind, isMissing, synced, connected, lastFailure }: KindHealth): readonly UnreadKind[] {
+  if (lastFailure === undefined) return []
+  const isForbidden = lastFailure.reason === 'Forbidden' || lastFailure.reason === 'Unauthorized'
+  const isUnread = isMissing || !synced || (isForbidden && !connected)
+  return isUnread ? [{ kind, isMissing, isForbidden, because: lastFailure.message }] : []
 }

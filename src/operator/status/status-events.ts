@@ -35,12 +35,19 @@ export function eventsOf(regarding: EventSubject, before: readonly Condition[], 
   })
 }
 
-/** Of the control plane's own Findings (src/ca/ca-health.ts): those that were not there before. */
+/** Of the control plane's own Findings (src/ca/ca-health.ts, and what a cluster does not let it do): those that were not there before. */
 export function ownTroubles(regarding: EventSubject, before: readonly Finding[], now: readonly Finding[]): readonly StatusEvent[] {
   const known = new Set(before.map(({ code, message }) => `${code} ${message}`))
   return now.flatMap(({ code, severity, message, hint }) =>
     severity === 'info' || known.has(`${code} ${message}`)
       ? []
-      : [{ regarding, type: 'Warning' as const, reason: 'CertificateTrouble', message: `${code}: ${message}. ${hint}` }],
+      : [
+          {
+            regarding,
+            type: 'Warning' as const,
+            reason: code.startsWith('LTN04') ? 'CertificateTrouble' : 'ClusterTrouble',
+            message: `${code}: ${message}. ${hint}`,
+          },
+        ],
   )
 }

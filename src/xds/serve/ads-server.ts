@@ -9,11 +9,11 @@ import { fail, type Result } from '../../base/result.ts'
 import { fullCodec } from '../../envoy/full-codec.ts'
 import { DELTA_ADS_PATH, resourceTypeNames, STREAM_ADS_PATH } from '../../envoy/type-urls.ts'
 import type { Trust } from '../../identity/peer.ts'
-import type { SpiffeId } from '../../identity/spiffe-id.ts'
+import { type SpiffeId, workloadIdentityOf } from '../../identity/spiffe-id.ts'
 import type { ServedResources } from '../generate/resources.ts'
 import type { ProxyNode } from '../view/proxy-node.ts'
 import { type Acknowledgement, acknowledgementOf } from './acknowledged.ts'
-import { AdsStream, type Request, type StreamOwner } from './ads-stream.ts'
+import { type Admitted, AdsStream, type Request, type StreamOwner } from './ads-stream.ts'
 import { ClientSession } from './client-session.ts'
 import { type ClientStatus, typeStatuses } from './client-status.ts'
 import { type GrpcCall, grpcStatus } from './grpc-call.ts'
@@ -22,7 +22,7 @@ import { createInterestBook } from './interest.ts'
 import { agreeing, claimedIdentity, identifyPeer } from './node-identity.ts'
 import { createDeltaRequestReader, LENIENT } from './read-request.ts'
 import { createDeltaRenderer } from './render-delta.ts'
-import { type CredentialOf, createSecrets } from './secrets.ts'
+import { type CredentialOf, createSecrets, type SecretReader } from './secrets.ts'
 
 export interface XdsServerOptions {
   /** Undefined: nothing is known yet (of this node); the client waits. Asked only when the client can take the answer. */
@@ -121,8 +121,10 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       const resources = options.resourcesFor(stream.admitted.node, stream.admitted.identity)
       const { session, acknowledged } = stream
       if (acknowledged.isOpen(resources)) settleBefore(stream, withSecrets)
-      const messages = resources === undefined ? [] : session.next(withSecrets(resources, stream.admitted.node))
-      if (resources !== undefined) acknowledged.offered(resources, messages.length > 0, session.subscriptions, clock.nowMs())
+      const full = resources === undefined ? undefined : withSecrets(resources, readerOf(stream.admitted))
+      const messages = full === undefined ? [] : session.next(full)
+      if (resources !== undefined && full !== undefined)
+        acknowledged.offered(resources, messages.length > 0, session.subscriptions, clock.nowMs())
       if (messages.length === 0) return
       const release = takePlace()
       stream.send(messages, () => {
@@ -218,7 +220,13 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
 function settleBefore({ admitted, session, acknowledged }: AdsStream, withSecrets: ReturnType<typeof createSecrets>): void {
   const { lastOffered } = acknowledged
   if (lastOffered === undefined || admitted === undefined) return
-  if (session.hasAnswered(withSecrets(lastOffered, admitted.node))) acknowledged.settle(lastOffered, session.subscriptions)
+  const full = withSecrets(lastOffered, readerOf(admitted))
+  if (full !== undefined && session.hasAnswered(full)) acknowledged.settle(lastOffered, session.subscriptions)
+}
+
+/** The account is what the certificate says, whatever the node does. */
+function readerOf({ node: { namespace, type }, identity }: Admitted): SecretReader {
+  return { namespace, type, serviceAccount: workloadIdentityOf(identity)?.serviceAccount ?? '' }
 }
 
 function statusOf({ admitted, session, from, connectedSinceMs }: AdsStream): readonly ClientStatus[] {

@@ -19,11 +19,11 @@ function declaring(...names: readonly string[]): ServedResources {
   ])
 }
 
-function namesIn(served: ServedResources): readonly string[] {
-  return [...(served.get(SECRET_TYPE)?.own.keys() ?? [])]
+function namesIn(served: ServedResources | undefined): readonly string[] {
+  return [...(served?.get(SECRET_TYPE)?.own.keys() ?? [])]
 }
 
-const GATEWAY = { type: 'router', namespace: 'edge' } as const
+const GATEWAY = { type: 'router', namespace: 'edge', serviceAccount: 'gateway' } as const
 
 test('a gateway is given what its configuration names, from its own namespace; nobody else is given anything', () => {
   const asked: string[] = []
@@ -33,9 +33,9 @@ test('a gateway is given what its configuration names, from its own namespace; n
   })
   const served = declaring('kubernetes://www', 'kubernetes://www-cacert', 'kubernetes://other', 'default')
   assert.deepEqual(namesIn(add(served, GATEWAY)), ['kubernetes://www', 'kubernetes://www-cacert'])
-  assert.deepEqual(namesIn(add(served, { type: 'router', namespace: 'default' })), [])
+  assert.deepEqual(namesIn(add(served, { ...GATEWAY, namespace: 'default' })), [])
   asked.length = 0
-  assert.deepEqual(namesIn(add(served, { type: 'sidecar', namespace: 'edge' })), [])
+  assert.deepEqual(namesIn(add(served, { ...GATEWAY, type: 'sidecar' })), [])
   assert.deepEqual(asked, [])
   assert.deepEqual(namesIn(add(declaring(), GATEWAY)), [])
 })
@@ -52,7 +52,7 @@ test('the pair and the authorities are told apart, and authorities that were mea
     'kubernetes://www2-cacert',
     'kubernetes-ca://named',
   ]
-  const own = add(declaring(...names), GATEWAY).get(SECRET_TYPE)?.own
+  const own = add(declaring(...names), GATEWAY)?.get(SECRET_TYPE)?.own
   assert.deepEqual([...(own?.keys() ?? [])], ['kubernetes://www', 'kubernetes://www-cacert', 'kubernetes-ca://named'])
   const read = (name: string) => {
     const decoded = fullCodec.decode('envoy.extensions.transport_sockets.tls.v3.Secret', own?.get(name)?.bytes ?? new Uint8Array())
@@ -77,10 +77,35 @@ test('while no credential has changed the answer is the same object; a renewed o
   const renewed = ca.issue({ dns: 'www' })
   now = readCredential({ 'tls.crt': renewed.chainPem, 'tls.key': renewed.keyPem })
   const second = add(served, GATEWAY)
+  assert.ok(first !== undefined && second !== undefined)
   assert.notEqual(second, first)
   assert.equal(second.get(CLUSTER_TYPE), first.get(CLUSTER_TYPE))
   assert.notEqual(
     second.get(SECRET_TYPE)?.own.get('kubernetes://www')?.version,
     first.get(SECRET_TYPE)?.own.get('kubernetes://www')?.version,
   )
+})
+
+test('what may not be read does not exist for who asks; the account is the one that asks', () => {
+  const asked: string[] = []
+  const add = createSecrets((_namespace, name, serviceAccount) => {
+    asked.push(`${serviceAccount} ${name}`)
+    return name === 'www' ? full : { refused: 'may not be read' }
+  })
+  assert.deepEqual(namesIn(add(declaring('kubernetes://www', 'kubernetes://secret'), GATEWAY)), ['kubernetes://www'])
+  assert.deepEqual(asked, ['gateway www', 'gateway secret'])
+})
+
+test('while it is not known whether a secret is there, nothing is said of it, and all others are asked for meanwhile', () => {
+  const asked: string[] = []
+  let known = false
+  const add = createSecrets((_namespace, name) => {
+    asked.push(name)
+    return known ? full : 'pending'
+  })
+  const served = declaring('kubernetes://www', 'kubernetes://other')
+  assert.equal(add(served, GATEWAY), undefined)
+  assert.deepEqual(asked, ['www', 'other'])
+  known = true
+  assert.deepEqual(namesIn(add(served, GATEWAY)), ['kubernetes://www', 'kubernetes://other'])
 })

@@ -1,5 +1,6 @@
 // Puts users' keys and certificates into what a gateway is served: for the names that its configuration declares, from the namespace that
 // its certificate proves, and for nobody else. Called by ads-server.ts for every client, just before anything is sent.
+// Only who is a gateway in the mesh's eyes comes here as a router: admission has compared it.
 // Invariants: what was declared has no content, so a client without credentials gets none; a credential that is missing or malformed is
 // a resource that does not exist; while no credential changes, the answer is the same object.
 import { contentHash } from '../../base/content-hash.ts'
@@ -7,25 +8,32 @@ import { fullCodec } from '../../envoy/full-codec.ts'
 import type { Secret } from '../../envoy/generated/messages.gen.ts'
 import { parseCredentialSecretName } from '../../envoy/names.ts'
 import { SECRET_TYPE } from '../../envoy/type-urls.ts'
-import type { Credential } from '../../identity/credential.ts'
+import { type Credential, type CredentialAnswer, usableCredential } from '../../identity/credential.ts'
 import { type EncodedResource, NO_RESOURCES, type ServedResources } from '../generate/resources.ts'
 import type { ProxyNode } from '../view/proxy-node.ts'
 
-/** Undefined: there is no such secret. The same object as long as it has not changed. */
-export type CredentialOf = (namespace: string, name: string) => Credential | undefined
+/** The same object as long as it has not changed. The account is the one that the caller's certificate is for. */
+export type CredentialOf = (namespace: string, name: string, serviceAccount: string) => CredentialAnswer
 
-export type AddSecrets = (served: ServedResources, node: Pick<ProxyNode, 'namespace' | 'type'>) => ServedResources
+export interface SecretReader extends Pick<ProxyNode, 'namespace' | 'type'> {
+  readonly serviceAccount: string
+}
+
+/** Undefined: of some of them it is not known yet whether they are there; told 'there is none', a gateway would close what it serves. */
+export type AddSecrets = (served: ServedResources, reader: SecretReader) => ServedResources | undefined
 
 /** One per server: remembers what it has made. */
 export function createSecrets(credentialOf: CredentialOf): AddSecrets {
   const made = new WeakMap<ServedResources, { readonly found: ReadonlyMap<string, EncodedResource>; readonly served: ServedResources }>()
   const encoded = new WeakMap<Credential, Map<string, EncodedResource>>()
 
-  const secretOf = (name: string, namespace: string): EncodedResource | undefined => {
+  const secretOf = (name: string, { namespace, serviceAccount }: SecretReader): EncodedResource | 'pending' | undefined => {
     const ref = parseCredentialSecretName(name)
     if (ref === undefined) return undefined
     for (const secret of ref.secrets) {
-      const credential = credentialOf(namespace, secret)
+      const answer = credentialOf(namespace, secret, serviceAccount)
+      if (answer === 'pending') return answer
+      const credential = usableCredential(answer)
       if (credential === undefined || !(ref.part === 'pair' || holdsAuthorities(credential))) continue
       const known = encoded.get(credential) ?? new Map<string, EncodedResource>()
       encoded.set(credential, known)
@@ -36,14 +44,18 @@ export function createSecrets(credentialOf: CredentialOf): AddSecrets {
     return undefined
   }
 
-  return (served, { namespace, type }) => {
+  return (served, reader) => {
     const declared = served.get(SECRET_TYPE)
     if (declared === undefined || declared.own.size === 0) return served
     const found = new Map<string, EncodedResource>()
-    for (const name of type === 'router' ? declared.own.keys() : []) {
-      const resource = secretOf(name, namespace)
-      if (resource !== undefined) found.set(name, resource)
+    // All are asked for, so that what is not known of several is learned at once.
+    let isPending = false
+    for (const name of reader.type === 'router' ? declared.own.keys() : []) {
+      const resource = secretOf(name, reader)
+      if (resource === 'pending') isPending = true
+      else if (resource !== undefined) found.set(name, resource)
     }
+    if (isPending) return undefined
     const before = made.get(served)
     if (before !== undefined && isSame(before.found, found)) return before.served
     const full: ServedResources = new Map([...served, [SECRET_TYPE, { shared: NO_RESOURCES, own: found }]])

@@ -14,7 +14,8 @@ import type { KubeClient } from '../../../kube/client.ts'
 import { startInformer } from '../../../kube/informer.ts'
 import { resourceOf } from '../../../kube/resource.ts'
 import type { IngestState } from '../../../operator/ingest/config-source.ts'
-import { defaultInjectorConfig, readInjectorConfig } from '../../../webhook/injector-config.ts'
+import { defaultInjectorConfig, type InjectorConfig, readInjectorConfig } from '../../../webhook/injector-config.ts'
+import { type InjectionMesh, withMeshSpec } from '../../../webhook/mesh-config.ts'
 import { haveNativeSidecars } from '../../../webhook/native-sidecars.ts'
 import { startWebhook, type WebhookServer } from '../../../webhook/server.ts'
 import { watchFiles } from '../../../webhook/watched-files.ts'
@@ -28,13 +29,15 @@ export interface InjectionOptions {
   readonly host: string
   readonly port: number
   readonly version: string
+  /** Of the mesh since it started. */
+  readonly trustDomain: string
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
 }
 
 export async function startInjection(options: InjectionOptions): Promise<WebhookServer> {
-  const { client, source, clock, random, log, configPath } = options
+  const { client, source, clock, random, log, configPath, trustDomain } = options
   await using opened = new AsyncDisposableStack()
   let config = defaultInjectorConfig()
   const files = watchFiles({
@@ -59,8 +62,8 @@ export async function startInjection(options: InjectionOptions): Promise<Webhook
     port: options.port,
     certificateFolder: options.certificateFolder,
     ...{ clock, log, version: options.version },
-    config: () => config,
-    meshDefaults: () => meshDefaults(source.value),
+    config: () => injectionMesh(config, source.value, trustDomain).config,
+    meshDefaults: () => injectionMesh(config, source.value, trustDomain).meshDefaults,
     nativeSidecars: () => haveNativeSidecars(nodes.current.values()),
     validate: (object) => findingsOf(object, options.check),
   })
@@ -81,11 +84,13 @@ function kubeletVersion({ status }: { readonly [field: string]: unknown }): stri
   return isRecord(info) && typeof info.kubeletVersion === 'string' ? info.kubeletVersion : undefined
 }
 
-/** Of the MeshConfig in force; what is wrong with it is said elsewhere. */
-function meshDefaults({ state }: IngestState): Readonly<Record<string, unknown>> {
-  const [config] = state.objects.MeshConfig.values()
-  const defaults: unknown = config?.spec.defaultConfig
-  return isRecord(defaults) ? defaults : {}
+/** With the MeshConfig in force; what is wrong with it is said elsewhere, and leaves the injector's own. The trust domain is the one that
+ *  certificates are issued for: a pod that asks for another would not start. */
+export function injectionMesh(config: InjectorConfig, { state }: IngestState, trustDomain: string): InjectionMesh {
+  const [mesh] = state.objects.MeshConfig.values()
+  const made = isRecord(mesh?.spec) ? withMeshSpec(config, mesh.spec) : undefined
+  const { config: merged, meshDefaults } = made?.ok === true ? made.value : { config, meshDefaults: {} }
+  return { config: { ...merged, trustDomain }, meshDefaults }
 }
 
 /** What is wrong with an object by itself; what it is in the mesh stands in its status. */

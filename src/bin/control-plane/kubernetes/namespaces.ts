@@ -10,10 +10,17 @@ export interface MeshNamespaces {
   stop(): void
 }
 
-/** @param settings as they are now. */
-export function watchNamespaces(source: ReadonlyWatchable<IngestState>, settings: () => MeshSettings): MeshNamespaces {
-  const current = new Watchable<ReadonlySet<string>>(namespacesOf(source.value, settings()), sameSet)
-  const unwatch = source.watch(() => current.set(namespacesOf(source.value, settings())))
+/** @param settings as they are now.
+ *  @param installed the only namespaces of the mesh: who may see nothing else may not list namespaces either. Empty: all. */
+export function watchNamespaces(
+  source: ReadonlyWatchable<IngestState>,
+  settings: () => MeshSettings,
+  installed: readonly string[],
+): MeshNamespaces {
+  const look = (): ReadonlySet<string> =>
+    installed.length > 0 ? new Set([...installed, settings().rootNamespace]) : namespacesOf(source.value, settings())
+  const current = new Watchable<ReadonlySet<string>>(look(), sameSet)
+  const unwatch = source.watch(() => current.set(look()))
   return { current, stop: unwatch }
 }
 

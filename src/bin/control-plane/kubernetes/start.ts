@@ -19,13 +19,15 @@ import { loadConnection } from '../../../kube/load-connection.ts'
 import type { AddressPlan } from '../../../model/address-plan.ts'
 import type { MeshSettings } from '../../../model/mesh-settings.ts'
 import { meshSettings } from '../../../operator/compile/mesh-config.ts'
-import { KubernetesSource } from '../../../operator/ingest/kubernetes-source.ts'
+import { KubernetesSource, type UnreadKind } from '../../../operator/ingest/kubernetes-source.ts'
 import { certificatesOf } from '../certificates.ts'
+import { pushCredentials } from '../gateway-credentials.ts'
 import { createJsonServer } from '../http-json.ts'
 import { closed, listenOnPort } from '../listen.ts'
 import { startMeshServer } from '../mesh-server.ts'
 import { formatXdsMetrics } from '../metrics.ts'
 import { clusterNames } from '../own-certificate.ts'
+import { withClusterFindings } from './cluster-findings.ts'
 import { watchCredentials } from './credentials.ts'
 import { createHealth } from './health.ts'
 import { startInjection } from './injection.ts'
@@ -58,7 +60,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
   const serviceName = `lateen-control-plane${suffix}`
   // Whatever was opened is closed again, newest first: when a later step fails, and when the control plane stops.
   await using opened = new AsyncDisposableStack()
-  const health = createHealth(log)
+  const health = createHealth(log, clock)
   opened.defer(() => closed(health.server))
   await listenOnPort(health.server, options.listen.host, options.healthPort, 0)
 
@@ -77,7 +79,6 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
   opened.defer(() => election.stop())
   const isLeader = leadership(election)
 
-  health.waitingFor = 'all resources of the cluster'
   const check = { defaultNamespace: 'default', compileRegex }
   const source = new KubernetesSource({
     ...parts,
@@ -88,12 +89,13 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     namespaces: options.watchNamespaces,
   })
   opened.defer(() => source.stop())
-  await source.start()
+  await health.until('all resources of the cluster', source.start(), () =>
+    source.unread.value.filter(isInTheWay).map(({ because }) => because),
+  )
   const base = fixedSettings(source, options)
   const settingsNow = (): MeshSettings => meshSettings(source.current.value.state.objects.MeshConfig, base).settings
 
-  health.waitingFor = 'the certificate authority'
-  const authority = await openClusterAuthority({
+  const opening = openClusterAuthority({
     ...parts,
     namespace,
     trustDomain: base.trustDomain,
@@ -102,6 +104,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     signal: options.signal,
     everyoneTrusts: (hash) => authority.bundle.value.hash === hash && rootMaps.isWritten(authority.bundle.value.pem),
   })
+  const authority = await health.until('the certificate authority', opening)
   const certificates = certificatesOf({
     authority,
     reviews: createTokenReviews(parts),
@@ -121,22 +124,23 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
   const readAliases = (): void => certificates.setAliases(settingsNow().trustDomainAliases)
   readAliases()
   opened.defer(source.current.watch(readAliases))
-  const namespaces = watchNamespaces(source.current, settingsNow)
+  const namespaces = watchNamespaces(source.current, settingsNow, options.watchNamespaces)
   opened.defer(() => namespaces.stop())
   const rootMaps = keepRootConfigMaps({
     ...parts,
     namespaces: namespaces.current,
     rootsPem: certificates.roots,
     isLeader,
-    ...(options.watchNamespaces.length === 0 ? {} : { watchNamespaces: options.watchNamespaces }),
+    ...(options.watchNamespaces.length === 0 ? {} : { watchNamespaces: [...options.watchNamespaces, namespace] }),
   })
   opened.defer(() => rootMaps.stop())
 
-  health.waitingFor = 'the first compile'
-  const credentials = watchCredentials({ ...parts, changed: () => server.xds.update() })
+  const credentials = watchCredentials(parts)
   opened.defer(() => credentials.stop())
-  const server = await startMeshServer({
-    source: source.current,
+  const said = withClusterFindings({ source: source.current, unread: source.unread, foreignRoots: rootMaps.foreign, credentials })
+  opened.defer(() => said.stop())
+  const starting = startMeshServer({
+    source: said.current,
     locate: (findings) => Promise.resolve(findings),
     book: { plan: () => Promise.resolve({ plan: NO_PLAN, problems: [] }) },
     capture: 'redirect',
@@ -151,7 +155,9 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     clock,
     log,
   })
+  const server = await health.until('the first compile', starting)
   opened.defer(() => server.stop())
+  opened.defer(pushCredentials(credentials, server.xds))
   opened.defer(source.ready.watch((ready) => server.loop.setReady(ready)))
   server.loop.setReady(source.ready.value)
 
@@ -165,6 +171,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     host: options.listen.host,
     port: options.webhookPort,
     version,
+    trustDomain: base.trustDomain,
   })
   opened.defer(() => webhook.close())
   const monitoring = createJsonServer(
@@ -191,6 +198,11 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
       return running.disposeAsync()
     },
   }
+}
+
+/** A kind without its CRD counts as empty. */
+function isInTheWay({ isMissing }: UnreadKind): boolean {
+  return !isMissing
 }
 
 /** Trust domain and root namespace are those of the start: identities that were issued do not change their names. */

@@ -11,6 +11,7 @@ import type { CurrentMesh } from '../mesh-loop.ts'
 import type { MeshFollower, MeshServerOptions } from '../mesh-server.ts'
 import { leaderAddress, openReplicaDigests } from '../replica-digests.ts'
 import { openStatuses } from '../statuses.ts'
+import { createOwnTroubles } from './own-troubles.ts'
 
 export interface TruthOptions {
   readonly client: KubeClient
@@ -18,6 +19,7 @@ export interface TruthOptions {
   readonly certificates: Certificates
   /** The control plane's own. */
   readonly identity: SpiffeId
+  readonly namespace: string
   readonly podName: string
   readonly watchNamespaces: readonly string[]
   readonly clock: Clock
@@ -48,6 +50,7 @@ export function openTruth(options: TruthOptions): NonNullable<MeshServerOptions[
       namespaces: watchNamespaces.length === 0 ? undefined : watchNamespaces,
       instance: podName,
     })
+    const troubles = createOwnTroubles({ ...options, tell: (events) => statuses.kept.tell(events) })
     const follow = (): void => {
       const leads = election.term.value !== undefined
       digests.setLeader(leads ? 'self' : leaderAddress(election.holder.value))
@@ -62,6 +65,7 @@ export function openTruth(options: TruthOptions): NonNullable<MeshServerOptions[
         current = now
         digests.compiled(round, now.state)
         statuses.compiled()
+        troubles([...certificates.findings(), ...now.findings.ofReading])
       },
       absent: () => digests.absent(),
       async stop() {
