@@ -1,3 +1,7 @@
+// npm run bench -- all [--short] [--rows S1,S6,...] [--rounds N] [--seconds N] [--report]      every row of the data plane's bars, one table
+// npm run bench -- churn [--minutes N]                 S12
+// npm run bench -- --ci | --record                     ratios of S1 to S3 against recorded-ratios.json; writes that file
+// npm run bench -- --profile ROW [--seconds N]         a flame graph of S1, S2, S2h2 or a row of the protocols
 // npm run bench -- control [--short] [--services N] [--clients N] [--rows C1,C2,...] [--scopes scoped,unscoped] [--seconds N]
 // npm run bench -- compile [--short] [--services N]
 // npm run bench -- certificates [--short]
@@ -6,12 +10,17 @@
 // npm run bench [-- data-plane] [--short] [--rounds N] [--seconds N] [--peers lateen,envoy] [--scenarios S1,S2] [--report]
 // Prints the table and the bars; exits 1 when a bar is not met, unless it is asked only to report.
 import { parseArgs } from 'node:util'
+import { benchAll } from './all.ts'
 import { benchCertificates, MIN_PER_CORE_SECOND } from './certificates.ts'
+import { benchChurn } from './churn.ts'
+import { benchForCi, recordRatios } from './ci.ts'
 import { benchCompile } from './compile.ts'
 import { benchControl, type ControlRow } from './control.ts'
-import { benchDataPlane, type DataPlaneRow } from './data-plane.ts'
+import { benchDataPlane, type DataPlaneRow, SCENARIOS } from './data-plane.ts'
 import { benchMemory } from './memory.ts'
+import { profile } from './profile.ts'
 import { benchProtocols } from './protocols.ts'
+import { anyMissed, printVerdicts, type Verdict } from './verdicts.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,12 +34,19 @@ const { values, positionals } = parseArgs({
     clients: { type: 'string' },
     rows: { type: 'string' },
     scopes: { type: 'string' },
+    minutes: { type: 'string' },
+    profile: { type: 'string' },
+    ci: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
     report: { type: 'boolean', default: false },
   },
 })
 
 /** The first bars: CPU per request against Envoy on the same bootstrap. */
 const MAX_RATIO_TO_ENVOY = 0.9
+
+/** Of each run, and of warming up before it: five runs of two proxies in five rows take ten minutes. */
+const CI_SECONDS = 4
 
 /** DESIGN 6; tests allow three times as much time. The complete sidecar's memory bar, which a static proxy must meet all the more. */
 const MAX_START_MS = 1200
@@ -42,12 +58,29 @@ const MAX_LOADED_MB = 150
 
 const CONTROL_ROWS: readonly string[] = ['C1', 'C2', 'C3', 'C4', 'C5', 'C6']
 
-if (positionals.includes('control')) await control()
+if (values.profile !== undefined)
+  console.log(`flame graph: ${await profile(values.profile, Number(values.seconds ?? (values.short ? 3 : 8)))}`)
+else if (values.ci) judge(await benchForCi(CI_SECONDS, CI_SECONDS))
+else if (values.record) console.log(await recordRatios(CI_SECONDS, CI_SECONDS))
+else if (positionals.includes('all')) await all()
+else if (positionals.includes('churn')) judge(await benchChurn(Number(values.minutes ?? 10)))
+else if (positionals.includes('control')) await control()
 else if (positionals.includes('compile')) compile()
 else if (positionals.includes('certificates')) await certificates()
 else if (positionals.includes('memory')) await memory()
 else if (positionals.includes('protocols')) await protocols()
 else await dataPlane()
+
+async function all(): Promise<void> {
+  const rows = values.rows?.split(',')
+  const [rounds, seconds] = [values.rounds, values.seconds].map((value) => (value === undefined ? undefined : Number(value)))
+  judge(await benchAll({ short: values.short, rounds, seconds, rows }))
+}
+
+function judge(verdicts: readonly Verdict[]): void {
+  printVerdicts(verdicts)
+  process.exitCode = anyMissed(verdicts) && !values.report ? 1 : 0
+}
 
 async function control(): Promise<void> {
   const rows = await benchControl({
@@ -142,7 +175,7 @@ async function dataPlane(): Promise<void> {
     rounds: Number(values.rounds ?? (values.short ? 1 : 3)),
     seconds: Number(values.seconds ?? (values.short ? 3 : 6)),
     warmSeconds: values.short ? 3 : 6,
-    scenarios: (values.scenarios ?? 'S1,S2').split(',').filter((each): each is 'S1' | 'S2' => each === 'S1' || each === 'S2'),
+    scenarios: (values.scenarios ?? 'S1,S2').split(',').flatMap((each) => SCENARIOS.filter((known) => known === each)),
     peers: values.peers?.split(','),
   })
 

@@ -16,7 +16,13 @@ export interface TlsFiles {
   readonly roots: string
   /** SPIFFE id that the peer must have. */
   readonly peer: string
+  /** Undefined: HTTP/1.1, as our control plane names it to both sides. */
+  readonly alpn?: readonly string[]
+  /** The certificate comes from the control plane that pushes, under PUSHED_SECRET. */
+  readonly pushed?: boolean
 }
+
+export const PUSHED_SECRET = 'kubernetes://bench'
 
 export interface BenchBootstrap {
   readonly name: string
@@ -29,6 +35,10 @@ export interface BenchBootstrap {
   readonly upstreamTls?: TlsFiles
   /** What the upstream is spoken to in; clients choose by how they begin. 'tcp': octets, on both sides. */
   readonly protocol?: 'http1' | 'http2' | 'tcp'
+  /** That many more clusters, each with a virtual host of its own, as in a mesh where nothing is scoped. */
+  readonly idleClusters?: number
+  /** Listener, routes, cluster and endpoints come from a control plane there (push-program.ts). */
+  readonly xdsPort?: number
 }
 
 export function benchBootstrap(options: BenchBootstrap): Record<string, unknown> {
@@ -36,9 +46,45 @@ export function benchBootstrap(options: BenchBootstrap): Record<string, unknown>
     node: { id: `sidecar~127.0.0.1~${options.name}.default~default.svc.cluster.local`, cluster: `${options.name}.default` },
     admin: { address: socketAddress(options.adminPort) },
     layered_runtime: { layers: [{ name: 'static', static_layer: { 'overload.global_downstream_max_connections': 50_000 } }] },
-    static_resources: { listeners: [listener(options)], clusters: [cluster(options)] },
+    ...(options.xdsPort === undefined
+      ? { static_resources: { listeners: [listener(options)], clusters: [cluster(options), ...idleClusters(options)] } }
+      : fromControlPlane(options.xdsPort)),
   }
 }
+
+const FROM_ADS = { ads: {}, resource_api_version: 'V3' }
+
+function fromControlPlane(xdsPort: number): Record<string, unknown> {
+  const endpoints = [{ lb_endpoints: [{ endpoint: { address: socketAddress(xdsPort) } }] }]
+  const xds = { name: 'xds', type: 'STATIC', load_assignment: { cluster_name: 'xds', endpoints } }
+  return {
+    dynamic_resources: {
+      ads_config: { api_type: 'DELTA_GRPC', transport_api_version: 'V3', grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }] },
+      lds_config: FROM_ADS,
+      cds_config: FROM_ADS,
+    },
+    static_resources: { clusters: [{ ...xds, typed_extension_protocol_options: HTTP2_UPSTREAM }] },
+  }
+}
+
+/** What that control plane sends: `change` makes one version of the routes and endpoints differ from the next. */
+export function pushedResources(options: BenchBootstrap, change: number): Record<'listener' | 'routes' | 'cluster' | 'endpoints', object> {
+  const { load_assignment: endpoints, ...rest } = cluster(options)
+  const headers = [{ header: { key: 'x-change', value: String(change) } }]
+  return {
+    listener: listener(options),
+    routes: { name: ROUTES, virtual_hosts: virtualHosts(options), response_headers_to_add: headers },
+    cluster: { ...rest, type: 'EDS', eds_cluster_config: { eds_config: FROM_ADS } },
+    endpoints: withWeight(options, change),
+  }
+}
+
+function withWeight({ upstreamPort }: BenchBootstrap, change: number): object {
+  const endpoint = { endpoint: { address: socketAddress(upstreamPort) }, load_balancing_weight: 1 + (change % 100) }
+  return { cluster_name: 'upstream', endpoints: [{ lb_endpoints: [endpoint] }] }
+}
+
+const ROUTES = 'bench'
 
 function listener(options: BenchBootstrap): Record<string, unknown> {
   return {
@@ -98,18 +144,34 @@ function connectionManager(options: BenchBootstrap): Record<string, unknown> {
     generate_request_id: true,
     stream_idle_timeout: '0s',
     access_log: accessLogs(options),
-    route_config: { name: 'bench', virtual_hosts: virtualHosts() },
+    ...(options.xdsPort === undefined
+      ? { route_config: { name: ROUTES, virtual_hosts: virtualHosts(options) } }
+      : { rds: { route_config_name: ROUTES, config_source: FROM_ADS } }),
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
     http_filters: options.direction === 'INBOUND' ? [rules, router] : [router],
   }
 }
 
-function virtualHosts(): unknown[] {
-  const hosts = [...Array.from({ length: 99 }, (_, index) => `service-${index}.default.svc.cluster.local`), BENCH_HOST]
-  return hosts.map((host) => ({
+function virtualHosts({ idleClusters: idle = 0 }: BenchBootstrap): unknown[] {
+  const upstream = [...Array.from({ length: 99 }, (_, index) => `service-${index}.default.svc.cluster.local`), BENCH_HOST]
+  const own = Array.from({ length: idle }, (_, index) => virtualHost(`idle-${index}.default.svc.cluster.local`, idleName(index)))
+  return [...upstream.map((host) => virtualHost(host, 'upstream')), ...own]
+}
+
+function virtualHost(host: string, to: string): Record<string, unknown> {
+  return {
     name: `${host}:9080`,
     domains: [host, `${host}:9080`],
-    routes: [{ name: 'default', match: { prefix: '/' }, route: { cluster: 'upstream', timeout: '0s' } }],
-  }))
+    routes: [{ name: 'default', match: { prefix: '/' }, route: { cluster: to, timeout: '0s' } }],
+  }
+}
+
+function idleClusters(options: BenchBootstrap): unknown[] {
+  return Array.from({ length: options.idleClusters ?? 0 }, (_, index) => ({ ...cluster(options), name: idleName(index) }))
+}
+
+function idleName(index: number): string {
+  return `outbound|9080||idle-${index}.default.svc.cluster.local`
 }
 
 function cluster(options: BenchBootstrap): Record<string, unknown> {
@@ -162,9 +224,11 @@ function upstreamTls(files: TlsFiles): Record<string, unknown> {
 function commonTls(files: TlsFiles): Record<string, unknown> {
   return {
     // What our control plane gives both sides: proxies of the mesh agree on the first and then name themselves once per connection.
-    alpn_protocols: ['lateen/1', 'istio-http/1.1'],
+    alpn_protocols: files.alpn ?? ['lateen/1', 'istio-http/1.1'],
     tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
-    tls_certificates: [{ certificate_chain: { filename: files.chain }, private_key: { filename: files.key } }],
+    ...(files.pushed === true
+      ? { tls_certificate_sds_secret_configs: [{ name: PUSHED_SECRET, sds_config: FROM_ADS }] }
+      : { tls_certificates: [{ certificate_chain: { filename: files.chain }, private_key: { filename: files.key } }] }),
     validation_context: {
       trusted_ca: { filename: files.roots },
       match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: files.peer } }],

@@ -26,7 +26,6 @@ export interface MemoryOptions {
   readonly connections: number
 }
 
-const PROXY_CPU = 1
 const REQUEST = `GET / HTTP/1.1\r\nhost: ${BENCH_HOST}\r\n\r\n`
 /** Connections are opened in groups, so that no backlog overflows. */
 const GROUP = 50
@@ -52,7 +51,7 @@ async function measure(peer: Peer, { idleSeconds, connections }: MemoryOptions):
     const [adminPort = 0, listenPort = 0] = await freePorts(2)
     const hop = { name: 'memory', adminPort, listenPort, upstreamPort, direction: 'OUTBOUND' as const }
     const startedAt = performance.now()
-    proxy = await peer.start({ ...hop, accessLogPath: path.join(folder, 'access.log') }, folder, PROXY_CPU)
+    proxy = await peer.start({ ...hop, accessLogPath: path.join(folder, 'access.log') }, folder, '1')
     sockets.push(await served(listenPort))
     const startMs = performance.now() - startedAt
     await new Promise((resolve) => setTimeout(resolve, idleSeconds * 1000))

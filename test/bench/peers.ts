@@ -11,44 +11,52 @@ import { type BenchBootstrap, benchBootstrap } from './bootstraps.ts'
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../dist/lateen.js')
 
+/** Runs as `taskset -c CPUS`: `0` or `0,1`. */
 export interface Peer {
   readonly name: string
   /** Why it cannot take part here, or undefined. */
   readonly missing: string | undefined
-  start(options: BenchBootstrap, folder: string, cpu: number): Promise<ChildProcess>
+  start(options: BenchBootstrap, folder: string, cpus: string): Promise<ChildProcess>
+}
+
+/** Our proxy as everybody starts it, or with more: options of Node (a profile, a probe), data threads. */
+export function lateenPeer(execArgv: readonly string[] = [], threads = 1): Peer {
+  const command = [process.execPath, ...PROXY_EXEC_ARGV, ...execArgv, PROGRAM, 'proxy', '--concurrency', String(threads)]
+  return { name: 'lateen', missing: undefined, start: (options, folder, cpus) => startOnBootstrap(command, options, folder, cpus) }
 }
 
 export const PEERS: readonly Peer[] = [
-  {
-    name: 'lateen',
-    missing: undefined,
-    start: (options, folder, cpu) =>
-      startOnBootstrap([process.execPath, ...PROXY_EXEC_ARGV, PROGRAM, 'proxy', '--concurrency', '1'], options, folder, cpu),
-  },
+  lateenPeer(),
   {
     name: 'envoy',
     missing: findEnvoy() === undefined ? "not installed: 'npm run envoy'" : undefined,
-    start: (options, folder, cpu) =>
-      startOnBootstrap([findEnvoy() ?? '', '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'], options, folder, cpu),
+    start: (options, folder, cpus) =>
+      startOnBootstrap([findEnvoy() ?? '', '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'], options, folder, cpus),
   },
   {
     name: 'haproxy',
     missing: has('haproxy') ? undefined : 'not installed',
-    start: (options, folder, cpu) => startOnFile(['haproxy', '-db', '-f'], haproxyConfig(options), 'haproxy', options, folder, cpu),
+    start: (options, folder, cpus) => startOnFile(['haproxy', '-db', '-f'], haproxyConfig(options), 'haproxy', options, folder, cpus),
   },
   {
     name: 'nginx',
     missing: has('nginx') ? undefined : 'not installed',
-    start: (options, folder, cpu) => startOnFile(['nginx', '-c'], nginxConfig(options, folder), 'nginx', options, folder, cpu),
+    start: (options, folder, cpus) => startOnFile(['nginx', '-c'], nginxConfig(options, folder), 'nginx', options, folder, cpus),
   },
 ]
+
+export function findPeer(name: string): Peer {
+  const found = PEERS.find((each) => each.name === name)
+  if (found === undefined) throw new Error(`no such peer: ${name}`)
+  return found
+}
 
 function has(program: string): boolean {
   return spawnSync('which', [program]).status === 0
 }
 
-async function startOnBootstrap(command: readonly string[], options: BenchBootstrap, folder: string, cpu: number): Promise<ChildProcess> {
-  return startOnFile([...command, '-c'], JSON.stringify(benchBootstrap(options)), 'bootstrap.json', options, folder, cpu)
+async function startOnBootstrap(command: readonly string[], options: BenchBootstrap, folder: string, cpus: string): Promise<ChildProcess> {
+  return startOnFile([...command, '-c'], JSON.stringify(benchBootstrap(options)), 'bootstrap.json', options, folder, cpus)
 }
 
 async function startOnFile(
@@ -57,11 +65,11 @@ async function startOnFile(
   name: string,
   options: BenchBootstrap,
   folder: string,
-  cpu: number,
+  cpus: string,
 ): Promise<ChildProcess> {
   const file = path.join(folder, `${options.name}-${name}`)
   writeFileSync(file, content)
-  const child = spawn('taskset', ['-c', String(cpu), ...command, file], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn('taskset', ['-c', cpus, ...command, file], { stdio: ['ignore', 'ignore', 'pipe'] })
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
   try {
@@ -78,9 +86,12 @@ function haproxyConfig(options: BenchBootstrap): string {
   const serverTls = options.upstreamTls
   if (bindTls !== undefined) bundle(bindTls.chain, bindTls.key)
   if (serverTls !== undefined) bundle(serverTls.chain, serverTls.key)
-  const bind = bindTls === undefined ? '' : ` ssl crt ${bindTls.chain}.bundle ca-file ${bindTls.roots} verify required ssl-min-ver TLSv1.3`
+  const alpn = options.downstreamTls?.alpn ?? options.upstreamTls?.alpn
+  const h2 = alpn === undefined ? '' : ' alpn h2'
+  const bind =
+    bindTls === undefined ? '' : ` ssl crt ${bindTls.chain}.bundle ca-file ${bindTls.roots} verify required ssl-min-ver TLSv1.3${h2}`
   const server =
-    serverTls === undefined ? '' : ` ssl crt ${serverTls.chain}.bundle ca-file ${serverTls.roots} verify required ssl-min-ver TLSv1.3`
+    serverTls === undefined ? '' : ` ssl crt ${serverTls.chain}.bundle ca-file ${serverTls.roots} verify required ssl-min-ver TLSv1.3${h2}`
   return `global
   nbthread 1
   maxconn 4000

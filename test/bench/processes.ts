@@ -8,20 +8,25 @@ export interface Usage {
   /** User and system time, microseconds, of the process, its threads and its living descendants. */
   readonly cpuUs: number
   readonly rssBytes: number
+  /** The most that it ever was (VmHWM). */
+  readonly peakBytes: number
 }
 
 export function usageOf(pid: number): Usage {
   let cpuUs = 0
   let rssBytes = 0
+  let peakBytes = 0
   for (const each of withDescendants(pid)) {
     const stat = read(`/proc/${each}/stat`)
     if (stat === undefined) continue
     // Fields after the command name, which may hold spaces: state is the first, utime the 12th, stime the 13th.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     cpuUs += ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / TICKS_PER_SECOND
-    rssBytes += Number(/VmRSS:\s+(\d+) kB/.exec(read(`/proc/${each}/status`) ?? '')?.[1] ?? 0) * 1024
+    const status = read(`/proc/${each}/status`) ?? ''
+    rssBytes += Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
+    peakBytes += Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
   }
-  return { cpuUs, rssBytes }
+  return { cpuUs, rssBytes, peakBytes }
 }
 
 export function withDescendants(pid: number): number[] {

@@ -1,17 +1,14 @@
 // Rows of every protocol: CPU of the proxy per request, message, connection or GiB, beside Envoy on the same bootstrap in the same run.
 // Peers take turns within each round, so that a drift of the machine meets both; medians are printed. Called by bench.ts.
-import type { ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { loadavg, tmpdir } from 'node:os'
+import { loadavg } from 'node:os'
 import path from 'node:path'
-import { endProcess } from '../harness/envoy.ts'
 import { freePorts } from '../harness/ports.ts'
+import { PROXY_CPU } from './chains.ts'
 import { median } from './data-plane.ts'
 import { PEERS, type Peer } from './peers.ts'
 import { usageOf } from './processes.ts'
 import { missingFor, TRAFFIC, type Traffic } from './protocol-traffic.ts'
-
-const PROXY_CPU = 1
+import { inScope } from './scope.ts'
 
 export interface ProtocolOptions {
   readonly rounds: number
@@ -26,13 +23,16 @@ export interface ProtocolRow {
   readonly traffic: Traffic
   readonly peer: string
   readonly cpuUsPerUnit: number
+  readonly minCpuUsPerUnit: number
   readonly ratioToEnvoy: number | undefined
   readonly unitsPerSecond: number
   readonly rssMb: number
+  /** The most that it ever was. */
+  readonly peakMb: number
   readonly load: number
 }
 
-type Sample = Pick<ProtocolRow, 'cpuUsPerUnit' | 'unitsPerSecond' | 'rssMb' | 'load'>
+type Sample = Pick<ProtocolRow, 'cpuUsPerUnit' | 'unitsPerSecond' | 'rssMb' | 'peakMb' | 'load'>
 
 export async function benchProtocols(options: ProtocolOptions): Promise<ProtocolRow[]> {
   const { rows: wanted, peers: wantedPeers = ['lateen', 'envoy'] } = options
@@ -63,38 +63,36 @@ async function benchTraffic(traffic: Traffic, peers: readonly Peer[], options: P
       traffic,
       peer,
       cpuUsPerUnit,
+      minCpuUsPerUnit: Math.min(...all.map((sample) => sample.cpuUsPerUnit)),
       ratioToEnvoy: envoy === undefined ? undefined : cpuUsPerUnit / of((sample) => sample.cpuUsPerUnit, envoy),
       unitsPerSecond: of((sample) => sample.unitsPerSecond),
       rssMb: of((sample) => sample.rssMb),
+      peakMb: of((sample) => sample.peakMb),
       load: of((sample) => sample.load),
     }
   })
 }
 
-async function measure(peer: Peer, traffic: Traffic, { seconds, warmSeconds }: ProtocolOptions): Promise<Sample> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'lateen-bench-'))
-  const children: ChildProcess[] = []
-  try {
+function measure(peer: Peer, traffic: Traffic, { seconds, warmSeconds }: ProtocolOptions): Promise<Sample> {
+  return inScope(async ({ folder, children }) => {
     const backend = await traffic.startBackend(folder)
     children.push(backend.child)
     const [adminPort = 0, port = 0] = await freePorts(2)
     const hop = { name: 'bench', adminPort, listenPort: port, upstreamPort: backend.port, direction: 'OUTBOUND' as const }
     const accessLogPath = path.join(folder, 'access.log')
-    const proxy = await peer.start({ ...hop, protocol: traffic.protocol, accessLogPath }, folder, PROXY_CPU)
+    const proxy = await peer.start({ ...hop, protocol: traffic.protocol, accessLogPath }, folder, String(PROXY_CPU))
     children.push(proxy)
     const pid = proxy.pid ?? 0
     await traffic.run({ port, seconds: warmSeconds, folder })
     const before = usageOf(pid).cpuUs
     const units = await traffic.run({ port, seconds, folder })
-    const { cpuUs, rssBytes } = usageOf(pid)
+    const { cpuUs, rssBytes, peakBytes } = usageOf(pid)
     return {
       cpuUsPerUnit: (cpuUs - before) / units,
       unitsPerSecond: units / seconds,
       rssMb: rssBytes / 2 ** 20,
+      peakMb: peakBytes / 2 ** 20,
       load: loadavg()[0] ?? 0,
     }
-  } finally {
-    for (const child of children.reverse()) await endProcess(child)
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }

@@ -1,0 +1,79 @@
+// Row S11: what a second data thread costs per request, how evenly the kernel spreads connections over the two, and whether a stop of the
+// proxy under load loses a request. Called by all.ts. Both processors belong to everybody here: only processor time is compared.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LoadPlan } from '../harness/load.ts'
+import { accountedFor, runLoadProcess } from '../harness/load-process.ts'
+import { waitFor } from '../harness/wait.ts'
+import { BENCH_HOST } from './bootstraps.ts'
+import { OTHERS_CPU, startChain } from './chains.ts'
+import { assertAllAnswered, cpuOf, median } from './data-plane.ts'
+import { lateenPeer } from './peers.ts'
+import { inScope } from './scope.ts'
+import { atMost, type Verdict } from './verdicts.ts'
+
+const MAX_RATIO = 1.1
+const MAX_SPREAD_PERCENT = 15
+const BOTH_CPUS = '0,1'
+/** Enough that chance alone stays within the bar: half of them, give or take three standard deviations, is 47 to 53 in a hundred. */
+const CONNECTIONS = 2000
+
+export async function benchThreads(rounds: number, seconds: number): Promise<Verdict[]> {
+  const samples: Record<'one' | 'two', number[]> = { one: [], two: [] }
+  for (let round = 0; round < rounds; round++) {
+    samples.one.push(await cpuPerRequest(1, seconds))
+    samples.two.push(await cpuPerRequest(2, seconds))
+  }
+  const [one, two] = [median(samples.one), median(samples.two)]
+  return [
+    atMost('S11', `CPU/request of two threads (${two.toFixed(1)} us) to one`, two / one, MAX_RATIO, 'x', `one ${one.toFixed(1)} us`),
+    atMost('S11', `${CONNECTIONS} connections: off an even spread`, await spreadPercent(), MAX_SPREAD_PERCENT, '%'),
+    await stopUnderLoad(),
+  ]
+}
+
+function plan(port: number, seconds: number, connections = 64): LoadPlan {
+  const headers = { host: BENCH_HOST, 'user-agent': 'lateen-bench' }
+  return { host: '127.0.0.1', port, connections, durationMs: seconds * 1000, method: 'GET', path: '/reviews/0', headers }
+}
+
+function cpuPerRequest(threads: number, seconds: number): Promise<number> {
+  return inScope(async ({ folder, children }) => {
+    const { entryPort, proxies } = await startChain(lateenPeer([], threads), 'S1', folder, children, BOTH_CPUS)
+    await runLoadProcess(plan(entryPort, seconds), OTHERS_CPU)
+    const before = cpuOf(proxies)
+    const report = await runLoadProcess(plan(entryPort, seconds), OTHERS_CPU)
+    assertAllAnswered('lateen', report)
+    return (cpuOf(proxies) - before) / report.sent
+  })
+}
+
+function spreadPercent(): Promise<number> {
+  return inScope(async ({ folder, children }) => {
+    const { entryPort, hops } = await startChain(lateenPeer([], 2), 'S1', folder, children, BOTH_CPUS)
+    // Slow enough that all connections are open at once and stay.
+    const running = runLoadProcess({ ...plan(entryPort, 4, CONNECTIONS) }, OTHERS_CPU)
+    const shares = await waitFor(() => connectionsByThread(hops[0]?.adminPort ?? 0), { what: 'all connections', timeoutMs: 30_000 })
+    await running
+    return (Math.abs((shares[0] ?? 0) - (shares[1] ?? 0)) * 100) / CONNECTIONS
+  })
+}
+
+async function connectionsByThread(adminPort: number): Promise<readonly number[] | undefined> {
+  const text = await (await fetch(`http://127.0.0.1:${adminPort}/stats/prometheus`)).text()
+  const shares = [...text.matchAll(/^lateen_proxy_thread_connections\{.*\} (\d+)$/gm)].map(([, value]) => Number(value))
+  return shares.reduce((sum, each) => sum + each, 0) >= CONNECTIONS ? shares : undefined
+}
+
+/** Both threads drain: whatever was sent is answered. What comes later is refused, and was never sent. */
+function stopUnderLoad(): Promise<Verdict> {
+  return inScope(async ({ folder, children }) => {
+    const { entryPort, proxies } = await startChain(lateenPeer([], 2), 'S1', folder, children, BOTH_CPUS)
+    const running = runLoadProcess({ ...plan(entryPort, 3), ratePerSecond: 500 }, OTHERS_CPU)
+    await sleep(1000)
+    proxies[0]?.kill('SIGTERM')
+    const report = await running
+    const lost = Object.values(report.broken).reduce((sum, each) => sum + each, 0) + report.sent - accountedFor(report)
+    const failed = report.sent - (report.statuses[200] ?? 0) - lost
+    return atMost('S11', `stopped under 500/s (${report.sent} sent): lost or failed`, lost + failed, 0, 'requests')
+  })
+}
