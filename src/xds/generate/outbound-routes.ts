@@ -158,7 +158,25 @@ function catchAll(scope: ScopeView, book: DomainBook): readonly VirtualHost[] {
     const route = { name: 'allow_any', match: { prefix: '/' }, route: { cluster: unknownCluster(scope), timeout: 0 } }
     return [{ name: 'allow_any', domains, routes: [route], includeRequestAttemptCount: true }]
   }
-  const body = { inlineString: 'no service of the mesh has this host and port\n' }
+  const isForbidden = scope.outboundTraffic === 'registry-only'
+  const body = { inlineString: `no service of the mesh has this host and port${isForbidden ? ONLY_REGISTRY : ''}\n` }
   const route = { name: 'block_all', match: { prefix: '/' }, directResponse: { status: 502, body } }
-  return [{ name: 'block_all', domains, routes: [route], includeRequestAttemptCount: true }]
+  return [
+    {
+      name: 'block_all',
+      domains,
+      routes: [route],
+      includeRequestAttemptCount: true,
+      ...(isForbidden ? { responseHeadersToAdd: DENIED } : {}),
+    },
+  ]
 }
+
+const ONLY_REGISTRY = ', and the mesh lets nothing else out (REGISTRY_ONLY): see x-lateen-deny for the host, and add a ServiceEntry for it'
+/** A body of Envoy's cannot name the host, a header can. The application reads what it asked for itself. */
+const DENIED = [
+  {
+    header: { key: 'x-lateen-deny', value: 'registry-only; host="%REQ(:AUTHORITY)%"' },
+    appendAction: 'OVERWRITE_IF_EXISTS_OR_ADD' as const,
+  },
+]
