@@ -22,9 +22,10 @@ export const compileCatalogue = {
     severity: 'error',
     title: 'A destination needs a port',
     what: "'{host}' has several ports ({ports}), and the destination names none",
-    why: 'It is unclear which port is meant; requests on this route are answered 503.',
+    why: 'The port that the client called is meant; requests to one that the destination has not are answered 503.',
     fix: 'Add destination.port.number.',
-    example: 'spec: {hosts: [reviews], http: [{route: [{destination: {host: reviews}}]}]}  # reviews has two ports',
+    example:
+      'spec: {hosts: [shop.example.com], gateways: [edge], http: [{route: [{destination: {host: reviews}}]}]}  # reviews has two ports',
   },
   LTN0204: {
     severity: 'warning',

@@ -94,14 +94,34 @@ test('clients accept the identities of the selected workloads and no other', () 
   ])
 })
 
-test('a destination without a port is a Finding when the service has several', () => {
+test('a destination without a port is the port that was called', () => {
   const { snapshot, findings } = compile(virtualService('[{route: [{destination: {host: reviews}}]}]'))
+
+  assert.deepEqual(findings, [])
+  const [route] = snapshot.routes.get('reviews.default.svc.cluster.local')?.[0]?.http ?? []
+  assert.ok(route?.action.kind === 'forward')
+  assert.equal(route.action.destinations[0]?.port, undefined)
+})
+
+test('a destination without a port is a Finding when the service has several and may be called at another', () => {
+  const shop = `
+apiVersion: v1
+kind: Service
+metadata: {name: shop, namespace: default}
+spec: {selector: {app: shop}, ports: [{name: http, port: 8080}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop, namespace: default}
+spec: {hosts: [shop], http: [{route: [{destination: {host: reviews}}]}]}
+`
+  const { snapshot, findings } = compile(shop)
 
   assert.deepEqual(
     findings.map(({ code, path }) => `${code} ${path}`),
     ['LTN0203 spec.http[0].route[0].destination'],
   )
-  const [route] = snapshot.routes.get('reviews.default.svc.cluster.local')?.[0]?.http ?? []
+  const [route] = snapshot.routes.get('shop.default.svc.cluster.local')?.[0]?.http ?? []
   assert.ok(route?.action.kind === 'forward')
   assert.equal(route.action.destinations[0]?.port, undefined)
 })

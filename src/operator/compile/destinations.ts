@@ -73,17 +73,34 @@ function findingsOf(object: VirtualService, destination: Written, host: string, 
     const suggestion = didYouMean(destination.host, host, around.hostnames())
     return [finding('LTN0201', object, `${path}.host`, { host: destination.host, suggestion })]
   }
-  return [...portFindings(object, destination, service, path), ...subsetFindings(object, destination, host, path, around)]
+  return [...portFindings(object, destination, service, path, around), ...subsetFindings(object, destination, host, path, around)]
 }
 
-function portFindings(object: VirtualService, destination: Written, service: MeshService, path: string): readonly Finding[] {
+function portFindings(
+  object: VirtualService,
+  destination: Written,
+  service: MeshService,
+  path: string,
+  around: Surroundings,
+): readonly Finding[] {
   const ports = service.ports.map(({ number }) => number).join(', ')
   const port = destination.port?.number
   if (port === undefined) {
-    return service.ports.length > 1 ? [finding('LTN0203', object, path, { host: destination.host, ports })] : []
+    const isClear = service.ports.length < 2 || isCalledAtItsPorts(object, service, around)
+    return isClear ? [] : [finding('LTN0203', object, path, { host: destination.host, ports })]
   }
   if (service.ports.some(({ number }) => number === port)) return []
   return [finding('LTN0209', object, `${path}.port.number`, { host: destination.host, port, ports })]
+}
+
+/** Whoever calls the hosts at one of their ports means the same port here: nothing is left to say. A gateway's ports are its own. */
+function isCalledAtItsPorts({ metadata, spec }: VirtualService, service: MeshService, around: Surroundings): boolean {
+  const { hosts = [], gateways = ['mesh'] } = spec
+  if (hosts.length === 0 || gateways.some((name) => name !== 'mesh')) return false
+  return hosts.every((host) => {
+    const called = around.service(resolveHost(host, metadata.namespace, around.settings))
+    return called?.ports.every(({ number }) => service.ports.some((port) => port.number === number)) === true
+  })
 }
 
 function subsetFindings(
