@@ -36,19 +36,25 @@ story('job', 'a Job calls a service under STRICT and completes; its init contain
   await waitFor(async () => (await get('job', 'once', namespace)).status?.succeeded === 1, { what: 'the Job', timeoutMs: 60_000 })
 })
 
-story('probes', 'probes of all kinds are answered under STRICT', async ({ namespace }) => {
+story('probes', 'probes of all kinds are answered by the application under STRICT', async ({ namespace }) => {
   await apply([STRICT], namespace)
   const probe = { periodSeconds: 1, failureThreshold: 3 }
-  await deploy(namespace, {
-    name: 'probed',
-    container: {
-      startupProbe: { ...probe, failureThreshold: 30, tcpSocket: { port: 8080 } },
-      livenessProbe: { ...probe, httpGet: { path: '/alive', port: 'http' } },
-      readinessProbe: { ...probe, exec: { command: ['node', '-e', 'process.exit(0)'] } },
-    },
-  })
-  const [pod] = await list('pods', namespace, 'app=probed')
-  assert.equal(pod?.status?.containerStatuses?.find(({ name }) => name === 'app')?.restartCount, 0)
+  const ready = { ...probe, httpGet: { path: '/ready', port: 'http' } }
+  const exec = { periodSeconds: 1, failureThreshold: 30, timeoutSeconds: 10, exec: { command: ['node', '-e', 'process.exit(0)'] } }
+  await deploy(
+    namespace,
+    { name: 'probed', container: { startupProbe: { ...probe, tcpSocket: { port: 8080 } }, livenessProbe: ready, readinessProbe: ready } },
+    { name: 'other', container: { startupProbe: exec, livenessProbe: { ...probe, grpc: { port: 8081 } }, readinessProbe: ready } },
+  )
+  const restarts = async (name: string): Promise<number | undefined> => {
+    const [pod] = await list('pods', namespace, `app=${name}`)
+    return pod?.status?.containerStatuses?.find((container) => container.name === 'app')?.restartCount
+  }
+  assert.deepEqual([await restarts('probed'), await restarts('other')], [0, 0])
+  const probed = await callerIn(namespace, 'app=probed')
+  await probed.setReady(false)
+  await waitFor(async () => (await restarts('probed')) === 1, { what: 'a restart for a liveness probe that fails', timeoutMs: 40_000 })
+  assert.equal(await restarts('other'), 0)
 })
 
 story('stateful', 'members of a StatefulSet reach each other by their own names, with mutual TLS', async ({ namespace }) => {

@@ -1,6 +1,6 @@
 // The application of the end-to-end tests, one program for all parts: an echo on 8080 (HTTP/1.1), a gRPC-shaped echo on 8081 (h2c), and a
-// control port on 9999 through which a test makes this pod call others. The control port is excluded from capture by an annotation of the
-// pod, so that a test outside of the mesh can use it under STRICT. `app.mjs call URL` makes one call and ends: for Jobs.
+// control port on 9999 through which a test makes this pod call others, or fail its readiness. The control port is excluded from capture by
+// an annotation of the pod, so that a test outside of the mesh can use it under STRICT. `app.mjs call URL` makes one call and ends: for Jobs.
 import http from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
@@ -11,6 +11,7 @@ import { runLoad } from '../../harness/load.ts'
 const pod = process.env.POD_NAME ?? hostname()
 const version = process.env.VERSION ?? 'v1'
 const CALL_MS = 10_000
+let isReady = true
 
 const [, , word, url = ''] = process.argv
 if (word === 'call') await callAndEnd(url)
@@ -27,7 +28,7 @@ function serve(): void {
   echo.keepAliveTimeout = 60_000
   echo.listen(8080)
   const grpc = http2.createServer()
-  grpc.on('stream', (stream) => answerGrpc(stream))
+  grpc.on('stream', (stream, headers) => answerGrpc(stream, headers[':path'] === HEALTH ? SERVING : NO_MESSAGE))
   grpc.listen(8081)
   const control = http.createServer((request, response) => {
     void readBody(request)
@@ -53,6 +54,7 @@ function serve(): void {
 function echoed(request: http.IncomingMessage, response: http.ServerResponse): void {
   request.resume()
   request.on('end', () => {
+    if (request.url === '/ready' && !isReady) response.statusCode = 503
     response.setHeader('x-answered-by', `${pod} ${version} attempt ${request.headers['x-envoy-attempt-count'] ?? '1'}`)
     response.setHeader('content-type', 'application/json')
     const { method, url, headers } = request
@@ -60,12 +62,17 @@ function echoed(request: http.IncomingMessage, response: http.ServerResponse): v
   })
 }
 
-/** A unary answer without a message: what matters is who gave it. */
-function answerGrpc(stream: http2.ServerHttp2Stream): void {
+const HEALTH = '/grpc.health.v1.Health/Check'
+/** Length-prefixed messages: of no field, and a HealthCheckResponse whose status (field 1) is SERVING (1). */
+const NO_MESSAGE = Buffer.from([0, 0, 0, 0, 0])
+const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01])
+
+/** A unary answer: what matters is who gave it. */
+function answerGrpc(stream: http2.ServerHttp2Stream, message: Buffer): void {
   stream.resume()
   stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-answered-by': pod }, { waitForTrailers: true })
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
-  stream.end(Buffer.from([0, 0, 0, 0, 0]))
+  stream.end(message)
 }
 
 interface Call {
@@ -73,6 +80,8 @@ interface Call {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly timeoutMs?: number
+  /** Whether HTTP_PROXY counts, where there is one; default: yes. */
+  readonly proxied?: boolean
 }
 
 interface Answer {
@@ -88,14 +97,20 @@ async function controlled(path: string, body: string): Promise<unknown> {
   if (path === '/call') return call(order as Call)
   if (path === '/load') return runLoad(order as LoadPlan)
   if (path === '/grpc') return callGrpc(order as { readonly authority: string; readonly calls: number })
+  if (path === '/readiness') {
+    isReady = (order as { readonly ready: boolean }).ready
+    return { ready: isReady }
+  }
   if (path === '/tcp') return firstBytes(order as { readonly host: string; readonly port: number })
   return { pod, version }
 }
 
-function call({ url: to, method = 'GET', headers = {}, timeoutMs = CALL_MS }: Call): Promise<Answer> {
+function call({ url: to, method = 'GET', headers = {}, timeoutMs = CALL_MS, proxied = true }: Call): Promise<Answer> {
+  // Node's own reading of HTTP_PROXY and NO_PROXY, for which NODE_USE_ENV_PROXY asks; it concerns the global agent only.
+  const agent = proxied && process.env.NODE_USE_ENV_PROXY === '1' ? http.globalAgent : false
   return new Promise((resolve) => {
     const none = (why: string): void => resolve({ status: 0, headers: {}, body: why })
-    const request = http.request(to, { method, headers, agent: false, timeout: timeoutMs }, (response) => {
+    const request = http.request(to, { method, headers, agent, timeout: timeoutMs }, (response) => {
       readBody(response).then(
         (body) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
         (error: unknown) => none(String(error)),
@@ -145,7 +160,7 @@ function oneGrpc(session: http2.ClientHttp2Session): Promise<string> {
     stream.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
     stream.on('close', () => resolve(who))
     stream.resume()
-    stream.end(Buffer.from([0, 0, 0, 0, 0]))
+    stream.end(NO_MESSAGE)
   })
 }
 

@@ -21,9 +21,7 @@ export function story(
   { labels = INJECTED }: StoryOptions = {},
 ): void {
   test(told, { timeout: 300_000 }, async (t) => {
-    const namespace = `e2e-${name}`
-    await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }])
-    t.after(() => kubectl('delete', 'namespace', namespace, '--wait=false'))
+    const namespace = await namespaceOf(t, name, labels)
     try {
       await act({ namespace }, t)
     } catch (error) {
@@ -31,6 +29,14 @@ export function story(
       throw error
     }
   })
+}
+
+/** For a story that needs a second one. */
+export async function namespaceOf(t: TestContext, name: string, labels: Readonly<Record<string, string>> = INJECTED): Promise<string> {
+  const namespace = `e2e-${name}`
+  await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }])
+  t.after(() => kubectl('delete', 'namespace', namespace, '--wait=false'))
+  return namespace
 }
 
 /** Where the mesh is installed. */

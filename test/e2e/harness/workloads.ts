@@ -77,6 +77,8 @@ export interface Call {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly timeoutMs?: number
+  /** Whether HTTP_PROXY counts, in a pod that has one; default: yes. */
+  readonly proxied?: boolean
 }
 
 /** A pod of the e2e application that does what a test says. */
@@ -87,6 +89,8 @@ export interface Caller {
   load(plan: LoadPlan): Promise<LoadReport>
   grpc(authority: string, calls: number): Promise<Readonly<Record<string, number>>>
   firstBytes(host: string, port: number): Promise<string>
+  /** What it answers at /ready from now on. */
+  setReady(ready: boolean): Promise<void>
 }
 
 export async function deploy(namespace: string, ...apps: readonly AppOptions[]): Promise<void> {
@@ -105,6 +109,9 @@ export async function callerIn(namespace: string, selector: string): Promise<Cal
     load: async (plan) => (await ask(address, '/load', plan)) as LoadReport,
     grpc: async (authority, calls) => (await ask(address, '/grpc', { authority, calls })) as Readonly<Record<string, number>>,
     firstBytes: async (host, port) => ((await ask(address, '/tcp', { host, port })) as { readonly bytes: string }).bytes,
+    setReady: async (ready) => {
+      await ask(address, '/readiness', { ready })
+    },
   }
 }
 
