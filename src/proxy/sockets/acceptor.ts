@@ -110,7 +110,7 @@ export class Acceptor {
   }
 
   #destinationOf(socket: Socket, listener: ListenerRuntime): { readonly host: string; readonly port: number } {
-    const own = { host: plainAddress(socket.localAddress), port: socket.localPort ?? 0 }
+    const own = listener.ownAddress ?? { host: plainAddress(socket.localAddress), port: socket.localPort ?? 0 }
     const { originalDestination } = this.#options
     const wanted = listener.config.useOriginalDestination || listener.config.restoresOriginalDestination === true
     if (!wanted || originalDestination === undefined) return own
@@ -137,6 +137,7 @@ export class Acceptor {
     if (chain.tls === undefined) return this.#serve(chosen, undefined)
     const handshake: OpenConnection = { close: () => socket.destroy(), closeIfIdle: () => undefined, reconsider: nothingToReconsider }
     this.open.add(handshake)
+    socket.setNoDelay(true)
     this.#tlsServer(chain.tls).accept(socket, accepted.inspection?.applicationProtocols, {
       onSecure: (peer) => {
         this.open.delete(handshake)
@@ -159,8 +160,10 @@ export class Acceptor {
       socket.destroy()
       return
     }
-    if (chain.terminal.kind === 'http') this.#serveHttp(chosen, chain.terminal, peer, secure?.alpn ?? '')
-    else this.#serveTcp(chosen, chain.terminal, peer)
+    if (chain.terminal.kind === 'http') {
+      if (secure === undefined) socket.setNoDelay(true)
+      this.#serveHttp(chosen, chain.terminal, peer, secure?.alpn ?? '')
+    } else this.#serveTcp(chosen, chain.terminal, peer)
   }
 
   #serveHttp(chosen: Chosen, manager: HttpConnectionManager, peer: DownstreamPeer, alpn: string): void {

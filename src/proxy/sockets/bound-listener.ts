@@ -29,7 +29,8 @@ export class BoundListener {
   ): Promise<BoundListener | string> {
     return new Promise((resolve) => {
       // Half-open: a client that has sent its request may close its side and still get the answer.
-      const server = createServer({ allowHalfOpen: true, noDelay: true }, onConnection)
+      // TCP_NODELAY is set by whoever serves the connection: a short one of octets needs it never.
+      const server = createServer({ allowHalfOpen: true }, onConnection)
       server.once('error', (error) => resolve(problemSentence(address, error)))
       server.listen({ ...(bothFamilies ? {} : { host: address.host }), port: address.port, backlog: 1024, reusePort }, () => {
         server.removeAllListeners('error')

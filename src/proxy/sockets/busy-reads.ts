@@ -4,14 +4,19 @@
 // Called by the sides that serve clients, in a 'data' event, once a connection fills whole reads.
 // Invariant: a switched socket emits no 'data' any more, and pause, resume and 'end' work as before.
 import { Socket } from 'node:net'
-import type { ReadBuffer } from '../upstream/read-buffer.ts'
+import type { ReadBuffer, ReadTarget } from '../upstream/read-buffer.ts'
 
 /** What Node reads at most in one go: more was waiting. */
 const FULL_READ_BYTES = 64 * 1024
 
 /** After `chunk` has been read from `socket`: whether its reads go to `reader` from now on. */
 export function switchBusyReads(socket: Socket, chunk: Buffer, reader: () => ReadBuffer): ReadBuffer | undefined {
-  if (chunk.length < FULL_READ_BYTES || socket.readableLength > 0 || Object.getPrototypeOf(socket) !== Socket.prototype) return undefined
+  return chunk.length < FULL_READ_BYTES ? undefined : switchReads(socket, reader)
+}
+
+/** Undefined: it stays as it is, because it is no bare socket of TCP, has octets waiting, or Node has changed. */
+export function switchReads<T extends ReadTarget>(socket: Socket, reader: () => T): T | undefined {
+  if (socket.readableLength > 0 || Object.getPrototypeOf(socket) !== Socket.prototype) return undefined
   const handle: unknown = Reflect.get(socket, '_handle')
   if (typeof handle !== 'object' || handle === null) return undefined
   const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer')

@@ -170,8 +170,8 @@ export class DownstreamTlsServer {
   #onSecure(socket: TLSSocket): void {
     const key = connectionKey(socket)
     const handlers = this.#waiting.get(key)
-    const certificate = socket.getPeerCertificate()
-    const presented = certificate !== undefined && Object.keys(certificate).length > 0
+    const certificate = socket.getPeerX509Certificate()
+    const presented = certificate !== undefined
     const names = presented ? peerNames(certificate) : NO_NAMES
     const problem = this.#problemWith(socket, presented, names)
     if (handlers === undefined || problem !== undefined) {

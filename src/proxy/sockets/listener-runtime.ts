@@ -1,6 +1,7 @@
 // A listener at work: its configuration in force, and per filter chain the connection manager that open connections read anew for each
 // request. Survives updates. Invariant: replacing the configuration cuts no connection; whether one may go on is decided by `successorOf`.
-import type { DownstreamTls, FilterChain, Listener } from '../config/proxy-config.ts'
+import { isIPv4 } from 'node:net'
+import type { DownstreamTls, FilterChain, Listener, SocketAddress } from '../config/proxy-config.ts'
 import { type ConnectionView, chooseFilterChain, type RangeTest } from '../decide/filter-chain.ts'
 import type { HttpBinding } from '../http/services.ts'
 import type { BoundListener } from './bound-listener.ts'
@@ -10,6 +11,8 @@ export class ListenerRuntime {
   bound: BoundListener | undefined
   /** The choice of a chain, or of a transport, depends on the client's first octets. */
   needsInspection = false
+  /** Where every connection arrives that was not redirected: asking the kernel for each is a system call. Undefined: it has to be asked. */
+  ownAddress: SocketAddress | undefined
   /** Rises when what decides about a connection's chain changes, so that open connections ask again only then. */
   generation = 0
   /** The listener is no longer configured: its connections finish what they are at. */
@@ -25,6 +28,7 @@ export class ListenerRuntime {
   update(config: Listener): void {
     this.config = config
     this.needsInspection = dependsOnFirstOctets(config)
+    this.ownAddress = onlyAddress(config)
     const shape = shapeOf(config)
     if (shape !== this.#shape) this.generation++
     this.#shape = shape
@@ -54,6 +58,11 @@ export class ListenerRuntime {
     for (const [key, candidate] of chainsOf(this.config)) if (candidate === chain) return this.#bindings.get(key)
     return undefined
   }
+}
+
+/** IPv4 alone: an IPv6 address has more than one spelling, and who logs or matches it means the kernel's. */
+function onlyAddress({ address: { host, port } }: Listener): SocketAddress | undefined {
+  return isIPv4(host) && host !== '0.0.0.0' && port !== 0 ? { host, port } : undefined
 }
 
 /** Chains by name; unnamed ones by their place. */

@@ -6,8 +6,9 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import type { Deadline, TimerWheel } from '../../base/timer-wheel.ts'
-import { ReadBuffer, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
-import { switchBusyReads } from './busy-reads.ts'
+import { PassingReads } from '../upstream/passing-reads.ts'
+import { ReadBuffer, type ReadTarget, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
+import { switchBusyReads, switchReads } from './busy-reads.ts'
 
 export interface TunnelOptions {
   readonly wheel: TimerWheel
@@ -16,8 +17,8 @@ export interface TunnelOptions {
   readonly idleTimeoutMs: number | undefined
   readonly onClose: (result: TunnelResult) => void
   /** What a socket reads into; undefined: it emits 'data'. */
-  readonly clientReads?: ReadBuffer | undefined
-  readonly upstreamReads?: ReadBuffer | undefined
+  readonly clientReads?: ReadTarget | undefined
+  readonly upstreamReads?: ReadTarget | undefined
 }
 
 export interface TunnelResult {
@@ -46,6 +47,7 @@ export function joinSockets(client: Duplex, upstream: Duplex, options: TunnelOpt
   /** What to do with octets of `from`. */
   function flow(from: Duplex, to: Duplex, side: 'client' | 'upstream'): (chunk: Buffer) => void {
     let waits = false
+    let writes = 0
     const written = (): void => {
       if (!waits || to.writableLength > 0) return
       waits = false
@@ -53,7 +55,8 @@ export function joinSockets(client: Duplex, upstream: Duplex, options: TunnelOpt
     }
     from.on('end', () => {
       endedBy ??= side
-      if (!to.writableEnded) to.end()
+      if (to.readableEnded && from.writableFinished && isIdlePlain(to)) to.destroy()
+      else if (!to.writableEnded) to.end()
     })
     from.on('error', () => {
       endedBy ??= side
@@ -73,6 +76,8 @@ export function joinSockets(client: Duplex, upstream: Duplex, options: TunnelOpt
       else bytesSent += chunk.length
       lastMoveMs = options.clock.monotonicMs()
       if (to.destroyed) return
+      // The first write has nothing before it to wait for (Linux holds back a small segment only behind another); a short connection has no second.
+      if (++writes === 2 && to instanceof Socket) to.setNoDelay(true)
       to.write(chunk, written)
       if (to.writableLength === 0) return
       waits = true
@@ -107,8 +112,14 @@ export function joinSockets(client: Duplex, upstream: Duplex, options: TunnelOpt
   }
 }
 
-/** Octets of `from` to `pass`, for a connection that has much to say through one buffer. */
-function listen(from: Duplex, reader: ReadBuffer | undefined, pass: (chunk: Buffer) => void): void {
+/** Both directions have ended and all of it is with the kernel: closing says so too, without a shutdown before it. TLS says goodbye first. */
+function isIdlePlain(to: Duplex): boolean {
+  return to.writableLength === 0 && !to.writableEnded && Object.getPrototypeOf(to) === Socket.prototype
+}
+
+/** Octets of `from` to `pass`. Without a reader of its own an accepted connection is given one, where Node lets us. */
+function listen(from: Duplex, given: ReadTarget | undefined, pass: (chunk: Buffer) => void): void {
+  const reader = given ?? (from instanceof Socket && !from.destroyed ? switchReads(from, () => new PassingReads()) : undefined)
   if (reader !== undefined) {
     reader.onData = pass
     return

@@ -13,7 +13,8 @@ import { joinSockets, type Tunnel } from '../sockets/tunnel.ts'
 import type { ConnectionFacts } from '../telemetry/outcome.ts'
 import type { ClusterRuntime } from '../upstream/cluster-runtime.ts'
 import { type ConnectHandler, type ConnectTarget, openConnection } from '../upstream/connect.ts'
-import { ReadBuffer, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
+import { PassingReads } from '../upstream/passing-reads.ts'
+import { ReadBuffer, type ReadTarget, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
 
 export interface TcpServices {
   readonly clock: Clock
@@ -83,7 +84,7 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
       runtime.load.connections--
       endpoint.activeRequests--
     }
-    const handler: ConnectHandler = {
+    const handler: ConnectHandler<ReadTarget> = {
       opened: (opened) => {
         giveUp = undefined
         outcome.upstreamLocalAddress = `${opened.socket.localAddress ?? ''}:${opened.socket.localPort ?? 0}`
@@ -109,9 +110,9 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
         finish(failure)
       },
     }
-    // Without TLS the tunnel switches a connection that turns out busy; a short one is spared a buffer of its own.
-    const reader = transport === undefined ? undefined : new ReadBuffer(TUNNEL_LARGE)
-    const abandon = openConnection(target, services, handler, reader)
+    // Without TLS a short connection is spared a buffer of its own; one that turns out busy gets it.
+    const reader: ReadTarget = transport === undefined ? new PassingReads() : new ReadBuffer(TUNNEL_LARGE)
+    const abandon = openConnection(target, services, handler, reader, transport !== undefined)
     giveUp = () => {
       abandon()
       giveBack()

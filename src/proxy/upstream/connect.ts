@@ -7,8 +7,8 @@ import { errorCode, errorMessage } from '../../base/errors.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
 import type { TcpKeepalive } from '../config/proxy-config.ts'
 import type { FailureKind } from '../rescue.ts'
-import { namesAllowed, peerNames } from '../sockets/peer-names.ts'
-import type { ReadBuffer } from './read-buffer.ts'
+import { NO_NAMES, namesAllowed, peerNames } from '../sockets/peer-names.ts'
+import type { ReadBuffer, ReadTarget } from './read-buffer.ts'
 import type { TlsTransport } from './transport.ts'
 
 export interface ConnectTarget {
@@ -36,18 +36,18 @@ export function createTicketBox(): TicketBox {
   return { ticket: undefined, generation: 0, principal: '', fullHandshakes: 0, resumedHandshakes: 0 }
 }
 
-export interface Opened {
+export interface Opened<R extends ReadTarget = ReadBuffer> {
   readonly socket: Socket
   /** `spiffe://...` of the verified peer, '' without TLS. */
   readonly principal: string
   readonly mutualTls: boolean
   readonly alpn: string
   /** What the socket reads into, when it was asked for; the socket then emits no 'data'. */
-  readonly reader: ReadBuffer | undefined
+  readonly reader: R | undefined
 }
 
-export interface ConnectHandler {
-  opened(connection: Opened): void
+export interface ConnectHandler<R extends ReadTarget = ReadBuffer> {
+  opened(connection: Opened<R>): void
   failed(failure: FailureKind, reason: string): void
 }
 
@@ -58,8 +58,15 @@ export interface ConnectServices {
   readonly lookup?: LookupFunction
 }
 
-/** Starts connecting; the returned function gives up. */
-export function openConnection(target: ConnectTarget, services: ConnectServices, handler: ConnectHandler, reader?: ReadBuffer): () => void {
+/** Starts connecting; the returned function gives up.
+ *  @param noDelay false: whoever writes to it sets TCP_NODELAY when it matters. */
+export function openConnection<R extends ReadTarget = ReadBuffer>(
+  target: ConnectTarget,
+  services: ConnectServices,
+  handler: ConnectHandler<R>,
+  reader?: R,
+  noDelay = true,
+): () => void {
   const { transport } = target
   const context = transport?.secureContext()
   if (transport !== undefined && context === undefined) return openWhenReady(transport, target, services, handler, reader)
@@ -68,7 +75,7 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
     host: target.host,
     port: target.port,
     allowHalfOpen: true,
-    noDelay: true,
+    noDelay,
     ...(reader === undefined ? {} : { onread: reader.options }),
     ...(services.lookup === undefined ? {} : { lookup: services.lookup }),
     ...(target.bindAddress === undefined ? {} : { localAddress: target.bindAddress }),
@@ -107,7 +114,7 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
   if (transport !== undefined)
     watchHandshake(socket as TLSSocket, transport, target.tickets, services, (peer) => succeed({ ...peer, reader }), finish)
 
-  function succeed(opened: Opened): void {
+  function succeed(opened: Opened<R>): void {
     if (settled) return
     settled = true
     services.wheel.cancel(deadline)
@@ -134,12 +141,12 @@ export function openConnection(target: ConnectTarget, services: ConnectServices,
 }
 
 /** The first certificate is on its way: who connects before it came waits for it, no longer than for any other obstacle. */
-function openWhenReady(
+function openWhenReady<R extends ReadTarget>(
   transport: TlsTransport,
   target: ConnectTarget,
   services: ConnectServices,
-  handler: ConnectHandler,
-  reader: ReadBuffer | undefined,
+  handler: ConnectHandler<R>,
+  reader: R | undefined,
 ): () => void {
   const stopWaiting = (): void => {
     services.wheel.cancel(deadline)
@@ -174,13 +181,14 @@ function watchHandshake(
       principal = tickets.principal
     } else {
       tickets.fullHandshakes++
-      const names = peerNames(socket.getPeerCertificate())
+      const certificate = socket.getPeerX509Certificate()
+      const names = certificate === undefined ? NO_NAMES : peerNames(certificate)
       if (transport.verifies && !namesAllowed(transport.tls.validation, names)) {
         const presented = [...names.uris, ...names.dns].join(', ') || 'no names'
         fail('upstream-identity', `TLS_error: verify SAN list: the peer presents ${presented}`)
         return
       }
-      if (names.notAfterMs < services.clock.nowMs()) {
+      if (certificate !== undefined && names.notAfterMs < services.clock.nowMs()) {
         fail('upstream-identity', 'TLS_error: certificate has expired')
         return
       }

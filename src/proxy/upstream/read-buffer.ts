@@ -5,6 +5,12 @@
 const SMALL = 4 * 1024
 const GROWTH = 4
 const LARGE = 64 * 1024
+/** What a socket reads into, by node:net's onread; `onData` gets what was read. */
+export interface ReadTarget {
+  onData: ((chunk: Buffer) => void) | undefined
+  readonly options: { readonly buffer: () => Buffer; readonly callback: (length: number) => boolean }
+}
+
 /** For octets that are only passed on: fewer, larger reads halve what a GiB costs. */
 export const TUNNEL_LARGE = 256 * 1024
 
@@ -12,12 +18,14 @@ export class ReadBuffer {
   readonly #largest: number
   /** Called with each read; the octets are valid only during the call, unless `retain` is called. */
   onData: ((chunk: Buffer) => void) | undefined
-  #next = Buffer.allocUnsafeSlow(SMALL)
+  #next: Buffer
   /** What the socket reads into; changes only when it asks for the next one. */
-  #reading = this.#next
+  #reading: Buffer
 
-  constructor(largest = LARGE) {
+  constructor(largest = LARGE, first = SMALL) {
     this.#largest = largest
+    this.#next = Buffer.allocUnsafeSlow(first)
+    this.#reading = this.#next
   }
 
   /** For node:net's onread. */
