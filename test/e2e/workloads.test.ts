@@ -40,10 +40,11 @@ story('probes', 'probes of all kinds are answered by the application under STRIC
   await apply([STRICT], namespace)
   const probe = { periodSeconds: 1, failureThreshold: 3 }
   const ready = { ...probe, httpGet: { path: '/ready', port: 'http' } }
-  const exec = { periodSeconds: 1, failureThreshold: 30, timeoutSeconds: 10, exec: { command: ['node', '-e', 'process.exit(0)'] } }
+  const patient = { periodSeconds: 1, failureThreshold: 60, timeoutSeconds: 10 }
+  const exec = { ...patient, exec: { command: ['node', '-e', 'process.exit(0)'] } }
   await deploy(
     namespace,
-    { name: 'probed', container: { startupProbe: { ...probe, tcpSocket: { port: 8080 } }, livenessProbe: ready, readinessProbe: ready } },
+    { name: 'probed', container: { startupProbe: { ...patient, tcpSocket: { port: 8080 } }, livenessProbe: ready, readinessProbe: ready } },
     { name: 'other', container: { startupProbe: exec, livenessProbe: { ...probe, grpc: { port: 8081 } }, readinessProbe: ready } },
   )
   const restarts = async (name: string): Promise<number | undefined> => {
