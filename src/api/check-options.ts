@@ -8,4 +8,6 @@ export interface CheckOptions {
   readonly compileRegex?: RegexCompiler
   /** Secrets are an error: who applies one must not believe that it was taken. Otherwise they are passed over. */
   readonly refusesSecrets?: boolean
+  /** The text is for a cluster: Kubernetes' own kinds that the mesh does not read are passed over (cluster-kinds.ts). */
+  readonly isForCluster?: boolean
 }

@@ -6,6 +6,7 @@ import { errorMessage } from '../base/errors.ts'
 import { type Result, succeed } from '../base/result.ts'
 import { checkApiObject } from './check-object.ts'
 import type { CheckOptions } from './check-options.ts'
+import { isClusterKind } from './cluster-kinds.ts'
 import type { FieldPath } from './field-path.ts'
 import { type Finding, findingAt } from './finding.ts'
 import { adaptConfigMap } from './istio-config-map.ts'
@@ -219,6 +220,7 @@ function readObject(
   if (options.refusesSecrets !== true && isSecretObject(value)) return { objects: [], findings: [], broken: false }
   const isLiteral = (path: FieldPath): boolean => document !== undefined && isLiteralBlock(document, [...base, ...path])
   const adapted = adaptConfigMap(value, locate, isLiteral, offsetIn)
+  if (adapted === undefined && options.isForCluster === true && isClusterKind(value)) return { objects: [], findings: [], broken: false }
   if (adapted === undefined) return collect([checkApiObject(value, locate, source, options)])
   if (adapted.broken) return { objects: [], findings: adapted.findings, broken: true }
   const read = collect([checkApiObject(adapted.value, adapted.locate, source, options)])

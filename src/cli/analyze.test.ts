@@ -147,3 +147,21 @@ test("Istio's ConfigMap among the files is the mesh's settings", async () => {
   const two = map('istio', 'istio-system') + map('istio-canary', 'istio-system')
   assert.deepEqual(codesIn((await lateen(['analyze', '-'], two)).out), ['LTN0205'])
 })
+
+test('what is only of Kubernetes in the same file is passed over; a slip in the name of a kind is not', async () => {
+  const others = ['apps/v1 Deployment', 'v1 ConfigMap', 'v1 ServiceAccount', 'batch/v1 Job', 'rbac.authorization.k8s.io/v1 Role'].map(
+    (each) => {
+      const [apiVersion, kind] = each.split(' ')
+      return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: a}\n---\n`
+    },
+  )
+  const { out, code } = await lateen(['analyze', '-'], others.join('') + SERVICE)
+  assert.match(out, /no problems found/)
+  assert.equal(code, 0)
+  for (const slip of [
+    'apiVersion: apps/v1\nkind: Deploymnt',
+    'apiVersion: v1\nkind: Deployment',
+    'apiVersion: networking.istio.io/v1\nkind: Gatewy',
+  ])
+    assert.deepEqual(codesIn((await lateen(['analyze', '-'], `${slip}\nmetadata: {name: a}\n`)).out), ['LTN0105'])
+})

@@ -80,7 +80,7 @@ const SCHEMA_VERSION = 1
 /** Of reading first, then of compile, then of analysis, each at its place in the text. */
 export function findAll(inputs: readonly InputText[], defaultNamespace: string): readonly Finding[] {
   const files = inputs.map(({ name, text }) => {
-    const { objects, findings } = readYaml(text, name, { defaultNamespace, compileRegex })
+    const { objects, findings } = readYaml(text, name, { defaultNamespace, compileRegex, isForCluster: true })
     return { file: name, text, modifiedMs: 0, objects, findings, stale: false }
   })
   const { objects, findings } = mergeSources(files, new Map())

@@ -4,24 +4,25 @@ import { apiVersionsOf, findKind, kindInfo, kinds } from '../api/kinds.ts'
 import type { ApiObject } from '../api/object-meta.ts'
 import { askObjects } from '../standalone/mesh-api.ts'
 import { type CliContext, EXIT } from './command.ts'
-import { findMesh, STATE_OPTION } from './find-mesh.ts'
+import { addMeshOptions, findAnyMesh, type MeshOptions } from './find-any-mesh.ts'
 import { describeCommand, parse } from './parse.ts'
 import { shortPath } from './short-path.ts'
 import { table } from './table.ts'
 
 const FORMATS = ['table', 'json', 'yaml', 'name'] as const
+/** What nobody wrote: shown to who asks for it. */
+const OF_THE_CLUSTER: readonly string[] = ['Pod', 'Node', 'EndpointSlice']
 type Format = (typeof FORMATS)[number]
 
 export async function get(args: readonly string[], context: CliContext): Promise<number> {
-  const command = describeCommand('get', 'Show the objects of the running mesh.')
+  const command = addMeshOptions(describeCommand('get', 'Show the objects of the running mesh, as the control plane has them.'))
     .argument('[kind]', 'kind, for example virtualservice or vs; without it: all')
     .argument('[name]', 'name of one object')
     .option('-o, --output <format>', FORMATS.join(', '), 'table')
     .option('-n, --namespace <name>', 'only this namespace')
-    .option(...STATE_OPTION)
   const ended = parse(command, args, context)
   if (ended !== undefined) return ended.exit
-  const options: { output: string; namespace?: string; state?: string } = command.opts()
+  const options: MeshOptions & { output: string; namespace?: string } = command.opts()
   const format = FORMATS.find((each) => each === options.output)
   if (format === undefined) {
     context.writeError(`lateen: --output is '${options.output}'; it must be one of ${FORMATS.join(', ')}\n`)
@@ -35,18 +36,19 @@ export async function get(args: readonly string[], context: CliContext): Promise
     context.writeError(`lateen: there is no kind '${word}'; ${hint}\n`)
     return EXIT.usage
   }
-  const mesh = await findMesh(options.state, context)
-  const objects = await askObjects(mesh.client, { kind: kind?.info?.kind, namespace: options.namespace, name })
+  const mesh = await findAnyMesh(options, context)
+  const found = await askObjects(mesh.client, { kind: kind?.info?.kind, namespace: options.namespace, name })
+  const objects = word === undefined ? found.filter((object) => !OF_THE_CLUSTER.includes(object.kind)) : found
   if (name !== undefined && objects.length === 0) {
     context.writeError(`lateen: there is no ${kind?.info?.kind} '${name}'; all of them: npx lateen get ${word}\n`)
     return EXIT.problems
   }
-  context.write(print(objects, format, context.cwd))
+  context.write(print(objects, format, context.cwd, mesh.isCluster ? '-' : 'lateen apply'))
   if (objects.length === 0) context.writeError('lateen: no objects found\n')
   return EXIT.fine
 }
 
-function print(objects: readonly ApiObject[], format: Format, cwd: string): string {
+function print(objects: readonly ApiObject[], format: Format, cwd: string, fromElsewhere: string): string {
   switch (format) {
     case 'json':
       return `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects.map(clean) }, null, 2)}\n`
@@ -59,7 +61,7 @@ function print(objects: readonly ApiObject[], format: Format, cwd: string): stri
         ? ''
         : table(
             ['NAMESPACE', 'KIND', 'NAME', 'SAYS', 'FROM'],
-            objects.map((object) => row(object, cwd)),
+            objects.map((object) => row(object, cwd, fromElsewhere)),
           )
   }
 }
@@ -80,9 +82,9 @@ function clean({ kind, spec, metadata, ...object }: ApiObject): object {
   return { apiVersion, kind, metadata: kept, spec }
 }
 
-function row(object: ApiObject, cwd: string): readonly string[] {
+function row(object: ApiObject, cwd: string, fromElsewhere: string): readonly string[] {
   const { namespace, name } = object.metadata
-  const from = object.source === undefined ? 'lateen apply' : `${shortPath(object.source.file, cwd)}:${object.source.line}`
+  const from = object.source === undefined ? fromElsewhere : `${shortPath(object.source.file, cwd)}:${object.source.line}`
   return [namespace === '' ? '-' : namespace, object.kind, name, saying(object), from]
 }
 

@@ -24,6 +24,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: 'Which sidecars have which configuration',
     load: async () => (await import('./proxy-status.ts')).proxyStatus,
   },
+  {
+    name: 'findings',
+    summary: "What is wrong with the running mesh's objects",
+    load: async () => (await import('./show-findings.ts')).showFindings,
+  },
   { name: 'analyze', summary: 'Check files without a mesh: analyze FILE|DIR|-', load: async () => (await import('./analyze.ts')).analyze },
   { name: 'install', summary: 'Install the mesh into a Kubernetes cluster', load: async () => (await import('./install.ts')).install },
   { name: 'upgrade', summary: 'Upgrade it, or change its values', load: async () => (await import('./upgrade.ts')).upgrade },

@@ -38,7 +38,12 @@ export async function loadConnection(choice: ConnectionChoice): Promise<KubeResu
   }
 }
 
-function kubeconfigFiles({ kubeconfig, env }: ConnectionChoice): readonly string[] {
+/** Whether there is something to connect to, without looking into it. */
+export function hasKubeconfig(env: ConnectionChoice['env']): boolean {
+  return kubeconfigFiles({ env }).length > 0 || isInCluster(env)
+}
+
+function kubeconfigFiles({ kubeconfig, env }: Pick<ConnectionChoice, 'kubeconfig' | 'env'>): readonly string[] {
   if (kubeconfig !== undefined) return [kubeconfig]
   // As kubectl: files of the list that are not there are skipped.
   const named = (env.KUBECONFIG ?? '').split(path.delimiter).filter((file) => file !== '')

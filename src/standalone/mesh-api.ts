@@ -7,10 +7,26 @@ import { LateenError } from '../base/errors.ts'
 import type { AddressPlan, HostPort } from '../model/address-plan.ts'
 import { type MeshClient, refused } from './mesh-client.ts'
 
+/** Where a control plane in a cluster answers, on the loopback of its pod. */
+export const STATUS_PORT = 8081
+
 export interface ControlPlaneVersion {
   readonly version: string
   /** Where proxies reach xDS and the CA. */
   readonly xds: HostPort
+}
+
+export interface ShownFindings {
+  /** The gravest. */
+  readonly findings: readonly Finding[]
+  /** How many there are. */
+  readonly total: number
+}
+
+export async function askFindings(client: Pick<MeshClient, 'get'>): Promise<ShownFindings> {
+  const value = await client.get('/v1/findings')
+  if (isRecord(value) && Array.isArray(value.findings) && typeof value.total === 'number') return checked(value)
+  throw unexpected('/v1/findings', value)
 }
 
 /** LocalWorkloads as they are in force, and where everything of them listens. */
@@ -19,7 +35,7 @@ export interface DesiredMesh {
   readonly addresses: AddressPlan
 }
 
-export async function askVersion(client: MeshClient): Promise<ControlPlaneVersion> {
+export async function askVersion(client: Pick<MeshClient, 'get'>): Promise<ControlPlaneVersion> {
   const value = await client.get('/v1/version')
   if (isRecord(value) && typeof value.version === 'string' && isHostPort(value.xds)) return { version: value.version, xds: value.xds }
   throw unexpected('/v1/version', value)
@@ -78,7 +94,7 @@ export interface ObjectSelection {
   readonly name: string | undefined
 }
 
-export async function askObjects(client: MeshClient, selection: ObjectSelection): Promise<readonly ApiObject[]> {
+export async function askObjects(client: Pick<MeshClient, 'get'>, selection: ObjectSelection): Promise<readonly ApiObject[]> {
   const query = new URLSearchParams()
   for (const [key, value] of Object.entries(selection)) if (value !== undefined) query.set(key, value)
   const value = await client.get(`/v1/objects?${query}`)
@@ -91,13 +107,15 @@ export interface ProxyStatus {
   readonly workload: string
   readonly namespace: string
   readonly identity: string
+  /** In a cluster: the pod of the control plane that it is connected to. */
+  readonly controlPlane?: string
   readonly connectedSinceMs: number
   readonly types: Readonly<
     Record<string, { readonly state: string; readonly rejection?: { readonly message: string; readonly resources: readonly string[] } }>
   >
 }
 
-export async function askProxies(client: MeshClient): Promise<readonly ProxyStatus[]> {
+export async function askProxies(client: Pick<MeshClient, 'get'>): Promise<readonly ProxyStatus[]> {
   const value = await client.get('/v1/proxies')
   if (isRecord(value) && Array.isArray(value.proxies)) return checked(value.proxies)
   throw unexpected('/v1/proxies', value)

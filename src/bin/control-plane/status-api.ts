@@ -1,4 +1,5 @@
-// What the CLI and the supervisor may ask over the socket in the state folder, and the answers. standalone/mesh-api.ts asks.
+// What the CLI and the supervisor may ask over the socket in the state folder, and the answers. standalone/mesh-api.ts asks. In a cluster
+// the CLI asks what is only read (`readRoutes`), on the pod's loopback (docs/decisions/status-over-port-forward.md).
 // The file system is the authentication (folder 0700, socket 0600): whoever may read the folder has the root's key anyway.
 //   GET  /v1/version     { version, pid, dir, state, xds: {host, port}, monitoring: {host, port} }
 //   GET  /v1/addresses   { workloads: LocalWorkload[], addresses: AddressPlan }
@@ -24,16 +25,21 @@ import type { Answer, Question, Routes } from './http-json.ts'
 import type { MeshLoop } from './mesh-loop.ts'
 import type { RecordedControlPlane } from './state-files.ts'
 
-export interface StatusApiOptions {
-  readonly about: () => RecordedControlPlane & { readonly dir: string; readonly state: string }
-  readonly trustDomain: string
-  readonly source: ConfigSource
+export interface ReadApiOptions {
+  readonly about: () => Readonly<Record<string, unknown>>
+  readonly source: Pick<ConfigSource, 'locate'>
   readonly loop: MeshLoop
   readonly compiler: Pick<CompileClient, 'analyze'>
-  readonly xds: XdsServer
-  readonly tokens: JoinTokens
+  readonly xds: Pick<XdsServer, 'statuses'>
   /** What is wrong with the control plane's own files. */
   readonly ownFindings: () => readonly Finding[]
+}
+
+export interface StatusApiOptions extends ReadApiOptions {
+  readonly about: () => Readonly<Record<string, unknown>> & RecordedControlPlane & { readonly dir: string; readonly state: string }
+  readonly trustDomain: string
+  readonly source: ConfigSource
+  readonly tokens: JoinTokens
   readonly recordReady: (ready: ReadonlySet<string>) => void
 }
 
@@ -41,20 +47,28 @@ export interface StatusApiOptions {
 const JOIN_TOKEN_VALID_MS = 10 * 60_000
 const MAX_PROBLEMS = 1000
 
-export function statusRoutes(options: StatusApiOptions): Routes {
-  const { loop, source, xds } = options
+/** Nothing of it changes anything, and no key is in it. */
+export function readRoutes(options: ReadApiOptions): Routes {
+  const { loop, xds } = options
   const findingsNow = shownFindings(options)
   return {
     'GET /v1/version': () => fine(options.about()),
+    'GET /v1/proxies': () => fine({ revision: loop.current?.state.revision ?? 0, proxies: xds.statuses() }),
+    'GET /v1/objects': ({ query }) => objects(options, query),
+    'GET /v1/findings': async () =>
+      fine({ ...withOwn(options.ownFindings(), await findingsNow()), problems: loop.current?.problems.slice(0, MAX_PROBLEMS) ?? [] }),
+  }
+}
+
+export function statusRoutes(options: StatusApiOptions): Routes {
+  const { loop, source } = options
+  return {
+    ...readRoutes(options),
     'GET /v1/addresses': () => {
       const { current } = loop
       if (current === undefined) return { status: 503, body: { message: 'the configuration has not been read yet' } }
       return fine({ workloads: [...current.state.objects.LocalWorkload.values()], addresses: current.addresses })
     },
-    'GET /v1/proxies': () => fine({ revision: loop.current?.state.revision ?? 0, proxies: xds.statuses() }),
-    'GET /v1/objects': ({ query }) => objects(options, query),
-    'GET /v1/findings': async () =>
-      fine({ ...withOwn(options.ownFindings(), await findingsNow()), problems: loop.current?.problems.slice(0, MAX_PROBLEMS) ?? [] }),
     'POST /v1/apply': async ({ body }) => {
       if (!isRecord(body) || typeof body.text !== 'string') return wrong('{ text, name } is expected')
       const outcome = await source.apply(body.text, typeof body.name === 'string' ? body.name : 'stdin')
@@ -78,7 +92,7 @@ export function statusRoutes(options: StatusApiOptions): Routes {
   }
 }
 
-function objects({ loop }: StatusApiOptions, query: URLSearchParams): Answer {
+function objects({ loop }: Pick<ReadApiOptions, 'loop'>, query: URLSearchParams): Answer {
   const word = query.get('kind')
   const kind = word === null ? undefined : findKind(word)
   if (kind !== undefined && kind.info === undefined) {

@@ -4,6 +4,7 @@ import { parseDurationMs } from '../../../base/duration.ts'
 import { LateenError } from '../../../base/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../../../base/log.ts'
 import { LEAF_VALIDITY_MS } from '../../../ca/issuer.ts'
+import { STATUS_PORT } from '../../../standalone/mesh-api.ts'
 
 export interface KubernetesOptions {
   readonly revision: string
@@ -16,6 +17,8 @@ export interface KubernetesOptions {
   readonly monitoringPort: number
   readonly webhookPort: number
   readonly healthPort: number
+  /** On the pod's loopback alone. */
+  readonly statusPort: number
   readonly injectorConfigPath: string
   readonly webhookCertificateFolder: string
   /** Empty: the whole cluster. */
@@ -34,6 +37,7 @@ export const KUBERNETES_USAGE = `Usage: lateen control-plane --kubernetes [optio
   --monitoring PORT          metrics and version (default 15014)
   --webhook PORT             injection and validation (default 15017)
   --health PORT              /healthz and /ready (default 8080)
+  --status PORT              what the CLI asks, on 127.0.0.1 alone (default 8081)
   --injector-config FILE     what is injected; watched (default /etc/lateen/injector/config.yaml)
   --webhook-certificate DIR  tls.crt and tls.key; watched (default /etc/lateen/webhook)
   --watch-namespaces A,B     the only namespaces of the mesh (default: all)
@@ -52,6 +56,7 @@ const OPTIONS = {
   monitoring: { type: 'string', default: '15014' },
   webhook: { type: 'string', default: '15017' },
   health: { type: 'string', default: '8080' },
+  status: { type: 'string', default: String(STATUS_PORT) },
   'injector-config': { type: 'string', default: '/etc/lateen/injector/config.yaml' },
   'webhook-certificate': { type: 'string', default: '/etc/lateen/webhook' },
   'watch-namespaces': { type: 'string', default: '' },
@@ -82,6 +87,7 @@ export function parseKubernetesOptions(
     monitoringPort: portNumber(values.monitoring, '--monitoring'),
     webhookPort: portNumber(values.webhook, '--webhook'),
     healthPort: portNumber(values.health, '--health'),
+    statusPort: portNumber(values.status, '--status'),
     injectorConfigPath: values['injector-config'],
     webhookCertificateFolder: values['webhook-certificate'],
     watchNamespaces: values['watch-namespaces'].split(',').filter((name) => name !== ''),

@@ -1,6 +1,7 @@
 // A whole control plane in a cluster, from its options to a handle. Called by ../../control-plane.ts for `--kubernetes`.
 // Order matters: the health port first, so that a slow start is seen as one; what answers others is opened last, so that whoever gets an
 // answer gets a true one. Invariant: no state but in the Kubernetes API: any replica can die at any time.
+import type { Finding } from '../../../api/finding.ts'
 import { isRecord } from '../../../api/record.ts'
 import type { Clock } from '../../../base/clock.ts'
 import { LateenError } from '../../../base/errors.ts'
@@ -27,6 +28,7 @@ import { closed, listenOnPort } from '../listen.ts'
 import { startMeshServer } from '../mesh-server.ts'
 import { formatXdsMetrics } from '../metrics.ts'
 import { clusterNames } from '../own-certificate.ts'
+import { readRoutes } from '../status-api.ts'
 import { withClusterFindings } from './cluster-findings.ts'
 import { watchCredentials } from './credentials.ts'
 import { createHealth } from './health.ts'
@@ -49,6 +51,9 @@ export interface ClusterControlPlaneOptions extends KubernetesOptions {
 export interface ClusterControlPlane {
   stop(): Promise<void>
 }
+
+/** A cluster's objects have no lines in files. */
+const NO_PLACES = { locate: (findings: readonly Finding[]) => Promise.resolve(findings) }
 
 /** Pods have addresses of their own. */
 const NO_PLAN: AddressPlan = { strategy: 'loopback', workloads: {} }
@@ -141,7 +146,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
   opened.defer(() => said.stop())
   const starting = startMeshServer({
     source: said.current,
-    locate: (findings) => Promise.resolve(findings),
+    ...NO_PLACES,
     book: { plan: () => Promise.resolve({ plan: NO_PLAN, problems: [] }) },
     capture: 'redirect',
     settings: base,
@@ -187,6 +192,14 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
   )
   opened.defer(() => closed(monitoring))
   await listenOnPort(monitoring, options.listen.host, options.monitoringPort, 0)
+  const about = () => ({
+    ...{ version, revision, namespace, replica: options.podName, isLeader: election.isLeader() },
+    xds: { host: options.podAddress, port: server.port },
+  })
+  const status = createJsonServer(readRoutes({ about, source: NO_PLACES, ...server, ownFindings: () => certificates.findings() }), log)
+  opened.defer(() => closed(status))
+  // Never elsewhere: who reaches it is not asked who he is (docs/decisions/status-over-port-forward.md).
+  await listenOnPort(status, '127.0.0.1', options.statusPort, 0)
   health.waitingFor = ''
   log.info('control plane ready', { revision, namespace, xds: `${options.podAddress}:${server.port}`, webhook: webhook.port })
 
