@@ -148,6 +148,27 @@ test("Istio's ConfigMap among the files is the mesh's settings", async () => {
   assert.deepEqual(codesIn((await lateen(['analyze', '-'], two)).out), ['LTN0205'])
 })
 
+test('the pods of a Deployment count as the workloads that subsets and selectors select', async () => {
+  const deployment = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: reviews-v1}
+spec: {selector: {matchLabels: {app: reviews}}, template: {metadata: {labels: {app: reviews, version: v1}}, spec: {containers: [{name: a, ports: [{containerPort: 9080}]}]}}}
+---
+`
+  const rule = `---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews}
+spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}
+`
+  const { out } = await lateen(['analyze', '-', '-o', 'json'], deployment + SERVICE + rule)
+  const found: { findings: readonly { code: string; path: string }[] } = JSON.parse(out)
+  assert.deepEqual(
+    found.findings.map(({ code, path }) => `${code} ${path}`),
+    ['LTN0204 spec.subsets[1]'],
+  )
+})
+
 test('what is only of Kubernetes in the same file is passed over; a slip in the name of a kind is not', async () => {
   const others = ['apps/v1 Deployment', 'v1 ConfigMap', 'v1 ServiceAccount', 'batch/v1 Job', 'rbac.authorization.k8s.io/v1 Role'].map(
     (each) => {

@@ -19,6 +19,7 @@ import { isCode, noSuchCode } from './explain.ts'
 import { FAIL_ON, type FailOn, fails, findingsTable, printFindings, summarise } from './findings.ts'
 import { type InputText, readInputs } from './input.ts'
 import { describeCommand, parse } from './parse.ts'
+import { templatePods } from './template-pods.ts'
 
 const FORMATS = ['text', 'table', 'json', 'yaml'] as const
 
@@ -84,10 +85,15 @@ export function findAll(inputs: readonly InputText[], defaultNamespace: string):
     return { file: name, text, modifiedMs: 0, objects, findings, stale: false }
   })
   const { objects, findings } = mergeSources(files, new Map())
-  const state = nextKubeState(emptyKubeState, objects)
+  const pods = templatePods(
+    inputs.map(({ text }) => text),
+    defaultNamespace,
+  )
+  const state = nextKubeState(emptyKubeState, [...objects, ...pods])
   const compiled = compiledFrom(state)
   // The settings that a MeshConfig among the files leaves in force.
-  const later = [...unsuppressed(compiled.findings, state.objects), ...analyzeMesh(state, compiled.snapshot.settings)]
+  const compared = [...unsuppressed(compiled.findings, state.objects), ...analyzeMesh(state, compiled.snapshot.settings)]
+  const later = compared.filter(({ object }) => object?.kind !== 'Pod')
   return [...findings, ...locateFindings(later, state, new Map(files.map((file) => [file.file, file])))]
 }
 

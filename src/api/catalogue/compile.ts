@@ -197,7 +197,7 @@ export const compileCatalogue = {
     title: 'A credential that gateways cannot use',
     what: "gateways in the namespace '{namespace}' have nothing to use for it: the secret '{secret}' {problem}",
     why: 'What needs it is closed to everybody there; other servers and names of the gateway are not affected.',
-    fix: "Create the secret in the namespace in which the gateway's workload runs, with tls.crt and tls.key (authorities: ca.crt), or correct the name.",
+    fix: "Create the secret in the namespace in which the gateway's workload runs, with tls.crt and tls.key (authorities: ca.crt), correct the name, or give the right that is missing.",
     example:
       '# Gateway\nspec: {servers: [{port: {number: 443, name: s, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: www}}]}  # no such secret',
   },

@@ -1,0 +1,55 @@
+// The pods that workloads in a file would have: selectors and subsets are checked against their labels and ports, as if they ran. Called by
+// analyze.ts. One pod per template, taken as injected: whether it is depends on the namespace, which a file does not know.
+// Invariant: nothing is said of these pods themselves; they are no object that somebody wrote.
+import { parseAllDocuments } from 'yaml'
+import type { AnyApiObject } from '../api/kinds.ts'
+import { isRecord } from '../api/record.ts'
+import { reducePod } from '../operator/ingest/reduce.ts'
+import { podTemplatesOf } from '../webhook/pod-templates.ts'
+
+const HAS_TEMPLATE = /\bkind\b["']?\s*:\s*["']?(?:Deployment|StatefulSet|DaemonSet|ReplicaSet|ReplicationController|Job|CronJob)\b/
+const MAX_ALIASES = 100
+
+export function templatePods(texts: readonly string[], defaultNamespace: string): readonly AnyApiObject[] {
+  const pods: AnyApiObject[] = []
+  for (const template of texts
+    .filter((text) => HAS_TEMPLATE.test(text))
+    .flatMap(documentsOf)
+    .flatMap(podTemplatesOf)) {
+    const { value, workload, namespace = defaultNamespace } = template
+    if (workload === undefined) continue
+    const metadata = isRecord(value.metadata) ? value.metadata : {}
+    const count = pods.length + 1
+    const reduced = reducePod({
+      ...{ apiVersion: 'v1', kind: 'Pod' },
+      metadata: {
+        name: `${workload.name}-template-${count}`,
+        namespace,
+        labels: textsOf(metadata.labels),
+        annotations: { ...textsOf(metadata.annotations), 'sidecar.istio.io/status': '{}' },
+      },
+      spec: value.spec,
+      status: { phase: 'Running', podIP: `10.255.${(count >> 8) & 255}.${count & 255}` },
+    })
+    if (reduced?.object !== undefined) pods.push(reduced.object)
+  }
+  return pods
+}
+
+/** What cannot be read is said by who reads the objects. */
+function documentsOf(text: string): readonly unknown[] {
+  const parsed = parseAllDocuments(text, { merge: true, logLevel: 'error' })
+  return (Array.isArray(parsed) ? parsed : []).flatMap((document) => {
+    if (document.errors.length > 0) return []
+    try {
+      return [document.toJS({ maxAliasCount: MAX_ALIASES })]
+    } catch {
+      return []
+    }
+  })
+}
+
+function textsOf(value: unknown): Readonly<Record<string, string>> {
+  if (!isRecord(value)) return {}
+  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
