@@ -33,7 +33,6 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'operator/ingest/kube-state.ts',
     'operator/ingest/locate.ts',
     'operator/ingest/merge.ts',
-    'operator/ingest/reduce.ts',
     'xds/view',
     'xds/generate',
     'proxy/decide',
