@@ -2,16 +2,15 @@
 // analyze.ts. One pod per template, taken as injected: whether it is depends on the namespace, which a file does not know.
 // Invariant: nothing is said of these pods themselves; they are no object that somebody wrote.
 import { parseAllDocuments } from 'yaml'
-import type { AnyApiObject } from '../api/kinds.ts'
+import type { Pod, PodPort } from '../api/generated/pod.gen.ts'
 import { isRecord } from '../api/record.ts'
-import { reducePod } from '../operator/ingest/reduce.ts'
 import { podTemplatesOf } from '../webhook/pod-templates.ts'
 
 const HAS_TEMPLATE = /\bkind\b["']?\s*:\s*["']?(?:Deployment|StatefulSet|DaemonSet|ReplicaSet|ReplicationController|Job|CronJob)\b/
 const MAX_ALIASES = 100
 
-export function templatePods(texts: readonly string[], defaultNamespace: string): readonly AnyApiObject[] {
-  const pods: AnyApiObject[] = []
+export function templatePods(texts: readonly string[], defaultNamespace: string): readonly Pod[] {
+  const pods: Pod[] = []
   for (const template of texts
     .filter((text) => HAS_TEMPLATE.test(text))
     .flatMap(documentsOf)
@@ -20,7 +19,7 @@ export function templatePods(texts: readonly string[], defaultNamespace: string)
     if (workload === undefined) continue
     const metadata = isRecord(value.metadata) ? value.metadata : {}
     const count = pods.length + 1
-    const reduced = reducePod({
+    pods.push({
       ...{ apiVersion: 'v1', kind: 'Pod' },
       metadata: {
         name: `${workload.name}-template-${count}`,
@@ -28,10 +27,9 @@ export function templatePods(texts: readonly string[], defaultNamespace: string)
         labels: textsOf(metadata.labels),
         annotations: { ...textsOf(metadata.annotations), 'sidecar.istio.io/status': '{}' },
       },
-      spec: value.spec,
+      spec: specOf(value.spec),
       status: { phase: 'Running', podIP: `10.255.${(count >> 8) & 255}.${count & 255}` },
     })
-    if (reduced?.object !== undefined) pods.push(reduced.object)
   }
   return pods
 }
@@ -47,6 +45,24 @@ function documentsOf(text: string): readonly unknown[] {
       return []
     }
   })
+}
+
+/** What the mesh reads of it. */
+function specOf(written: unknown): Pod['spec'] {
+  const { serviceAccountName, containers, initContainers } = isRecord(written) ? written : {}
+  return {
+    ...(typeof serviceAccountName === 'string' ? { serviceAccountName } : {}),
+    containers: [...listOf(containers), ...listOf(initContainers)].map(({ ports }) => ({ ports: listOf(ports).flatMap(portOf) })),
+  }
+}
+
+function portOf({ name, containerPort, protocol }: Readonly<Record<string, unknown>>): readonly PodPort[] {
+  if (typeof containerPort !== 'number' || (protocol !== undefined && protocol !== 'TCP')) return []
+  return [{ ...(typeof name === 'string' ? { name } : {}), containerPort }]
+}
+
+function listOf(value: unknown): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) ? value.filter(isRecord) : []
 }
 
 function textsOf(value: unknown): Readonly<Record<string, string>> {
