@@ -1,6 +1,6 @@
 // The part of a running proxy that moves bytes and counts them, with one thread or with several; proxy-process.ts sees no difference.
 // Invariant: with one thread nothing of the threads' machinery runs.
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
@@ -11,6 +11,8 @@ import type { Assembler } from '../proxy/config/assemble.ts'
 import type { StaticConfiguration } from '../proxy/config/decode-bootstrap.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
 import { LocalDataPlane } from '../proxy/local-data-plane.ts'
+import { collectGarbage } from '../proxy/overload/collect-garbage.ts'
+import { connectionsByDescriptors } from '../proxy/overload/descriptor-limit.ts'
 import type { OverloadState } from '../proxy/overload/overload-state.ts'
 import { registerDataPlane } from '../proxy/telemetry/data-plane-metrics.ts'
 import { IstioMetrics } from '../proxy/telemetry/istio-metrics.ts'
@@ -18,7 +20,6 @@ import { type MetricFamily, MetricRegistry } from '../proxy/telemetry/metrics.ts
 import type { PeerLabels } from '../proxy/telemetry/outcome.ts'
 import { Recorder } from '../proxy/telemetry/recorder.ts'
 import { ThreadedDataPlane } from '../proxy/threads/threaded-data-plane.ts'
-import { collectGarbage } from './collect-garbage.ts'
 import { lazyOriginalDestination } from './lazy-original-destination.ts'
 
 export interface DataSide {
@@ -71,6 +72,7 @@ function inThisThread(parts: DataSideParts): DataSide {
     originalDestination,
     overload,
     collectGarbage,
+    connectionsByDescriptors: connectionsByDescriptors(readLimits()),
   })
   registerDataPlane(registry, dataPlane)
   return { dataPlane, registry, families: () => registry.families, collect: () => Promise.resolve(), finish: () => recorder.close() }
@@ -90,6 +92,7 @@ function threaded(parts: DataSideParts): DataSide {
       allowUnsupported,
       secrets: staticSecrets,
       overload: overload.cell,
+      connectionsByDescriptors: connectionsByDescriptors(readLimits()),
     },
     originOf: (part) => assembler.originOf(part),
     secrets,
@@ -116,6 +119,13 @@ function threaded(parts: DataSideParts): DataSide {
     finish: () => dataPlane.finish(),
   }
 }
+
+/** Linux states it there; elsewhere only the configured limit counts. */
+function readLimits(): string {
+  return existsSync(LIMITS) ? readFileSync(LIMITS, 'utf8') : ''
+}
+
+const LIMITS = '/proc/self/limits'
 
 /** Beside the bundle in dist, or the source. */
 function threadProgram(): string {

@@ -3,9 +3,9 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../base/clock.ts'
 import { systemRandom } from '../base/random.ts'
 import { compileRegex, compileRegexRewrite, compileStrictRegex } from '../base/regex.ts'
+import { collectGarbage } from '../proxy/overload/collect-garbage.ts'
 import type { ThreadData } from '../proxy/threads/protocol.ts'
 import { runDataThread } from '../proxy/threads/thread-host.ts'
-import { collectGarbage } from './collect-garbage.ts'
 import { lazyOriginalDestination } from './lazy-original-destination.ts'
 
 if (parentPort === null) throw new Error('this file is a data thread of the proxy: start `lateen proxy --concurrency N`')

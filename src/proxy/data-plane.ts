@@ -21,6 +21,9 @@ export interface DataPlaneOptions {
   readonly nodeId?: string
   /** Envoy: layered_runtime overload.global_downstream_max_connections. */
   readonly maxDownstreamConnections: number | undefined
+  /** As many connections as the limit of file descriptors leaves room for: each may need one more for its upstream, and the logs, the
+   *  admin port and the control plane theirs. */
+  readonly connectionsByDescriptors?: number | undefined
   /** Original destination of an accepted socket; undefined where nothing is redirected. */
   readonly originalDestination:
     | ((fd: number, remoteAddress: string) => { readonly host: string; readonly port: number } | undefined)

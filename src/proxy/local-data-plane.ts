@@ -61,6 +61,7 @@ export class LocalDataPlane implements DataPlane {
       secrets: options.secrets,
       originalDestination: options.originalDestination,
       maxConnections: options.maxDownstreamConnections,
+      connectionsByDescriptors: options.connectionsByDescriptors,
       listenerFor: (host, port) => this.#listenerFor(host, port),
     })
   }

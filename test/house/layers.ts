@@ -48,7 +48,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['kube/load-connection.ts'],
   commander: ['cli', 'bin'],
-  koffi: ['proxy/sockets'],
+  koffi: ['proxy/sockets', 'proxy/overload'],
   re2js: ['base/regex.ts'],
   yaml: ['api', 'cli', 'standalone', 'webhook', 'envoy/yaml-to-json.ts'],
 }

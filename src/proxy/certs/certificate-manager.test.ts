@@ -205,3 +205,25 @@ test('without a token file the certificate renews itself, and a proxy without on
   await renewed
   assert.deepEqual(calls[1], { authorization: undefined, peer: `URI:${ID}` })
 })
+
+test('a wall clock that is set forward past the renewal is noticed within a minute', async (t) => {
+  const { start, clock } = await setUp(t)
+  const { manager } = start('one-time')
+  await manager.start()
+  clock.jump(12.1 * HOUR_MS)
+  const renewed = until(manager, ({ renewals }) => renewals === 2)
+  clock.advance(60_000)
+  await renewed
+})
+
+test('a wall clock that is set back does not delay the renewal: the clocks of peers were not', async (t) => {
+  const { start, calls, clock } = await setUp(t)
+  const { manager } = start('one-time')
+  await manager.start()
+  clock.jump(-HOUR_MS)
+  clock.advance(11.9 * HOUR_MS)
+  assert.equal(calls.length, 1)
+  const renewed = until(manager, ({ renewals }) => renewals === 2)
+  clock.advance(0.2 * HOUR_MS)
+  await renewed
+})

@@ -10,6 +10,7 @@ import type { OverloadState } from './overload-state.ts'
 const LOOK_EVERY_MS = 250
 /** While it lasts, room is made this often: a collection costs tens of milliseconds. */
 const SHRINK_EVERY_MS = 2000
+const GROWN = 1.02
 
 export interface MemoryGuardOptions {
   readonly state: OverloadState
@@ -27,6 +28,7 @@ export class MemoryGuard {
   readonly #changes = new Map<string, number>()
   #residentBytes = 0
   #pressure = 0
+  #shrunkBytes = 0
   #shrunkMs = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
 
@@ -64,8 +66,12 @@ export class MemoryGuard {
     this.#pressure = memoryPressure(reading, limitBytes)
     const level = decideOverload(this.#pressure, state.level)
     if (level !== state.level) this.#change(level, reading)
-    if (state.shrinks && clock.monotonicMs() - this.#shrunkMs >= SHRINK_EVERY_MS) {
+    // What the allocator keeps for later does not go away by asking again: below the next level only growth is a reason to.
+    const wants = state.refusesConnections || (state.shrinks && reading.residentBytes > this.#shrunkBytes * GROWN)
+    if (!state.shrinks) this.#shrunkBytes = 0
+    if (wants && clock.monotonicMs() - this.#shrunkMs >= SHRINK_EVERY_MS) {
       this.#shrunkMs = clock.monotonicMs()
+      this.#shrunkBytes = reading.residentBytes
       shrink()
     }
     this.start()
@@ -77,7 +83,7 @@ export class MemoryGuard {
     state.level = level
     const name = OVERLOAD_LEVELS[level] ?? ''
     this.#changes.set(name, (this.#changes.get(name) ?? 0) + 1)
-    const facts = { level: name, residentMb: megabytes(residentBytes), heapMb: megabytes(heapBytes), limitMb: megabytes(limitBytes ?? 0) }
+    const facts = { state: name, residentMb: megabytes(residentBytes), heapMb: megabytes(heapBytes), limitMb: megabytes(limitBytes ?? 0) }
     if (rises) this.#options.log.warn('memory is near its limit; raise the limit of the container, or find what holds it', facts)
     else log.info('memory is below its limit again', facts)
   }

@@ -5,6 +5,7 @@ import type { Logger } from '../../base/log.ts'
 import { silentLogger } from '../../base/log.ts'
 import { MetricRegistry } from '../telemetry/metrics.ts'
 import { decideOverload, memoryPressure } from './decide-overload.ts'
+import { connectionsByDescriptors } from './descriptor-limit.ts'
 import { MemoryGuard } from './memory-guard.ts'
 import { containerMemoryLimit, parseMemory } from './memory-limit.ts'
 import { OverloadState } from './overload-state.ts'
@@ -120,3 +121,13 @@ test('a loop that stood still is noticed afterwards, one that did not is not', (
 function delegated(clock: FakeClock) {
   return { nowMs: () => clock.nowMs(), after: (delayMs: number, action: () => void) => clock.after(delayMs, action) }
 }
+
+test('a quarter of the descriptors and some more are kept from clients', () => {
+  const limits = (soft: string) =>
+    `Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${soft}   1048576   files\n`
+  assert.deepEqual(
+    ['1024', '160', '40', 'unlimited'].map((soft) => connectionsByDescriptors(limits(soft))),
+    [736, 88, 16, undefined],
+  )
+  assert.equal(connectionsByDescriptors(''), undefined)
+})

@@ -26,6 +26,7 @@ export interface AcceptorOptions {
   readonly secrets: SecretStore
   readonly originalDestination: OriginalDestination | undefined
   readonly maxConnections: number | undefined
+  readonly connectionsByDescriptors: number | undefined
   /** The listener for a redirected connection (Envoy: use_original_dst), or undefined: the one that accepted it. */
   readonly listenerFor: (host: string, port: number) => ListenerRuntime | undefined
 }
@@ -104,9 +105,12 @@ export class Acceptor {
   }
 
   #refusal(): RefusalReason | undefined {
-    const { services, maxConnections } = this.#options
+    const { services, maxConnections, connectionsByDescriptors } = this.#options
+    const { connections } = services.activity
     if (services.overload.refusesConnections) return 'memory'
-    return maxConnections !== undefined && services.activity.connections >= maxConnections ? 'connection-limit' : undefined
+    if (maxConnections !== undefined && connections >= maxConnections) return 'connection-limit'
+    // Without this libuv would take what comes, close it, and tell nobody; upstreams and logs would find no descriptor either.
+    return connectionsByDescriptors !== undefined && connections >= connectionsByDescriptors ? 'descriptors' : undefined
   }
 
   #destinationOf(socket: Socket, listener: ListenerRuntime): { readonly host: string; readonly port: number } {

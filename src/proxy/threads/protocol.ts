@@ -17,6 +17,8 @@ export interface ThreadData {
   readonly nodeId: string
   /** This thread's share. */
   readonly maxDownstreamConnections: number | undefined
+  /** This thread's share. */
+  readonly connectionsByDescriptors?: number | undefined
   readonly allowUnsupported: boolean
   readonly secrets: ReadonlyMap<string, Secret> | undefined
   /** The level of overload, written by the main thread. */

@@ -65,6 +65,7 @@ class ThreadHost {
       self: data.self,
       nodeId: data.nodeId,
       maxDownstreamConnections: data.maxDownstreamConnections,
+      connectionsByDescriptors: data.connectionsByDescriptors,
       originalDestination: services.originalDestination(log),
       reusePort: true,
       ...(data.overload === undefined ? {} : { overload: new OverloadState(data.overload) }),

@@ -163,9 +163,12 @@ export class ThreadedDataPlane implements DataPlane {
 
   #start(index: number): DataThread {
     const { data, threads, program, clock } = this.#options
-    const limit = data.maxDownstreamConnections
-    const share = limit === undefined ? undefined : Math.ceil(limit / threads)
-    const thread = new DataThread(program, { ...data, index, threads, maxDownstreamConnections: share }, this.#events)
+    const share = (limit: number | undefined): number | undefined => (limit === undefined ? undefined : Math.ceil(limit / threads))
+    const limits = {
+      maxDownstreamConnections: share(data.maxDownstreamConnections),
+      connectionsByDescriptors: share(data.connectionsByDescriptors),
+    }
+    const thread = new DataThread(program, { ...data, ...limits, index, threads }, this.#events)
     const seat = this.#seats[index]
     if (seat !== undefined) Object.assign(seat, { thread, startedMs: clock.monotonicMs(), last: EMPTY_SNAPSHOT })
     thread.tell(this.#sender.present)

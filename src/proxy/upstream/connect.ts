@@ -28,12 +28,14 @@ export interface TicketBox {
   ticket: Buffer | undefined
   generation: number
   principal: string
+  /** The end of the peer's certificate: a resumed session shows none, and must not outlive the one that it was established by. */
+  notAfterMs: number
   fullHandshakes: number
   resumedHandshakes: number
 }
 
 export function createTicketBox(): TicketBox {
-  return { ticket: undefined, generation: 0, principal: '', fullHandshakes: 0, resumedHandshakes: 0 }
+  return { ticket: undefined, generation: 0, principal: '', notAfterMs: 0, fullHandshakes: 0, resumedHandshakes: 0 }
 }
 
 export interface Opened<R extends ReadTarget = ReadBuffer> {
@@ -91,9 +93,7 @@ export function openConnection<R extends ReadTarget = ReadBuffer>(
           rejectUnauthorized: transport.verifies,
           // Names are judged below by Envoy's rules, not by the host name.
           checkServerIdentity: () => undefined,
-          ...(target.tickets.ticket !== undefined && target.tickets.generation === transport.generation
-            ? { session: target.tickets.ticket }
-            : {}),
+          ...sessionOf(target.tickets, transport, services.clock),
         })
   const { keepalive } = target
   if (keepalive !== undefined) {
@@ -140,6 +140,11 @@ export function openConnection<R extends ReadTarget = ReadBuffer>(
   return abandon
 }
 
+function sessionOf({ ticket, generation, notAfterMs }: TicketBox, transport: TlsTransport, clock: Clock): { readonly session?: Buffer } {
+  const usable = ticket !== undefined && generation === transport.generation && clock.nowMs() < notAfterMs
+  return usable ? { session: ticket } : {}
+}
+
 /** The first certificate is on its way: who connects before it came waits for it, no longer than for any other obstacle. */
 function openWhenReady<R extends ReadTarget>(
   transport: TlsTransport,
@@ -174,6 +179,7 @@ function watchHandshake(
 ): void {
   const { generation } = transport
   let principal = ''
+  let { notAfterMs } = tickets
   socket.once('secureConnect', () => {
     const resumed = socket.isSessionReused()
     if (resumed) {
@@ -193,6 +199,7 @@ function watchHandshake(
         return
       }
       principal = names.uris[0] ?? ''
+      notAfterMs = names.notAfterMs
     }
     const mutualTls = transport.tls.certificate !== undefined && transport.verifies
     succeed({ socket, principal, mutualTls, alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '' })
@@ -202,6 +209,7 @@ function watchHandshake(
     tickets.ticket = ticket
     tickets.generation = generation
     tickets.principal = principal
+    tickets.notAfterMs = notAfterMs
   })
 }
 
