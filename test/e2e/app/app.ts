@@ -7,6 +7,7 @@ import net from 'node:net'
 import { hostname } from 'node:os'
 import type { LoadPlan } from '../../harness/load.ts'
 import { runLoad } from '../../harness/load.ts'
+import { type Http2Plan, runHttp2Load } from '../../harness/load-http2.ts'
 
 const pod = process.env.POD_NAME ?? hostname()
 const version = process.env.VERSION ?? 'v1'
@@ -28,7 +29,7 @@ function serve(): void {
   echo.keepAliveTimeout = 60_000
   echo.listen(8080)
   const grpc = http2.createServer()
-  grpc.on('stream', (stream, headers) => answerGrpc(stream, headers[':path'] === HEALTH ? SERVING : NO_MESSAGE))
+  grpc.on('stream', (stream, headers) => answerGrpc(stream, headers))
   grpc.listen(8081)
   const control = http.createServer((request, response) => {
     void readBody(request)
@@ -68,11 +69,15 @@ const NO_MESSAGE = Buffer.from([0, 0, 0, 0, 0])
 const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01])
 
 /** A unary answer: what matters is who gave it. */
-function answerGrpc(stream: http2.ServerHttp2Stream, message: Buffer): void {
+function answerGrpc(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders): void {
+  const attempt = headers['x-envoy-attempt-count'] ?? '1'
   stream.resume()
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-answered-by': pod }, { waitForTrailers: true })
+  stream.respond(
+    { ':status': 200, 'content-type': 'application/grpc', 'x-answered-by': `${pod} ${version} attempt ${attempt}` },
+    { waitForTrailers: true },
+  )
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
-  stream.end(message)
+  stream.end(headers[':path'] === HEALTH ? SERVING : NO_MESSAGE)
 }
 
 interface Call {
@@ -96,6 +101,7 @@ async function controlled(path: string, body: string): Promise<unknown> {
   const order: unknown = body === '' ? {} : JSON.parse(body)
   if (path === '/call') return call(order as Call)
   if (path === '/load') return runLoad(order as LoadPlan)
+  if (path === '/load-http2') return runHttp2Load(order as Http2Plan)
   if (path === '/grpc') return callGrpc(order as { readonly authority: string; readonly calls: number })
   if (path === '/readiness') {
     isReady = (order as { readonly ready: boolean }).ready

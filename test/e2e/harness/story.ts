@@ -9,6 +9,7 @@ export interface Story {
 export interface StoryOptions {
   /** Labels of the namespace; by default the mesh injects. */
   readonly labels?: Readonly<Record<string, string>>
+  readonly timeoutMs?: number
 }
 
 const INJECTED = { 'istio-injection': 'enabled' }
@@ -18,9 +19,9 @@ export function story(
   name: string,
   told: string,
   act: (story: Story, t: TestContext) => Promise<void>,
-  { labels = INJECTED }: StoryOptions = {},
+  { labels = INJECTED, timeoutMs = 300_000 }: StoryOptions = {},
 ): void {
-  test(told, { timeout: 300_000 }, async (t) => {
+  test(told, { timeout: timeoutMs }, async (t) => {
     const namespace = await namespaceOf(t, name, labels)
     try {
       await act({ namespace }, t)

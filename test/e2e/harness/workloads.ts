@@ -1,6 +1,7 @@
 // The objects of a test's applications, and pods through which a test speaks: it runs outside of the mesh, they are inside.
 import http from 'node:http'
 import type { LoadPlan, LoadReport } from '../../harness/load.ts'
+import type { Http2Plan } from '../../harness/load-http2.ts'
 import { apply, awaitPods, readyPods } from './kubectl.ts'
 
 export const E2E_IMAGE = 'lateen/e2e:dev'
@@ -51,7 +52,8 @@ export function appContainer(version = 'v1', more: Readonly<Record<string, unkno
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
     ],
     ports: [{ name: 'http', containerPort: 8080 }, { name: 'grpc', containerPort: 8081 }, { containerPort: 9999 }],
-    readinessProbe: { httpGet: { path: '/ready', port: 8080 }, periodSeconds: 1 },
+    // A busy machine is no reason to take a pod out of service.
+    readinessProbe: { httpGet: { path: '/ready', port: 8080 }, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 5 },
     // Kubernetes goes on sending for a moment to a pod that it ends; with the sidecar as without.
     lifecycle: { preStop: { sleep: { seconds: 3 } } },
     ...more,
@@ -87,6 +89,7 @@ export interface Caller {
   readonly address: string
   call(order: Call): Promise<Answer>
   load(plan: LoadPlan): Promise<LoadReport>
+  loadHttp2(plan: Http2Plan): Promise<LoadReport>
   grpc(authority: string, calls: number): Promise<Readonly<Record<string, number>>>
   firstBytes(host: string, port: number): Promise<string>
   /** What it answers at /ready from now on. */
@@ -106,6 +109,7 @@ export async function callerIn(namespace: string, selector: string): Promise<Cal
     pod: pod.metadata.name,
     address,
     call: async (order) => (await ask(address, '/call', order)) as Answer,
+    loadHttp2: async (plan) => (await ask(address, '/load-http2', plan)) as LoadReport,
     load: async (plan) => (await ask(address, '/load', plan)) as LoadReport,
     grpc: async (authority, calls) => (await ask(address, '/grpc', { authority, calls })) as Readonly<Record<string, number>>,
     firstBytes: async (host, port) => ((await ask(address, '/tcp', { host, port })) as { readonly bytes: string }).bytes,
