@@ -93,7 +93,8 @@ export class Acceptor {
     const waiting: OpenConnection = { close: () => socket.destroy(), closeIfIdle: closeIfOld, reconsider: nothingToReconsider }
     this.open.add(waiting)
     socket.once('close', () => this.open.delete(waiting))
-    inspect(socket, inspection, services.wheel, (found) => {
+    const clientIsFirst = (): boolean => this.#chainFor(accepted).chain?.terminal.kind === 'http'
+    inspect(socket, inspection, services.wheel, clientIsFirst, (found) => {
       this.open.delete(waiting)
       this.#choose({ ...accepted, inspection: found })
     })
@@ -124,9 +125,10 @@ export class Acceptor {
     return original ?? own
   }
 
-  #choose(accepted: Accepted): void {
-    const { socket, listener, destination } = accepted
-    const inspection = accepted.inspection ?? UNINSPECTED
+  #chainFor({ socket, listener, destination, inspection = UNINSPECTED }: Accepted): {
+    readonly chain: FilterChain | undefined
+    readonly view: ConnectionView
+  } {
     const view: ConnectionView = {
       destinationIp: destination.host,
       destinationPort: destination.port,
@@ -135,7 +137,12 @@ export class Acceptor {
       applicationProtocols: inspection.applicationProtocols,
       sourceIp: plainAddress(socket.remoteAddress),
     }
-    const chain = chooseFilterChain(listener.config, view, inRange)
+    return { chain: chooseFilterChain(listener.config, view, inRange), view }
+  }
+
+  #choose(accepted: Accepted): void {
+    const { socket, listener, inspection = UNINSPECTED } = accepted
+    const { chain, view } = this.#chainFor(accepted)
     if (chain === undefined) return this.#refuse(accepted, inspection.looksLikeHttp ? 'plaintext-refused' : 'no-filter-chain', '')
     const chosen: Chosen = { ...accepted, chain, view, generation: listener.generation }
     if (chain.tls === undefined) return this.#serve(chosen, undefined)

@@ -12,7 +12,7 @@ const WANTED = { tls: true, http: true, timeoutMs: 100, continuesOnTimeout: true
 test('what the client said in time counts, also when the loop was held up until its time was over', async (t) => {
   const clock = new FakeClock()
   const { client, accepted } = await connection(t)
-  const seen = new Promise<Inspection>((resolve) => inspect(accepted, WANTED, new TimerWheel(clock), resolve))
+  const seen = new Promise<Inspection>((resolve) => inspect(accepted, WANTED, new TimerWheel(clock), () => false, resolve))
   client.write('GET / HTTP/1.1\r\n')
 
   // The timer fires before the socket is read.
@@ -25,15 +25,33 @@ test('a client that says nothing is given up when its time is over', async (t) =
   const clock = new FakeClock()
   const { accepted } = await connection(t)
   let seen: Inspection | undefined
-  inspect(accepted, WANTED, new TimerWheel(clock), (inspection) => {
-    seen = inspection
-  })
+  inspect(
+    accepted,
+    WANTED,
+    new TimerWheel(clock),
+    () => false,
+    (inspection) => {
+      seen = inspection
+    },
+  )
 
   clock.advance(100)
   assert.equal(seen, undefined)
   clock.advance(100)
 
   assert.equal(seen, UNINSPECTED)
+})
+
+test('where clients speak first, a hello that comes late is still read', async (t) => {
+  const clock = new FakeClock()
+  const { client, accepted } = await connection(t)
+  const seen = new Promise<Inspection>((resolve) => inspect(accepted, WANTED, new TimerWheel(clock), () => true, resolve))
+
+  clock.advance(100)
+  clock.advance(5000)
+  client.write('GET / HTTP/1.1\r\n')
+
+  assert.deepEqual((await seen).applicationProtocols, ['http/1.1'])
 })
 
 test('filters are off at the ports that say so', () => {

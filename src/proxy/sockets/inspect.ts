@@ -42,14 +42,25 @@ function holdsAt(test: PortTest, port: number): boolean {
   }
 }
 
-/** Calls back once; not at all when the client goes away first, or says nothing for too long where that means the end. */
-export function inspect(socket: Socket, wanted: ListenerInspection, wheel: TimerWheel, done: (inspection: Inspection) => void): void {
+/** Of a client whose turn it is, and who says nothing: as long as a connection that has said its first word may be quiet, or shorter. */
+const LATE_CLIENT_MS = 60_000
+
+/** Calls back once; not at all when the client goes away first, or says nothing for too long where that means the end.
+ *  @param clientIsFirst whether a connection of a silent client would be served by a protocol in which clients speak first. Then silence
+ *  tells nothing but that the client is late, and to go on as with plaintext would refuse the TLS hello that is still on its way. */
+export function inspect(
+  socket: Socket,
+  wanted: ListenerInspection,
+  wheel: TimerWheel,
+  clientIsFirst: () => boolean,
+  done: (inspection: Inspection) => void,
+): void {
   let held: Buffer | undefined
   const { timeoutMs, continuesOnTimeout } = wanted
   const giveUp = (): void => (continuesOnTimeout ? finish(UNINSPECTED) : void socket.destroy())
   // Timers come before sockets in a turn of the loop: after a stall, what the client said in time is still unread when its time is up.
   const lookOnceMore = (): void => {
-    deadline = wheel.after(1, giveUp)
+    deadline = wheel.after(continuesOnTimeout && clientIsFirst() ? LATE_CLIENT_MS : 1, giveUp)
   }
   let deadline: Deadline | undefined = timeoutMs === undefined ? undefined : wheel.after(timeoutMs, lookOnceMore)
   const stop = (): void => {
