@@ -1,7 +1,7 @@
 // Istio's standard metrics. A cell holds what is counted for one combination of labels; the hot path finds it by the identity of
 // objects (connection, endpoint or cluster) and never builds a string; only the first request of a combination does.
 // Invariant: the number of cells is bounded; beyond it everything is still counted, under labels that say 'other'.
-
+import type { Cluster } from '../config/proxy-config.ts'
 import { istioLabels, type RequestProtocol, type Self } from './istio-labels.ts'
 import { Counter, formatLabels, Histogram, type Labels, type MetricFamily, type MetricRegistry, type Sample } from './metrics.ts'
 import type { ConnectionFacts, Outcome, PeerLabels } from './outcome.ts'
@@ -56,7 +56,7 @@ interface SharedEntry<C> extends Entry<C> {
 class CellTable<C> {
   readonly cells = new Map<string, C>()
   /** For connections whose peer has not named itself: short ones would otherwise each write out two dozen labels, a tenth of their cost. */
-  readonly #shared = new WeakMap<object, SharedEntry<C>[]>()
+  readonly #shared = new WeakMap<Cluster, WeakMap<object, SharedEntry<C>[]>>()
   readonly #byConnection = new WeakMap<ConnectionFacts, ConnectionCells<C>>()
   readonly #create: () => C
   readonly #self: Self
@@ -92,18 +92,26 @@ class CellTable<C> {
 
   /** For what is counted once per connection: nothing is kept of the connection itself. */
   findShared(outcome: Outcome, protocol: RequestProtocol, grpcStatus: string): C {
-    const target = outcome.endpoint ?? outcome.cluster
-    if (target === undefined || outcome.connection.peer !== undefined) return this.#resolve(outcome, protocol, grpcStatus)
+    const { cluster } = outcome
+    if (cluster === undefined || outcome.connection.peer !== undefined) return this.#resolve(outcome, protocol, grpcStatus)
     const ownPrincipal = this.#self.principal()
-    const entries = this.#shared.get(target) ?? []
+    const entries = this.#sharedOf(cluster, outcome.endpoint ?? cluster)
     for (const entry of entries) if (covers(entry, outcome, protocol, grpcStatus) && shares(entry, outcome, ownPrincipal)) return entry.cell
     const cell = this.#resolve(outcome, protocol, grpcStatus)
     const { direction, mutualTls, peerPrincipal, localPrincipal } = outcome.connection
     const { upstreamMutualTls } = outcome
     const facts = { direction, mutualTls, peerPrincipal, localPrincipal, upstreamMutualTls, ownPrincipal }
-    if (entries.length === 0) this.#shared.set(target, entries)
     if (entries.length < MAX_ENTRIES) entries.push({ ...entryOf(outcome, protocol, grpcStatus, cell), ...facts })
     return cell
+  }
+
+  /** By cluster first: an update of its metadata makes a new one, with other labels, and leaves its endpoints as they are. */
+  #sharedOf(cluster: Cluster, target: object): SharedEntry<C>[] {
+    const byTarget = this.#shared.get(cluster) ?? new WeakMap<object, SharedEntry<C>[]>()
+    this.#shared.set(cluster, byTarget)
+    const entries = byTarget.get(target) ?? []
+    byTarget.set(target, entries)
+    return entries
   }
 
   #resolve(outcome: Outcome, protocol: RequestProtocol, grpcStatus: string): C {

@@ -10,6 +10,7 @@ import { AccessLogWriter, MAX_BUFFERED_BYTES } from './access-log-writer.ts'
 import { IstioMetrics } from './istio-metrics.ts'
 import { MetricRegistry } from './metrics.ts'
 import { connectionFacts, head, outcome, peer, reviewsCluster } from './outcome.fixture.ts'
+import type { Outcome } from './outcome.ts'
 import { prometheusText } from './prometheus-text.ts'
 import { Recorder } from './recorder.ts'
 
@@ -128,6 +129,24 @@ test('a TCP connection is counted with its bytes and without a status', () => {
   assert.match(text, /istio_tcp_connections_closed_total\{.*request_protocol="tcp",response_flags="-".*\} 1\n/)
   assert.match(text, /istio_tcp_sent_bytes_total\{.*\} 20\n/)
   assert.equal(series(text, 'istio_tcp_received_bytes_total')[0]?.includes('response_code'), false)
+})
+
+test('short connections share a cell only where every label is the same', () => {
+  let own = 'spiffe://cluster.local/ns/default/sa/old'
+  const metrics = new IstioMetrics({ ...SELF, principal: () => own })
+  const connect = (fields: Partial<Outcome> = {}): void =>
+    metrics.recordTcp(outcome({ connection: connectionFacts(), status: 0, upstreamMutualTls: true, ...fields }))
+  connect()
+  connect()
+  own = 'spiffe://cluster.local/ns/default/sa/new'
+  connect()
+  connect({ upstreamPrincipal: 'spiffe://cluster.local/ns/default/sa/other' })
+  // The cluster was updated, its endpoints were not.
+  const services = [{ host: 'renamed.default.svc.cluster.local', name: 'renamed', namespace: 'default' }]
+  connect({ cluster: { ...reviewsCluster, metadata: { config: undefined, services } } })
+
+  const counts = series(exposition(metrics), 'istio_tcp_connections_closed_total').map((each) => each.split(' ').at(-1))
+  assert.deepEqual(counts, ['2', '1', '1', '1'])
 })
 
 test('beyond the bound everything is still counted, under other', () => {
