@@ -1,7 +1,9 @@
 // MeshConfig's discoverySelectors: objects in other namespaces are not there, for all passes. Called by compile-mesh.ts.
 // Invariants: the root namespace is always seen, because what it says protects the whole mesh; without selectors the state is passed on as
 // it is; a kind of which nothing was added or lost keeps its map, so that passes need not run.
+
 import { type AnyApiObject, type KindName, kinds } from '../../api/kinds.ts'
+import { sameSet } from '../../base/same-set.ts'
 import type { MeshSettings, NamespaceSelector } from '../../model/mesh-settings.ts'
 import type { KubeState, ObjectMaps } from '../ingest/kube-state.ts'
 
@@ -74,8 +76,4 @@ function isTrue({ key, operator, values }: NamespaceSelector['expressions'][numb
     case 'DoesNotExist':
       return value === undefined
   }
-}
-
-function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && [...a].every((each) => b.has(each))
 }

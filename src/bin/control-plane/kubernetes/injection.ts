@@ -5,26 +5,23 @@ import type { CheckOptions } from '../../../api/check-options.ts'
 import type { Finding } from '../../../api/finding.ts'
 import { isRecord } from '../../../api/record.ts'
 import type { Clock } from '../../../base/clock.ts'
-import { LateenError } from '../../../base/errors.ts'
 import type { Logger } from '../../../base/log.ts'
 import type { Random } from '../../../base/random.ts'
-import { formatProblems, succeed } from '../../../base/result.ts'
 import type { ReadonlyWatchable } from '../../../base/watchable.ts'
 import type { KubeClient } from '../../../kube/client.ts'
 import { startInformer } from '../../../kube/informer.ts'
 import { resourceOf } from '../../../kube/resource.ts'
 import type { IngestState } from '../../../operator/ingest/config-source.ts'
-import { defaultInjectorConfig, type InjectorConfig, readInjectorConfig } from '../../../webhook/injector-config.ts'
+import type { InjectorConfig } from '../../../webhook/injector-config.ts'
 import { type InjectionMesh, withMeshSpec } from '../../../webhook/mesh-config.ts'
 import { haveNativeSidecars } from '../../../webhook/native-sidecars.ts'
 import { startWebhook, type WebhookServer } from '../../../webhook/server.ts'
-import { watchFiles } from '../../../webhook/watched-files.ts'
 
 export interface InjectionOptions {
   readonly client: KubeClient
   readonly source: ReadonlyWatchable<IngestState>
   readonly check: CheckOptions
-  readonly configPath: string
+  readonly config: ReadonlyWatchable<InjectorConfig>
   readonly certificateFolder: string
   readonly host: string
   readonly port: number
@@ -37,23 +34,8 @@ export interface InjectionOptions {
 }
 
 export async function startInjection(options: InjectionOptions): Promise<WebhookServer> {
-  const { client, source, clock, random, log, configPath, trustDomain } = options
+  const { client, source, clock, random, log, config, trustDomain } = options
   await using opened = new AsyncDisposableStack()
-  let config = defaultInjectorConfig()
-  const files = watchFiles({
-    paths: [configPath],
-    clock,
-    onChange([text = '']) {
-      const read = readInjectorConfig(text)
-      if (!read.ok) return read
-      config = read.value
-      log.info('injector configuration in use', { file: configPath })
-      return succeed(undefined)
-    },
-    onFailure: (message) => log.error('the injector configuration is not taken; the last good one stays in force', { because: message }),
-  })
-  if (!files.ok) throw new LateenError('INJECTOR_CONFIG', `${configPath}: ${formatProblems(files.problems)}`)
-  opened.defer(() => files.value.stop())
   const nodes = startInformer<string>({ client, clock, random, log, resource: resourceOf('Node'), reduce: kubeletVersion })
   opened.defer(() => nodes.stop())
   await nodes.synced
@@ -62,8 +44,8 @@ export async function startInjection(options: InjectionOptions): Promise<Webhook
     port: options.port,
     certificateFolder: options.certificateFolder,
     ...{ clock, log, version: options.version },
-    config: () => injectionMesh(config, source.value, trustDomain).config,
-    meshDefaults: () => injectionMesh(config, source.value, trustDomain).meshDefaults,
+    config: () => injectionMesh(config.value, source.value, trustDomain).config,
+    meshDefaults: () => injectionMesh(config.value, source.value, trustDomain).meshDefaults,
     nativeSidecars: () => haveNativeSidecars(nodes.current.values()),
     validate: (object) => findingsOf(object, options.check),
   })

@@ -1,5 +1,6 @@
 // The namespaces of the mesh, from the newest state: where roots are put. Used by start.ts.
 // Invariant: a namespace that discovery selectors hide is not in it; the root namespace always is.
+import { sameSet } from '../../../base/same-set.ts'
 import { type ReadonlyWatchable, Watchable } from '../../../base/watchable.ts'
 import type { MeshSettings } from '../../../model/mesh-settings.ts'
 import { selects } from '../../../operator/compile/namespace-filter.ts'
@@ -32,8 +33,4 @@ function namespacesOf({ state }: IngestState, { discoverySelectors, rootNamespac
     if (isSeen || metadata.name === rootNamespace) names.add(metadata.name)
   }
   return names
-}
-
-function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && [...a].every((each) => b.has(each))
 }

@@ -1,7 +1,6 @@
 // A whole control plane in a cluster, from its options to a handle. Called by ../../control-plane.ts for `--kubernetes`.
 // Order matters: the health port first, so that a slow start is seen as one; what answers others is opened last, so that whoever gets an
 // answer gets a true one. Invariant: no state but in the Kubernetes API: any replica can die at any time.
-import type { Finding } from '../../../api/finding.ts'
 import { isRecord } from '../../../api/record.ts'
 import type { Clock } from '../../../base/clock.ts'
 import { LateenError } from '../../../base/errors.ts'
@@ -10,9 +9,6 @@ import { systemRandom } from '../../../base/random.ts'
 import { compileRegex } from '../../../base/regex.ts'
 import { formatProblems } from '../../../base/result.ts'
 import { type ReadonlyWatchable, Watchable } from '../../../base/watchable.ts'
-import { openClusterAuthority } from '../../../ca/cluster-authority.ts'
-import { keepRootConfigMaps } from '../../../ca/root-config-maps.ts'
-import { createTokenReviews } from '../../../ca/token-review.ts'
 import { type SpiffeId, workloadSpiffeId } from '../../../identity/spiffe-id.ts'
 import { createKubeClient } from '../../../kube/client.ts'
 import { type Election, startElection } from '../../../kube/lease.ts'
@@ -21,20 +17,17 @@ import type { AddressPlan } from '../../../model/address-plan.ts'
 import type { MeshSettings } from '../../../model/mesh-settings.ts'
 import { meshSettings } from '../../../operator/compile/mesh-config.ts'
 import { KubernetesSource, type UnreadKind } from '../../../operator/ingest/kubernetes-source.ts'
-import { certificatesOf } from '../certificates.ts'
 import { pushCredentials } from '../gateway-credentials.ts'
-import { createJsonServer } from '../http-json.ts'
 import { closed, listenOnPort } from '../listen.ts'
 import { startMeshServer } from '../mesh-server.ts'
-import { formatXdsMetrics } from '../metrics.ts'
-import { clusterNames } from '../own-certificate.ts'
-import { readRoutes } from '../status-api.ts'
+import { openClusterCertificates } from './certificates.ts'
 import { withClusterFindings } from './cluster-findings.ts'
 import { watchCredentials } from './credentials.ts'
 import { createHealth } from './health.ts'
 import { startInjection } from './injection.ts'
-import { watchNamespaces } from './namespaces.ts'
+import { watchInjectorFile } from './injector-file.ts'
 import type { KubernetesOptions } from './options.ts'
+import { NO_PLACES, openPeoplesPorts } from './peoples-ports.ts'
 import { openTruth } from './truth.ts'
 
 export interface ClusterControlPlaneOptions extends KubernetesOptions {
@@ -51,9 +44,6 @@ export interface ClusterControlPlaneOptions extends KubernetesOptions {
 export interface ClusterControlPlane {
   stop(): Promise<void>
 }
-
-/** A cluster's objects have no lines in files. */
-const NO_PLACES = { locate: (findings: readonly Finding[]) => Promise.resolve(findings) }
 
 /** Pods have addresses of their own. */
 const NO_PLAN: AddressPlan = { strategy: 'loopback', workloads: {} }
@@ -84,6 +74,8 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
   opened.defer(() => election.stop())
   const isLeader = leadership(election)
 
+  const injector = watchInjectorFile(options.injectorConfigPath, clock, log)
+  opened.defer(() => injector.stop())
   const check = { defaultNamespace: 'default', compileRegex }
   const source = new KubernetesSource({
     ...parts,
@@ -91,6 +83,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     systemNamespace: namespace,
     meshConfigMap: `lateen${suffix}`,
     revision,
+    tags: injector.tags,
     namespaces: options.watchNamespaces,
   })
   opened.defer(() => source.stop())
@@ -98,51 +91,21 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     source.unread.value.filter(isInTheWay).map(({ because }) => because),
   )
   const base = fixedSettings(source, options)
-  const settingsNow = (): MeshSettings => meshSettings(source.current.value.state.objects.MeshConfig, base).settings
 
-  const opening = openClusterAuthority({
+  const {
+    certificates,
+    foreignRoots,
+    stop: stopCertificates,
+  } = await openClusterCertificates({
     ...parts,
-    namespace,
-    trustDomain: base.trustDomain,
-    isLeader,
-    maxValidityMs: options.certificateLifetimeMs,
-    signal: options.signal,
-    everyoneTrusts: (hash) => authority.bundle.value.hash === hash && rootMaps.isWritten(authority.bundle.value.pem),
+    ...options,
+    ...{ health, isLeader, serviceName, trustDomain: base.trustDomain, source: source.current },
+    settings: () => meshSettings(source.current.value.state.objects.MeshConfig, base).settings,
   })
-  const authority = await health.until('the certificate authority', opening)
-  const certificates = certificatesOf({
-    authority,
-    reviews: createTokenReviews(parts),
-    names: clusterNames({
-      trustDomain: base.trustDomain,
-      service: serviceName,
-      namespace,
-      clusterDomain: options.clusterDomain,
-    }),
-    trustDomain: base.trustDomain,
-    maxValidityMs: options.certificateLifetimeMs,
-    recordRoots: () => undefined,
-    clock,
-    log,
-  })
-  opened.defer(() => certificates.stop())
-  const readAliases = (): void => certificates.setAliases(settingsNow().trustDomainAliases)
-  readAliases()
-  opened.defer(source.current.watch(readAliases))
-  const namespaces = watchNamespaces(source.current, settingsNow, options.watchNamespaces)
-  opened.defer(() => namespaces.stop())
-  const rootMaps = keepRootConfigMaps({
-    ...parts,
-    namespaces: namespaces.current,
-    rootsPem: certificates.roots,
-    isLeader,
-    ...(options.watchNamespaces.length === 0 ? {} : { watchNamespaces: [...options.watchNamespaces, namespace] }),
-  })
-  opened.defer(() => rootMaps.stop())
-
+  opened.defer(stopCertificates)
   const credentials = watchCredentials(parts)
   opened.defer(() => credentials.stop())
-  const said = withClusterFindings({ source: source.current, unread: source.unread, foreignRoots: rootMaps.foreign, credentials })
+  const said = withClusterFindings({ source: source.current, unread: source.unread, foreignRoots, credentials })
   opened.defer(() => said.stop())
   const starting = startMeshServer({
     source: said.current,
@@ -171,7 +134,7 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     ...parts,
     source: source.current,
     check,
-    configPath: options.injectorConfigPath,
+    config: injector.config,
     certificateFolder: options.webhookCertificateFolder,
     host: options.listen.host,
     port: options.webhookPort,
@@ -179,27 +142,8 @@ export async function startClusterControlPlane(options: ClusterControlPlaneOptio
     trustDomain: base.trustDomain,
   })
   opened.defer(() => webhook.close())
-  const monitoring = createJsonServer(
-    {
-      'GET /metrics': () => ({
-        status: 200,
-        body: certificates.metrics() + formatXdsMetrics(server.xds, server.loop.rounds) + webhook.metrics(),
-      }),
-      'GET /version': () => ({ status: 200, body: { version, revision } }),
-      'GET /ready': () => ({ status: health.waitingFor === '' ? 200 : 503, body: 'ready\n' }),
-    },
-    log,
-  )
-  opened.defer(() => closed(monitoring))
-  await listenOnPort(monitoring, options.listen.host, options.monitoringPort, 0)
-  const about = () => ({
-    ...{ version, revision, namespace, replica: options.podName, isLeader: election.isLeader() },
-    xds: { host: options.podAddress, port: server.port },
-  })
-  const status = createJsonServer(readRoutes({ about, source: NO_PLACES, ...server, ownFindings: () => certificates.findings() }), log)
-  opened.defer(() => closed(status))
-  // Never elsewhere: who reaches it is not asked who he is (docs/decisions/status-over-port-forward.md).
-  await listenOnPort(status, '127.0.0.1', options.statusPort, 0)
+  const ports = await openPeoplesPorts({ ...options, election, server, health, certificates, webhook })
+  opened.defer(ports.stop)
   health.waitingFor = ''
   log.info('control plane ready', { revision, namespace, xds: `${options.podAddress}:${server.port}`, webhook: webhook.port })
 
