@@ -75,6 +75,23 @@ test('a route that everybody sees concerns everybody, one of its namespace only 
   assert.deepEqual(whom('VirtualService shop/price', route('exportTo: ["."]')), ['shop/cart', 'shop/price'])
 })
 
+test('a gateway is concerned by the routes that name it, not by those of the mesh', () => {
+  const seenBy = (gateways: string): readonly string[] => {
+    const edge = `---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: bank}
+spec: {selector: {app: ledger}, servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: ["*"]}]}
+`
+    const snapshot = snapshotOf(route(`gateways: [${gateways}]`) + edge)
+    const view = viewFor(snapshot, { namespace: 'bank', workload: 'ledger', type: 'router' })
+    assert.ok(view)
+    return concernedBy('VirtualService shop/price', createConcernBook()([['bank/ledger', view]]))
+  }
+  assert.deepEqual(seenBy('mesh'), [])
+  assert.deepEqual(seenBy('bank/edge'), ['bank/ledger'])
+})
+
 test('a Sidecar concerns whom it selects, and keeps other objects from concerning them', () => {
   const sidecar = `---
 apiVersion: networking.istio.io/v1

@@ -66,7 +66,7 @@ function buildScope(snapshot: MeshSnapshot, client: Client, place: ClientPlace |
     egressProxy: sidecar?.egressProxy,
     services,
     structure: positions,
-    foreignRoutes: foreignRoutes(snapshot, client, sidecar),
+    foreignRoutes: obeysRoutes(client) ? foreignRoutes(snapshot, client, sidecar) : [],
   }
   return { scope: { ...scope, keys: keysOf(scope) }, sidecar, keys: chosen.map(({ key }) => key), positions }
 }
@@ -74,8 +74,13 @@ function buildScope(snapshot: MeshSnapshot, client: Client, place: ClientPlace |
 function serviceView(snapshot: MeshSnapshot, client: Client, { key, service }: KnownService): ServiceView {
   const endpoints = snapshot.endpoints.get(key) ?? nobody(service.hostname)
   const policy = choosePolicy(snapshot, client, service)
-  const route = chooseRoute(snapshot, client, service.hostname)
+  const route = obeysRoutes(client) ? chooseRoute(snapshot, client, service.hostname) : undefined
   return serviceViews([service, endpoints, policy ?? NONE, route ?? NONE], () => ({ service, endpoints, policy, route }))
+}
+
+/** A gateway forwards for others and calls nobody itself: routes of the mesh say nothing to it, and are none of its concern. */
+function obeysRoutes({ capture }: Client): boolean {
+  return capture !== 'gateway'
 }
 
 const NONE: object = {}
