@@ -15,6 +15,7 @@ export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024
 const BLOCK_BYTES = 64 * 1024
 const FLUSH_AFTER_MS = 100
 const NEWLINE = 0x0a
+const CLOSE_TIMEOUT_MS = 2000
 /** UTF-8 needs at most three bytes per UTF-16 unit. */
 const MAX_BYTES_PER_UNIT = 3
 
@@ -110,8 +111,12 @@ export class AccessLogWriter {
       )
   }
 
+  /** Does not wait for ever: whoever reads the log may be asleep, and a stop is a stop. */
   async close(): Promise<void> {
-    await this.flush()
+    const late = Promise.withResolvers<void>()
+    const timer = this.#clock.after(CLOSE_TIMEOUT_MS, () => late.resolve())
+    await Promise.race([this.flush(), late.promise])
+    timer.cancel()
     this.#closed = true
     this.#timer?.cancel()
     if (this.#target.kind === 'file' && this.#fd !== undefined) closeSync(this.#fd)
@@ -200,7 +205,7 @@ export class AccessLogWriter {
   #writeAll(fd: number, chunk: Buffer, from: number): void {
     this.#writeBlock(fd, chunk, from, (error, written) => {
       // A pipe that is full says so; a reader that is slow must not cost lines that the buffer can hold.
-      if (error !== null && error.code === 'EAGAIN') {
+      if (error !== null && error.code === 'EAGAIN' && !this.#closed) {
         this.#clock.after(10, () => this.#writeAll(fd, chunk, from))
         return
       }
