@@ -45,7 +45,7 @@ export async function sayFindings(
   const first = fresh.flatMap((each) => each.first).slice(0, MAX_LINES)
   const count = fresh.reduce((sum, each) => sum + each.count, 0)
   for (const found of await locate(first)) log.warn(sentence(found), place(found))
-  if (count > first.length) log.warn('more findings', { count: count - first.length, all: 'lateen analyze DIR' })
+  if (count > first.length) log.warn('more findings', { count: count - first.length, all: 'lateen findings' })
 }
 
 function keyOf({ code, object, path, message }: Finding): string {
