@@ -132,7 +132,7 @@ test('upstreams that answer octet by octet, or stop in the middle, are left in t
 
 test('a response that stops in its body is cut after the idle time, so that the client sees that it is not whole', async (t) => {
   const port = await startOctets(t, (socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this'))
-  const sidecar = await besideLoad(t, port, { manager: { stream_idle_timeout: '0.6s' } })
+  const sidecar = await besideLoad(t, port, { manager: { stream_idle_timeout: '4s' } })
   const load = sidecar.load(1500)
   const response = await fetch(`http://127.0.0.1:${sidecar.port}/odd`)
   assert.equal(response.status, 200)
