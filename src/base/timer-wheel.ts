@@ -16,6 +16,7 @@ export class TimerWheel {
   readonly #tickMs: number
   readonly #slots = new Map<number, Set<Deadline>>()
   #timer: Timer | undefined
+  /** All slots up to this one have been looked at. Moves with ticks alone: what falls due while actions run is the next tick's. */
   #lastSlot: number
   #dueMs = 0
   #postponed = false
@@ -52,7 +53,6 @@ export class TimerWheel {
 
   #arm(): void {
     this.#dueMs = this.#clock.monotonicMs() + this.#tickMs
-    this.#lastSlot = Math.floor(this.#clock.monotonicMs() / this.#tickMs)
     // Background: a deadline alone must not keep a drained process alive; the sockets it watches do that.
     this.#timer = this.#clock.after(this.#tickMs, () => this.#tick(), { background: true })
   }
