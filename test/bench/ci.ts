@@ -1,7 +1,7 @@
 // npm run bench -- --ci: ratios of S1 to S3 to Envoy, the best of five interleaved runs of each, against those recorded in
 // recorded-ratios.json; fails 25 % beyond a recorded one. The best and not the median: a machine that others use makes a run slower, never
 // faster. One retry, of the rows that failed. Called by bench.ts. `--record` writes the file anew, on a machine that does nothing else.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { benchDataPlane, SCENARIOS } from './data-plane.ts'
 import { findPeer } from './peers.ts'
@@ -22,6 +22,7 @@ interface Best {
 
 export async function benchForCi(seconds: number, warmSeconds: number): Promise<readonly Verdict[]> {
   if (findPeer('envoy').missing !== undefined) throw new Error("no Envoy to compare with: 'npm run envoy'")
+  if (!existsSync(FILE)) throw new Error("no ratios are recorded yet: 'npm run bench -- --record', on a machine that does nothing else")
   const recorded: Ratios = JSON.parse(readFileSync(FILE, 'utf8'))
   const first = judge(await measure(Object.keys(recorded), seconds, warmSeconds), recorded)
   const failed = Object.keys(recorded).filter((_, index) => first[index]?.met === false)

@@ -1,0 +1,12 @@
+// The bar: what a user may have to wait longer for an injected pod. Not met: each of the two further containers waits for the kubelet to look
+// again, which it does once a second.
+import assert from 'node:assert/strict'
+import { startDelayMs } from '../harness/start-delay.ts'
+import { story } from '../harness/story.ts'
+
+const MOST_MS = 1500
+
+story('start-delay', 'an injected pod is ready at most a second and a half later than the same pod without', async ({ namespace }, t) => {
+  const delayMs = await startDelayMs(namespace, t)
+  assert.ok(delayMs <= MOST_MS, `an injected pod starts ${delayMs.toFixed(0)} ms later, at most ${MOST_MS} are allowed`)
+})
