@@ -81,7 +81,7 @@ export interface Endpoint {
   /** Under which it answers on the same port as well: its addresses of the other family. */
   readonly otherHosts?: readonly string[]
   readonly port: number
-  /** 'draining': what is under way goes on, and nothing new is begun. */
+  /** 'draining': it is on its way out and still answers. What is under way goes on, and nothing new is begun while anybody is healthy. */
   readonly health: 'healthy' | 'unhealthy' | 'draining'
   /** It has a sidecar that takes mutual TLS on this port. */
   readonly acceptsMutualTls: boolean

@@ -7,22 +7,27 @@ import { DEFAULT_MESH_SETTINGS } from '../../model/mesh-settings.ts'
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { Endpoint } from '../../model/service.ts'
 import { emptyKubeState, nextKubeState } from '../ingest/kube-state.ts'
-import { type CompiledMesh, compileMesh } from './compile-mesh.ts'
+import type { CompileInput } from './compile-input.ts'
+import { type CompiledMesh, compileMesh, createMeshCompiler } from './compile-mesh.ts'
 
-function compile(text: string, ready: readonly string[] = []): CompiledMesh {
+function inputOf(text: string, ready: readonly string[]): CompileInput {
   const { objects, findings } = readYaml(text, 'test.yaml', { defaultNamespace: 'default' })
   assert.deepEqual(
     findings.filter(({ severity }) => severity === 'error'),
     [],
   )
-  return compileMesh({
+  return {
     state: nextKubeState(emptyKubeState, objects),
     settings: DEFAULT_MESH_SETTINGS,
     addresses: { strategy: 'loopback', workloads: {} },
     capture: 'redirect',
     ready: new Set(ready),
     compileRegex,
-  })
+  }
+}
+
+function compile(text: string, ready: readonly string[] = []): CompiledMesh {
+  return compileMesh(inputOf(text, ready))
 }
 
 interface PodText {
@@ -139,6 +144,18 @@ test('who answers is healthy, who terminates is draining, and the rest is unheal
   const health = (more = ''): readonly string[] => endpointsOf(compile(pods + service(more), ready)).map((each) => each.health)
   assert.deepEqual(health(), ['healthy', 'unhealthy', 'draining'])
   assert.deepEqual(health(', publishNotReadyAddresses: true'), ['healthy', 'healthy', 'healthy'])
+})
+
+test('who terminates and does not answer any more is unhealthy, from the moment on at which it turns', () => {
+  const compiler = createMeshCompiler()
+  const text = pod({ meta: ', deletionTimestamp: "2026-01-01T00:00:00Z"' }) + service()
+  const input = inputOf(text, ['default/a'])
+  const health = (ready: readonly string[]): Endpoint['health'] | undefined =>
+    endpointsOf(compiler.compile({ ...input, ready: new Set(ready) }))[0]?.health
+  assert.deepEqual(
+    [['default/a'], [], ['default/a']].map((ready) => health(ready)),
+    ['draining', 'unhealthy', 'draining'],
+  )
 })
 
 test('a service may mean a port that no container declares, and what none means is left alone', () => {

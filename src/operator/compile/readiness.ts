@@ -1,7 +1,7 @@
 // Who answers, put onto the compiled mesh as the last step: the most frequent change of all touches workloads and endpoints only, and no pass
 // has to run for it. Called by compile-mesh.ts.
-// Invariants: compile leaves every workload unready and every endpoint of one 'unhealthy'; what is healthy or draining already does not
-// depend on it.
+// Invariants: compile leaves every workload unready and every endpoint of one 'unhealthy', or 'draining' when it is on its way out; what is
+// healthy already, and what an object says that names no workload, does not depend on it.
 // What neither changed nor turned is the object of the snapshot before.
 import type { MeshSnapshot } from '../../model/mesh-snapshot.ts'
 import type { Endpoint, ServiceEndpoints } from '../../model/service.ts'
@@ -71,5 +71,8 @@ function answering(base: ServiceEndpoints, ready: ReadonlySet<string>): ServiceE
 }
 
 function healthOf({ health, instance }: Endpoint, ready: ReadonlySet<string>): Endpoint['health'] {
-  return health === 'unhealthy' && instance !== undefined && ready.has(instance) ? 'healthy' : health
+  if (health === 'healthy' || instance === undefined) return health
+  if (ready.has(instance)) return health === 'draining' ? 'draining' : 'healthy'
+  // One that goes and does not answer any more is no last resort (Kubernetes' condition 'serving').
+  return 'unhealthy'
 }

@@ -64,7 +64,7 @@ export function loadAssignment(clusterName: string, members: Members, scope: Ass
   const selected = subset === undefined ? called : called.filter(({ labels }) => hasLabels(labels, subset.labels))
   // Of a name of which one address is used at a time, Envoy wants one endpoint, wherever it is.
   const placement = view.service.resolution === 'logical-dns' ? undefined : placementOf(policy)
-  const groups = placed(byLocality(selected), placement, scope.place, cluster)
+  const groups = placed(byLocality(answering(selected)), placement, scope.place, cluster)
   return { clusterName, endpoints: groups.map((group) => localityOf(group, cluster, scope.isStock)) }
 }
 
@@ -74,6 +74,13 @@ export type AssignedScope = Pick<ScopeView, 'settings' | 'isStock' | 'place'>
 function callable(all: readonly Endpoint[], { outliers }: EffectivePolicy, isStock: boolean): readonly Endpoint[] {
   const panics = isStock && (outliers?.minHealthPercent ?? 0) > 0
   return panics ? all.filter(({ health }) => health !== 'unhealthy') : all
+}
+
+/** When nobody else answers, those on their way out do, as long as they last: the same service called through kube-proxy would go to them
+ *  (Kubernetes: 'Traffic to terminating endpoints'). Of a cluster, not of a service: what a subset's client asks is whether the subset answers. */
+function answering(members: readonly Endpoint[]): readonly Endpoint[] {
+  if (members.some(({ health }) => health === 'healthy')) return members
+  return members.map((member) => (member.health === 'draining' ? { ...member, health: 'healthy' } : member))
 }
 
 /** Localities in the order of their names, each with the weight of its endpoints. */
