@@ -17,10 +17,10 @@ import { writeMessage } from '../http1/write-message.ts'
 import { withoutContent, writeChunked } from '../http1/write-open-body.ts'
 import { CLIENT_PREFACE } from '../http2/frames.ts'
 import type { FailureKind } from '../rescue.ts'
-import { switchBusyReads } from '../sockets/busy-reads.ts'
+import { switchReads } from '../sockets/switch-reads.ts'
 import { joinSockets, type Tunnel, type TunnelResult } from '../sockets/tunnel.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
-import { ReadBuffer, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
+import { PassingReads } from '../upstream/passing-reads.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeHost } from './exchange-host.ts'
@@ -67,8 +67,9 @@ export class DownstreamConnection implements ExchangeHost {
     close: (): void => this.#onClose(),
   }
   #prefacePart: Buffer | undefined
-  /** What a connection with much to say is read into. */
-  #readBuffer: ReadBuffer | undefined
+  /** What the connection is read into after its first octets; undefined: Node's own buffers. */
+  #reads: PassingReads | undefined
+  #readsChosen = false
   #exchange: Exchange | undefined
   #held: Buffer | undefined
   #tunnel: Tunnel | undefined
@@ -214,7 +215,7 @@ export class DownstreamConnection implements ExchangeHost {
     socket.uncork()
     const early = this.#held
     this.#held = undefined
-    this.#tunnel = joinSockets(socket, upstream, { ...this.services, idleTimeoutMs, onClose, clientReads: this.#readBuffer })
+    this.#tunnel = joinSockets(socket, upstream, { ...this.services, idleTimeoutMs, onClose, clientReads: this.#reads })
     if (early !== undefined) upstream.write(early)
   }
 
@@ -234,7 +235,7 @@ export class DownstreamConnection implements ExchangeHost {
       return
     }
     this.#pausedByExchange = false
-    this.#readBuffer?.shrink()
+    this.#reads?.shrink()
     this.#lastMoveMs = this.services.clock.monotonicMs()
     // Whoever was just let into a tunnel still has to be asked what for.
     if (this.closesAfter && !this.#opensTunnel) return this.#endGracefully()
@@ -255,9 +256,14 @@ export class DownstreamConnection implements ExchangeHost {
     }
     if (this.handOver !== undefined) return this.#recognize(chunk, this.handOver)
     this.#consume(chunk)
-    if (this.#readBuffer !== undefined || this.#tunnel !== undefined) return
-    this.#readBuffer = switchBusyReads(this.#socket, chunk, () => new ReadBuffer(TUNNEL_LARGE))
-    if (this.#readBuffer !== undefined) this.#readBuffer.onData = (bytes) => this.#onBufferedData(bytes)
+    if (!this.#readsChosen) this.#chooseReads()
+  }
+
+  #chooseReads(): void {
+    this.#readsChosen = true
+    if (this.#tunnel !== undefined || this.#closing) return
+    this.#reads = switchReads(this.#socket, () => new PassingReads())
+    if (this.#reads !== undefined) this.#reads.onData = (bytes) => this.#onBufferedData(bytes)
   }
 
   #onBufferedData(chunk: Buffer): void {
@@ -265,7 +271,7 @@ export class DownstreamConnection implements ExchangeHost {
     out.retained = false
     this.#onData(chunk)
     // What was not looked at yet is a view of the buffer too.
-    if (out.retained || this.#held !== undefined) this.#readBuffer?.retain()
+    if (out.retained || this.#held !== undefined) this.#reads?.retain()
   }
 
   /** The first octets: the preface, a beginning of it (of which the rest is awaited), or HTTP/1.1. */

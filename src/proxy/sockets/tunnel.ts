@@ -7,8 +7,8 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import type { Deadline, TimerWheel } from '../../base/timer-wheel.ts'
 import { PassingReads } from '../upstream/passing-reads.ts'
-import { ReadBuffer, type ReadTarget, TUNNEL_LARGE } from '../upstream/read-buffer.ts'
-import { switchBusyReads, switchReads } from './busy-reads.ts'
+import type { ReadTarget } from '../upstream/read-buffer.ts'
+import { switchReads } from './switch-reads.ts'
 
 export interface TunnelOptions {
   readonly wheel: TimerWheel
@@ -124,11 +124,5 @@ function listen(from: Duplex, given: ReadTarget | undefined, pass: (chunk: Buffe
     reader.onData = pass
     return
   }
-  const onData = (chunk: Buffer): void => {
-    pass(chunk)
-    if (!(from instanceof Socket)) return
-    const switched = switchBusyReads(from, chunk, () => new ReadBuffer(TUNNEL_LARGE))
-    if (switched !== undefined) switched.onData = pass
-  }
-  from.on('data', onData)
+  from.on('data', pass)
 }

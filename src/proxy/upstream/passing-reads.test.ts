@@ -36,3 +36,18 @@ test('a connection that fills the common buffer reads into its own from then on'
   assert.equal(quiet.options.buffer(), common)
   assert.deepEqual([got[0]?.length, String(got[1])], [common.length, 'bbbbb'])
 })
+
+test('a connection that becomes quiet gives its buffer back, and what was asked for before is still read from it', () => {
+  const reader = new PassingReads()
+  const got = reads(reader)
+  const common = reader.options.buffer()
+  reader.options.callback(common.length)
+  const own = reader.options.buffer()
+
+  reader.shrink()
+  own.fill('c', 0, 5)
+  reader.options.callback(5)
+
+  assert.equal(String(got[1]), 'ccccc')
+  assert.equal(reader.options.buffer(), common)
+})
