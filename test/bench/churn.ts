@@ -10,11 +10,11 @@ import { issueTestCertificates } from '../harness/certificates.ts'
 import { accountedFor, runLoadProcess } from '../harness/load-process.ts'
 import { BENCH_HOST } from './bootstraps.ts'
 import { mutualTlsHops, OTHERS_CPU, PROXY_CPU, startBackend } from './chains.ts'
-import { median } from './data-plane.ts'
 import { lateenPeer } from './peers.ts'
 import { usageOf } from './processes.ts'
 import { push, startOnPushes } from './pushes.ts'
 import { inScope } from './scope.ts'
+import { median } from './turns.ts'
 import { atMost, reported, type Verdict } from './verdicts.ts'
 
 const run = promisify(execFile)

@@ -1,22 +1,15 @@
 // Rows S1 (HTTP/1.1 plain) and S2 (a pair of sidecars with mutual TLS between them, over HTTP/1.1 and HTTP/2): CPU per request of each
-// peer, saturated and at a fixed 2,000 requests a second, and what the proxies add to latency there. Peers take turns within each round,
-// so that a drift of the machine meets all of them; minimum and median are printed, with the ratio of medians to Envoy. Our own access
-// log and counters are read back and must account for every request.
-import type { ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import type { LoadPlan, LoadReport } from '../harness/load.ts'
-import { accountedFor, runLoadProcess } from '../harness/load-process.ts'
-import { waitFor } from '../harness/wait.ts'
-import { BENCH_HOST, type BenchBootstrap } from './bootstraps.ts'
-import { OTHERS_CPU, type Scenario, startBackend, startChain } from './chains.ts'
+// peer, saturated and at a fixed 2,000 requests a second, and what the proxies add to latency there. Per scenario every peer is started once
+// and warmed up once; then they take turns. Minimum and median over the rounds, with the ratio of medians to Envoy. Our own access log and
+// counters are read back at the end and must account for every request.
+import type { Scenario } from './chains.ts'
+import { DIRECT, Lane, type Load, SATURATED, type Window } from './lanes.ts'
 import { PEERS, type Peer } from './peers.ts'
-import { usageOf } from './processes.ts'
 import { inScope } from './scope.ts'
+import { median, takeTurns } from './turns.ts'
+import type { Size, WarmUp } from './warm-up.ts'
 
 export const SCENARIOS: readonly Scenario[] = ['S1', 'S2', 'S2h2']
-/** Runs without a proxy tell what the load generator and the backend take by themselves. */
-const DIRECT = 'direct'
-const SEPARATOR = '|'
 
 export interface DataPlaneRow {
   readonly scenario: Scenario
@@ -25,6 +18,8 @@ export interface DataPlaneRow {
   readonly cpuUsPerRequest: number
   readonly minCpuUsPerRequest: number
   readonly ratioToEnvoy: number | undefined
+  /** Of the first requests after the start of its chain: once per scenario, the same in each of its rows. */
+  readonly firstUsPerRequest: number
   readonly requestsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -35,10 +30,7 @@ export interface DataPlaneRow {
   readonly rssMb: number
 }
 
-export interface DataPlaneOptions {
-  readonly rounds: number
-  readonly seconds: number
-  readonly warmSeconds: number
+export interface DataPlaneOptions extends Size {
   readonly scenarios: readonly Scenario[]
   readonly peers: readonly string[] | undefined
   /** Undefined: both. */
@@ -47,40 +39,30 @@ export interface DataPlaneOptions {
 
 export type LoadName = 'saturated' | '2,000/s'
 
-interface Load {
-  readonly name: LoadName
-  readonly connections: number
-  readonly ratePerSecond?: number
-}
-
-const LOADS: readonly Load[] = [
-  { name: 'saturated', connections: 64 },
+const LOADS: readonly (Load & { readonly name: LoadName })[] = [
+  { name: 'saturated', ...SATURATED },
   { name: '2,000/s', connections: 16, ratePerSecond: 2000 },
 ]
 
-type Sample = Pick<DataPlaneRow, 'cpuUsPerRequest' | 'requestsPerSecond' | 'p50Ms' | 'p99Ms' | 'idleRssMb' | 'rssMb'>
+/** A peer of one scenario, with what has been measured of it so far. */
+interface Measured {
+  readonly lane: Lane
+  readonly firstUsPerRequest: number
+  readonly windows: ReadonlyMap<LoadName, Window[]>
+}
 
 export async function benchDataPlane(options: DataPlaneOptions): Promise<DataPlaneRow[]> {
   const peers = PEERS.filter((peer) => takesPart(peer, options.peers))
-  const loads = LOADS.filter(({ name }) => options.loads?.includes(name) ?? true)
-  const samples = new Map<string, Sample[]>()
-  const keep = (scenario: Scenario, load: Load, name: string, sample: Sample): void => {
-    const key = keyOf(scenario, load.name, name)
-    samples.set(key, [...(samples.get(key) ?? []), sample])
-    console.log(
-      `  ${key.replaceAll(SEPARATOR, ' ')}: ${sample.cpuUsPerRequest.toFixed(1)} us/request, ${Math.round(sample.requestsPerSecond)} rps, p50 ${sample.p50Ms.toFixed(2)} ms, p99 ${sample.p99Ms.toFixed(2)} ms`,
+  const rows: DataPlaneRow[] = []
+  for (const scenario of options.scenarios)
+    rows.push(
+      ...(await benchScenario(
+        scenario,
+        peers.filter(({ name }) => speaks(name, scenario)),
+        options,
+      )),
     )
-  }
-  for (let round = 0; round < options.rounds; round++) {
-    for (const scenario of options.scenarios) {
-      for (const load of loads) {
-        if (load.ratePerSecond !== undefined) keep(scenario, load, DIRECT, await measureDirect(load, options))
-        for (const peer of peers.filter(({ name }) => speaks(name, scenario)))
-          keep(scenario, load, peer.name, await measure(peer, scenario, load, options))
-      }
-    }
-  }
-  return rows(samples)
+  return rows
 }
 
 function takesPart(peer: Peer, wanted: readonly string[] | undefined): boolean {
@@ -94,122 +76,66 @@ function speaks(peer: string, scenario: Scenario): boolean {
   return scenario !== 'S2h2' || peer !== 'nginx'
 }
 
-function planOf({ connections, ratePerSecond }: Load, port: number, seconds: number): LoadPlan {
-  return {
-    host: '127.0.0.1',
-    port,
-    connections,
-    ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
-    durationMs: seconds * 1000,
-    method: 'GET',
-    path: '/reviews/0',
-    headers: { host: BENCH_HOST, 'user-agent': 'lateen-bench' },
-  }
-}
-
-function measure(peer: Peer, scenario: Scenario, load: Load, options: DataPlaneOptions): Promise<Sample> {
-  return inScope(async ({ folder, children }) => {
-    const chain = await startChain(peer, scenario, folder, children)
-    const idleRssMb = residentMb(chain.proxies)
-    // Always saturated, for every peer: a sidecar lives for days, so what is measured is the steady state and not the compiling of code,
-    // which a few thousand requests at a low rate would pay in full. The row 'start' of the memory bench shows the beginning.
-    const warm = await runLoadProcess(planOf({ name: 'saturated', connections: 64 }, chain.entryPort, options.warmSeconds), OTHERS_CPU)
-    const before = cpuOf(chain.proxies)
-    const report = await runLoadProcess(planOf(load, chain.entryPort, options.seconds), OTHERS_CPU)
-    const cpuUs = cpuOf(chain.proxies) - before
-    const rssMb = residentMb(chain.proxies)
-    assertAllAnswered(peer.name, report)
-    if (peer.name === 'lateen') await assertBooksBalance(chain.hops, warm.sent + report.sent)
-    return { ...sampleOf(report, cpuUs), idleRssMb, rssMb }
-  })
-}
-
-function measureDirect(load: Load, options: DataPlaneOptions): Promise<Sample> {
-  return inScope(async ({ children }) => {
-    const port = await startBackend(children)
-    await runLoadProcess(planOf({ name: 'saturated', connections: 64 }, port, 1), OTHERS_CPU)
-    const report = await runLoadProcess(planOf(load, port, options.seconds), OTHERS_CPU)
-    assertAllAnswered(DIRECT, report)
-    return { ...sampleOf(report, 0), idleRssMb: 0, rssMb: 0 }
-  })
-}
-
-function sampleOf(report: LoadReport, cpuUs: number): Omit<Sample, 'idleRssMb' | 'rssMb'> {
-  return {
-    cpuUsPerRequest: cpuUs / report.sent,
-    requestsPerSecond: (report.sent * 1000) / report.elapsedMs,
-    p50Ms: report.latencyMs.p50,
-    p99Ms: report.latencyMs.p99,
-  }
-}
-
-function residentMb(children: readonly ChildProcess[]): number {
-  return children.reduce((sum, child) => sum + usageOf(child.pid ?? 0).rssBytes, 0) / 2 ** 20
-}
-
-export function cpuOf(children: readonly ChildProcess[]): number {
-  return children.reduce((sum, child) => sum + usageOf(child.pid ?? 0).cpuUs, 0)
-}
-
-export function assertAllAnswered(peer: string, report: LoadReport): void {
-  if (report.statuses[200] === report.sent && accountedFor(report) === report.sent) return
-  throw new Error(`${peer} did not answer every request with 200: ${JSON.stringify({ ...report, latencyMs: undefined })}`)
-}
-
-/** Every request stands in the access log and in istio_requests_total of every hop; the log is written behind, so it is awaited. */
-export async function assertBooksBalance(hops: readonly BenchBootstrap[], sent: number): Promise<void> {
-  for (const hop of hops) {
-    await waitFor(() => lineCount(hop.accessLogPath) === sent, {
-      what: `the access log of ${hop.name} (${lineCount(hop.accessLogPath)} lines of ${sent})`,
+function benchScenario(scenario: Scenario, peers: readonly Peer[], options: DataPlaneOptions): Promise<DataPlaneRow[]> {
+  return inScope(async (scope) => {
+    const loads = LOADS.filter(({ name }) => options.loads?.includes(name) ?? true)
+    const all: Measured[] = []
+    for (const peer of peers) all.push(await warmed(await Lane.start(peer, scenario, scope), scenario, options.warmUp))
+    if (loads.some(isPaced)) all.push(await warmed(await Lane.direct(scope), scenario, options.warmUp))
+    const turns = loads.flatMap((load) => all.filter(({ lane }) => lane.name !== DIRECT || isPaced(load)).map((one) => ({ load, one })))
+    await takeTurns(options.rounds, turns, async ({ load, one: { lane, windows } }) => {
+      const window = await lane.run(load, options.seconds)
+      windows.get(load.name)?.push(window)
+      tell(`${scenario} ${load.name} ${lane.name}`, window)
     })
-    const text = await (await fetch(`http://127.0.0.1:${hop.adminPort}/stats/prometheus`)).text()
-    const counted = [...text.matchAll(/^istio_requests_total\{.*\} (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0)
-    if (counted !== sent) throw new Error(`istio_requests_total of ${hop.name} is ${counted}, sent were ${sent}`)
-  }
-}
-
-function lineCount(file: string): number {
-  try {
-    return readFileSync(file, 'latin1').split('\n').length - 1
-  } catch {
-    return 0
-  }
-}
-
-function keyOf(scenario: Scenario, load: LoadName, peer: string): string {
-  return [scenario, load, peer].join(SEPARATOR)
-}
-
-function rows(samples: ReadonlyMap<string, readonly Sample[]>): DataPlaneRow[] {
-  return [...samples].flatMap(([key, all]) => {
-    // As keyOf wrote it.
-    const [scenario, load, peer] = key.split(SEPARATOR) as [Scenario, LoadName, string]
-    if (peer === DIRECT) return []
-    const envoy = samples.get(keyOf(scenario, load, 'envoy'))
-    const direct = samples.get(keyOf(scenario, load, DIRECT)) ?? []
-    const of = (value: (sample: Sample) => number, list: readonly Sample[] = all): number => median(list.map(value))
-    const cpu = of((sample) => sample.cpuUsPerRequest)
-    const [p50Ms, p99Ms] = [of((sample) => sample.p50Ms), of((sample) => sample.p99Ms)]
-    return {
-      scenario,
-      load,
-      peer,
-      cpuUsPerRequest: cpu,
-      minCpuUsPerRequest: Math.min(...all.map((sample) => sample.cpuUsPerRequest)),
-      ratioToEnvoy: envoy === undefined ? undefined : cpu / of((sample) => sample.cpuUsPerRequest, envoy),
-      requestsPerSecond: of((sample) => sample.requestsPerSecond),
-      p50Ms,
-      p99Ms,
-      addedP50Ms: p50Ms - of((sample) => sample.p50Ms, direct),
-      addedP99Ms: p99Ms - of((sample) => sample.p99Ms, direct),
-      idleRssMb: of((sample) => sample.idleRssMb),
-      rssMb: of((sample) => sample.rssMb),
-    }
+    for (const { lane } of all.filter(({ lane: { name } }) => name === 'lateen')) await lane.assertBooksBalance()
+    return loads.flatMap(({ name }) => rowsOf(scenario, name, all))
   })
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+function isPaced({ ratePerSecond }: Load): boolean {
+  return ratePerSecond !== undefined
+}
+
+async function warmed(lane: Lane, scenario: Scenario, warmUp: WarmUp): Promise<Measured> {
+  const firstUsPerRequest = await lane.warmUp(warmUp)
+  console.log(`  ${scenario} ${lane.name}: warm after ${lane.sent} requests, the first took ${firstUsPerRequest.toFixed(1)} us each`)
+  return { lane, firstUsPerRequest, windows: new Map(LOADS.map(({ name }) => [name, []])) }
+}
+
+function tell(what: string, { report: { sent, elapsedMs, latencyMs }, cpuUsPerRequest }: Window): void {
+  const rps = Math.round((sent * 1000) / elapsedMs)
+  console.log(
+    `  ${what}: ${cpuUsPerRequest.toFixed(1)} us/request, ${rps} rps, p50 ${latencyMs.p50.toFixed(2)} ms, p99 ${latencyMs.p99.toFixed(2)} ms`,
+  )
+}
+
+function rowsOf(scenario: Scenario, load: LoadName, all: readonly Measured[]): DataPlaneRow[] {
+  const windowsOf = (peer: string): readonly Window[] => all.find(({ lane }) => lane.name === peer)?.windows.get(load) ?? []
+  const of = (value: (window: Window) => number, windows: readonly Window[]): number => median(windows.map(value))
+  const p50 = ({ report }: Window): number => report.latencyMs.p50
+  const p99 = ({ report }: Window): number => report.latencyMs.p99
+  const cpu = ({ cpuUsPerRequest }: Window): number => cpuUsPerRequest
+  const [envoy, direct] = [windowsOf('envoy'), windowsOf(DIRECT)]
+  return all
+    .filter(({ lane }) => lane.name !== DIRECT)
+    .map(({ lane, firstUsPerRequest }) => {
+      const own = windowsOf(lane.name)
+      return {
+        scenario,
+        load,
+        peer: lane.name,
+        cpuUsPerRequest: of(cpu, own),
+        minCpuUsPerRequest: Math.min(...own.map(cpu)),
+        ratioToEnvoy: envoy.length === 0 ? undefined : of(cpu, own) / of(cpu, envoy),
+        firstUsPerRequest,
+        requestsPerSecond: of(({ report }) => (report.sent * 1000) / report.elapsedMs, own),
+        p50Ms: of(p50, own),
+        p99Ms: of(p99, own),
+        addedP50Ms: of(p50, own) - of(p50, direct),
+        addedP99Ms: of(p99, own) - of(p99, direct),
+        idleRssMb: lane.idleRssMb,
+        rssMb: of(({ rssMb }) => rssMb, own),
+      }
+    })
 }

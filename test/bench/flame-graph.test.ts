@@ -1,7 +1,7 @@
 // The flame graph shows each call once, as wide as its time; what is idle is no cost.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type CpuProfile, dearest, flameGraph } from './flame-graph.ts'
+import { type CpuProfile, dearest, flameGraph, lastOf } from './flame-graph.ts'
 
 const frame = (functionName: string, url = 'file:///dist/proxy.js') => ({ functionName, url, lineNumber: 9 })
 
@@ -28,4 +28,11 @@ test('a function called from one place is one frame, as wide as all its time', (
 
 test('the dearest functions are told by their own time', () => {
   assert.deepEqual(dearest(PROFILE, 1), [['read dist/proxy.js:10', 0.7]])
+})
+
+test('the last part of a profile holds nothing of what came before', () => {
+  const { samples, timeDeltas } = lastOf(PROFILE, 5600)
+
+  assert.deepEqual(samples, [4, 5])
+  assert.deepEqual(timeDeltas, [5000, 600])
 })

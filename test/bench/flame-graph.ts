@@ -14,6 +14,13 @@ export interface CpuProfile {
   readonly timeDeltas: readonly number[]
 }
 
+/** The end of a profile: what came before was another state of the program. */
+export function lastOf(profile: CpuProfile, us: number): CpuProfile {
+  let from = profile.samples.length
+  for (let kept = 0; from > 0 && kept < us; from--) kept += profile.timeDeltas[from - 1] ?? 0
+  return { ...profile, samples: profile.samples.slice(from), timeDeltas: profile.timeDeltas.slice(from) }
+}
+
 interface Frame {
   readonly name: string
   readonly where: string

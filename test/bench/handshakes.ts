@@ -1,19 +1,22 @@
 // Row S6: what a new mutual TLS connection costs the proxy that accepts it, with a full handshake, beside Envoy and the others that use
 // OpenSSL; and how many handshakes between two of our sidecars are resumed once they know each other. Called by all.ts.
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { BenchBootstrap } from './bootstraps.ts'
 import { mutualTlsHops, OTHERS_CPU, PROXY_CPU, startBackend } from './chains.ts'
-import { median } from './data-plane.ts'
 import { lateenPeer, PEERS, type Peer } from './peers.ts'
-import { usageOf } from './processes.ts'
 import { client, startProgram } from './programs.ts'
 import { inScope, type Scope } from './scope.ts'
+import { median, takeTurns, withCost } from './turns.ts'
 import { atLeast, atMost, ratioAtMost, type Verdict } from './verdicts.ts'
+import { type Size, warmBySlices } from './warm-up.ts'
 
 const run = promisify(execFile)
 const AT_A_TIME = 8
+/** What each of them runs through is compiled by then. */
+const WARM_CONNECTIONS = 4000
 const MAX_RATIO_TO_ENVOY = 2
 /** Timing of one and the same library under another program: what is within it is the same. */
 const NOISE = 1.05
@@ -21,16 +24,8 @@ const MIN_RESUMED_PERCENT = 95
 /** Short connections at a time between the sidecars; those that begin before the first ticket has come cannot resume. */
 const TUNNELS = 4
 
-export async function benchHandshakes(rounds: number, seconds: number): Promise<Verdict[]> {
-  const peers = PEERS.filter(({ missing }) => missing === undefined)
-  const samples = new Map<string, number[]>()
-  for (let round = 0; round < rounds; round++) {
-    for (const peer of peers) {
-      const us = await fullHandshake(peer, seconds)
-      samples.set(peer.name, [...(samples.get(peer.name) ?? []), us])
-      console.log(`  S6 ${peer.name}: ${us.toFixed(0)} us per connection`)
-    }
-  }
+export async function benchHandshakes(size: Size): Promise<Verdict[]> {
+  const samples = await fullHandshakes(size)
   const of = (name: string): number | undefined => (samples.has(name) ? median(samples.get(name) ?? []) : undefined)
   const own = of('lateen') ?? 0
   const [nginx, haproxy] = [of('nginx'), of('haproxy')]
@@ -42,29 +37,52 @@ export async function benchHandshakes(rounds: number, seconds: number): Promise<
     ...(nginx === undefined
       ? []
       : [atMost('S6', 'the same, not above nginx (5 % noise)', own, nginx * NOISE, 'us', `haproxy ${haproxy?.toFixed(0)}`)]),
-    atLeast('S6', 'resumed between sidecars after warm-up', await resumedPercent(seconds), MIN_RESUMED_PERCENT, '%'),
+    atLeast('S6', 'resumed between sidecars after warm-up', await resumedPercent(size.seconds), MIN_RESUMED_PERCENT, '%'),
   ]
 }
 
-/** The server's side of the pair alone; the client is a program. */
-function fullHandshake(peer: Peer, seconds: number): Promise<number> {
+/** Microseconds per connection, of each peer in each round. */
+function fullHandshakes({ rounds, seconds, warmUp: { maxSeconds } }: Size): Promise<ReadonlyMap<string, readonly number[]>> {
   return inScope(async (scope) => {
-    const [server, caller] = await mutualTlsHops(scope.folder, await startBackend(scope.children, 100))
-    if (server === undefined || caller?.upstreamTls === undefined) throw new Error('no pair')
-    const pid = await start(peer, server, scope)
-    const { chain, key, roots } = caller.upstreamTls
-    const connect = async (forSeconds: number): Promise<number> => {
-      const program = path.join(import.meta.dirname, 'handshake-program.ts')
-      const args = [server.listenPort, forSeconds, AT_A_TIME, JSON.stringify({ chain, key, roots })].map(String)
-      const { stdout } = await run('taskset', ['-c', String(OTHERS_CPU), process.execPath, program, ...args])
-      const { connections }: { connections: number } = JSON.parse(stdout)
-      return connections
+    const lanes: HandshakeLane[] = []
+    for (const peer of PEERS.filter(({ missing }) => missing === undefined)) {
+      const lane = await startHandshakes(peer, scope)
+      await warmBySlices(lane.connect, WARM_CONNECTIONS, maxSeconds)
+      lanes.push(lane)
     }
-    await connect(1)
-    const before = usageOf(pid).cpuUs
-    const connections = await connect(seconds)
-    return (usageOf(pid).cpuUs - before) / connections
+    const samples = new Map<string, number[]>(lanes.map(({ name }) => [name, []]))
+    await takeTurns(rounds, lanes, async ({ name, proxy, connect }) => {
+      const { done: connections, cpuUs } = await withCost([proxy], () => connect(seconds))
+      samples.get(name)?.push(cpuUs / connections)
+      console.log(`  S6 ${name}: ${(cpuUs / connections).toFixed(0)} us per connection`)
+    })
+    return samples
   })
+}
+
+interface HandshakeLane {
+  readonly name: string
+  readonly proxy: ChildProcess
+  /** @returns how many connections were made and served. */
+  readonly connect: (seconds: number) => Promise<number>
+}
+
+/** The server's side of the pair alone; the client is a program. */
+async function startHandshakes(peer: Peer, { folder, children }: Scope): Promise<HandshakeLane> {
+  const own = path.join(folder, peer.name)
+  mkdirSync(own)
+  const [server, caller] = await mutualTlsHops(own, await startBackend(children, 100))
+  if (server === undefined || caller?.upstreamTls === undefined) throw new Error('no pair')
+  const proxy = await start(peer, server, { folder: own, children })
+  const { chain, key, roots } = caller.upstreamTls
+  const connect = async (seconds: number): Promise<number> => {
+    const program = path.join(import.meta.dirname, 'handshake-program.ts')
+    const args = [server.listenPort, seconds, AT_A_TIME, JSON.stringify({ chain, key, roots })].map(String)
+    const { stdout } = await run('taskset', ['-c', String(OTHERS_CPU), process.execPath, program, ...args])
+    const { connections }: { connections: number } = JSON.parse(stdout)
+    return connections
+  }
+  return { name: peer.name, proxy, connect }
 }
 
 /** Short TCP connections through a pair of sidecars: each makes one between them. */
@@ -85,10 +103,10 @@ function resumedPercent(seconds: number): Promise<number> {
   })
 }
 
-async function start(peer: Peer, hop: BenchBootstrap, { folder, children }: Scope): Promise<number> {
+async function start(peer: Peer, hop: BenchBootstrap, { folder, children }: Scope): Promise<ChildProcess> {
   const child = await peer.start(hop, folder, String(PROXY_CPU))
   children.push(child)
-  return child.pid ?? 0
+  return child
 }
 
 async function handshakes(adminPort: number): Promise<{ readonly full: number; readonly resumed: number }> {

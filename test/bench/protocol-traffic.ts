@@ -28,6 +28,8 @@ export interface Traffic {
   readonly protocol: NonNullable<BenchBootstrap['protocol']>
   /** Most that it may cost, against Envoy. */
   readonly maxRatio: number
+  /** So many bring a proxy to its steady state. */
+  readonly warmUnits: number
   readonly startBackend: (folder: string) => Promise<{ readonly child: ChildProcess; readonly port: number }>
   /** How many units came through whole; throws when any did not. */
   readonly run: (load: Load) => Promise<number>
@@ -44,6 +46,7 @@ export const TRAFFIC: readonly Traffic[] = [
     unit: 'request',
     protocol: 'http2',
     maxRatio: 0.75,
+    warmUnits: 60_000,
     startBackend: (folder) => startNginx(folder, true),
     run: (load) => h2load(load, STREAMS, '/small'),
     needs: ['nginx', 'h2load'],
@@ -54,6 +57,7 @@ export const TRAFFIC: readonly Traffic[] = [
     unit: 'call',
     protocol: 'http2',
     maxRatio: 0.75,
+    warmUnits: 60_000,
     startBackend: (folder) => startNginx(folder, true),
     run: (load) => h2load(load, [...STREAMS, ...grpcMessage(load.folder)], '/grpc'),
     needs: ['nginx', 'h2load'],
@@ -64,6 +68,7 @@ export const TRAFFIC: readonly Traffic[] = [
     unit: 'message',
     protocol: 'http2',
     maxRatio: 1,
+    warmUnits: 400_000,
     startBackend: () => startProgram('grpc-stream-program.ts'),
     run: async ({ port, seconds }) => (await client('grpc-stream-program.ts', [port, seconds, 16, 10])).units ?? 0,
     needs: [],
@@ -74,6 +79,7 @@ export const TRAFFIC: readonly Traffic[] = [
     unit: 'frame',
     protocol: 'http1',
     maxRatio: 1,
+    warmUnits: 100_000,
     startBackend: () => startProgram('websocket-program.ts'),
     run: async ({ port, seconds }) => (await client('websocket-program.ts', [port, seconds, 64])).units ?? 0,
     needs: [],
@@ -84,6 +90,7 @@ export const TRAFFIC: readonly Traffic[] = [
     unit: 'GiB',
     protocol: 'tcp',
     maxRatio: 1,
+    warmUnits: 8,
     startBackend: () => startProgram('tcp-program.ts'),
     run: async ({ port, seconds }) => ((await client('tcp-program.ts', [port, seconds, 4, 64 * MIB])).bytes ?? 0) / 2 ** 30,
     needs: [],
@@ -94,6 +101,7 @@ export const TRAFFIC: readonly Traffic[] = [
     unit: 'connection',
     protocol: 'tcp',
     maxRatio: 1.2,
+    warmUnits: 20_000,
     startBackend: () => startProgram('tcp-program.ts'),
     run: async ({ port, seconds }) => (await client('tcp-program.ts', [port, seconds, 16, 100])).connections ?? 0,
     needs: [],
@@ -104,6 +112,7 @@ export const TRAFFIC: readonly Traffic[] = [
     unit: 'GiB',
     protocol: 'http1',
     maxRatio: 1.1,
+    warmUnits: 4,
     startBackend: (folder) => startNginx(folder, false),
     run: async (load) => ((await h2load(load, ['--h1', '-c', '4'], '/large')) * LARGE_BYTES) / 2 ** 30,
     needs: ['nginx', 'h2load'],
@@ -114,6 +123,7 @@ export const TRAFFIC: readonly Traffic[] = [
     unit: 'GiB',
     protocol: 'http1',
     maxRatio: 1.1,
+    warmUnits: 4,
     startBackend: () => startProgram('../harness/backend-program.ts', ['0', '2']),
     run: async (load) => ((await h2load(load, ['--h1', '-c', '4', ...largeBody(load.folder)], '/upload')) * LARGE_BYTES) / 2 ** 30,
     needs: ['h2load'],

@@ -1,19 +1,20 @@
 // Rows of every protocol: CPU of the proxy per request, message, connection or GiB, beside Envoy on the same bootstrap in the same run.
-// Peers take turns within each round, so that a drift of the machine meets both; medians are printed. Called by bench.ts.
+// Per row every peer is started once and warmed up once; then they take turns. Minimum and median over the rounds. Called by bench.ts,
+// all.ts and ci.ts; profile.ts starts a peer in the same way.
+import type { ChildProcess } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import path from 'node:path'
 import { freePorts } from '../harness/ports.ts'
 import { PROXY_CPU } from './chains.ts'
-import { median } from './data-plane.ts'
 import { PEERS, type Peer } from './peers.ts'
 import { usageOf } from './processes.ts'
 import { missingFor, TRAFFIC, type Traffic } from './protocol-traffic.ts'
-import { inScope } from './scope.ts'
+import { inScope, type Scope } from './scope.ts'
+import { median, takeTurns, withCost } from './turns.ts'
+import { type Size, type WarmUp, warmBySlices } from './warm-up.ts'
 
-export interface ProtocolOptions {
-  readonly rounds: number
-  readonly seconds: number
-  readonly warmSeconds: number
+export interface ProtocolOptions extends Size {
   /** Undefined: all. */
   readonly rows: readonly string[] | undefined
   readonly peers: readonly string[] | undefined
@@ -34,6 +35,14 @@ export interface ProtocolRow {
 
 type Sample = Pick<ProtocolRow, 'cpuUsPerUnit' | 'unitsPerSecond' | 'rssMb' | 'peakMb' | 'load'>
 
+/** One peer with the traffic of a row, from its start to the end of the last round. */
+export interface TrafficLane {
+  readonly name: string
+  readonly proxy: ChildProcess
+  /** @returns how many units came through. */
+  readonly run: (seconds: number) => Promise<number>
+}
+
 export async function benchProtocols(options: ProtocolOptions): Promise<ProtocolRow[]> {
   const { rows: wanted, peers: wantedPeers = ['lateen', 'envoy'] } = options
   const peers = PEERS.filter(({ name, missing }) => wantedPeers.includes(name) && missing === undefined)
@@ -46,15 +55,55 @@ export async function benchProtocols(options: ProtocolOptions): Promise<Protocol
   return rows
 }
 
-async function benchTraffic(traffic: Traffic, peers: readonly Peer[], options: ProtocolOptions): Promise<ProtocolRow[]> {
-  const samples = new Map<string, Sample[]>()
-  for (let round = 0; round < options.rounds; round++) {
+function benchTraffic(traffic: Traffic, peers: readonly Peer[], options: ProtocolOptions): Promise<ProtocolRow[]> {
+  return inScope(async (scope) => {
+    const lanes: TrafficLane[] = []
     for (const peer of peers) {
-      const sample = await measure(peer, traffic, options)
-      samples.set(peer.name, [...(samples.get(peer.name) ?? []), sample])
-      console.log(`  round ${round + 1} ${traffic.row} ${peer.name}: ${sample.cpuUsPerUnit.toFixed(1)} us/${traffic.unit}`)
+      const lane = await startTraffic(peer, traffic, scope)
+      await warmTraffic(lane, traffic, options.warmUp)
+      lanes.push(lane)
     }
+    const samples = new Map<string, Sample[]>(peers.map(({ name }) => [name, []]))
+    await takeTurns(options.rounds, lanes, async (lane) => {
+      const sample = await measure(lane, options.seconds)
+      samples.get(lane.name)?.push(sample)
+      console.log(`  ${traffic.row} ${lane.name}: ${sample.cpuUsPerUnit.toFixed(1)} us/${traffic.unit}`)
+    })
+    return rowsOf(traffic, samples)
+  })
+}
+
+export async function startTraffic(peer: Peer, traffic: Traffic, { folder, children }: Scope): Promise<TrafficLane> {
+  const own = path.join(folder, peer.name)
+  mkdirSync(own)
+  const backend = await traffic.startBackend(own)
+  children.push(backend.child)
+  const [adminPort = 0, port = 0] = await freePorts(2)
+  const hop = { name: 'bench', adminPort, listenPort: port, upstreamPort: backend.port, direction: 'OUTBOUND' as const }
+  const accessLogPath = path.join(own, 'access.log')
+  const proxy = await peer.start({ ...hop, protocol: traffic.protocol, accessLogPath }, own, String(PROXY_CPU))
+  children.push(proxy)
+  return { name: peer.name, proxy, run: (seconds) => traffic.run({ port, seconds, folder: own }) }
+}
+
+/** A row knows how many of its units are enough: a message is not a GiB. */
+export function warmTraffic({ run }: TrafficLane, { warmUnits }: Traffic, { maxSeconds }: WarmUp): Promise<void> {
+  return warmBySlices(run, warmUnits, maxSeconds)
+}
+
+async function measure({ proxy, run }: TrafficLane, seconds: number): Promise<Sample> {
+  const { done: units, cpuUs } = await withCost([proxy], () => run(seconds))
+  const { rssBytes, peakBytes } = usageOf(proxy.pid ?? 0)
+  return {
+    cpuUsPerUnit: cpuUs / units,
+    unitsPerSecond: units / seconds,
+    rssMb: rssBytes / 2 ** 20,
+    peakMb: peakBytes / 2 ** 20,
+    load: loadavg()[0] ?? 0,
   }
+}
+
+function rowsOf(traffic: Traffic, samples: ReadonlyMap<string, readonly Sample[]>): ProtocolRow[] {
   const envoy = samples.get('envoy')
   return [...samples].map(([peer, all]) => {
     const of = (value: (sample: Sample) => number, list = all): number => median(list.map(value))
@@ -67,32 +116,8 @@ async function benchTraffic(traffic: Traffic, peers: readonly Peer[], options: P
       ratioToEnvoy: envoy === undefined ? undefined : cpuUsPerUnit / of((sample) => sample.cpuUsPerUnit, envoy),
       unitsPerSecond: of((sample) => sample.unitsPerSecond),
       rssMb: of((sample) => sample.rssMb),
-      peakMb: of((sample) => sample.peakMb),
+      peakMb: Math.max(...all.map((sample) => sample.peakMb)),
       load: of((sample) => sample.load),
-    }
-  })
-}
-
-function measure(peer: Peer, traffic: Traffic, { seconds, warmSeconds }: ProtocolOptions): Promise<Sample> {
-  return inScope(async ({ folder, children }) => {
-    const backend = await traffic.startBackend(folder)
-    children.push(backend.child)
-    const [adminPort = 0, port = 0] = await freePorts(2)
-    const hop = { name: 'bench', adminPort, listenPort: port, upstreamPort: backend.port, direction: 'OUTBOUND' as const }
-    const accessLogPath = path.join(folder, 'access.log')
-    const proxy = await peer.start({ ...hop, protocol: traffic.protocol, accessLogPath }, folder, String(PROXY_CPU))
-    children.push(proxy)
-    const pid = proxy.pid ?? 0
-    await traffic.run({ port, seconds: warmSeconds, folder })
-    const before = usageOf(pid).cpuUs
-    const units = await traffic.run({ port, seconds, folder })
-    const { cpuUs, rssBytes, peakBytes } = usageOf(pid)
-    return {
-      cpuUsPerUnit: (cpuUs - before) / units,
-      unitsPerSecond: units / seconds,
-      rssMb: rssBytes / 2 ** 20,
-      peakMb: peakBytes / 2 ** 20,
-      load: loadavg()[0] ?? 0,
     }
   })
 }

@@ -7,10 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePorts } from '../harness/ports.ts'
 import { BENCH_HOST } from './bootstraps.ts'
 import { PROXY_CPU, startBackend } from './chains.ts'
-import { median } from './data-plane.ts'
 import { PEERS, type Peer } from './peers.ts'
 import { usageOf } from './processes.ts'
 import { inScope } from './scope.ts'
+import { median } from './turns.ts'
 import { atMost, ratioAtMost, type Verdict } from './verdicts.ts'
 
 const MAX_START_MS = 400

@@ -8,10 +8,12 @@ import { accountedFor, runLoadProcess } from '../harness/load-process.ts'
 import { waitFor } from '../harness/wait.ts'
 import { BENCH_HOST } from './bootstraps.ts'
 import { OTHERS_CPU, startChain } from './chains.ts'
-import { assertAllAnswered, cpuOf, median } from './data-plane.ts'
+import { Lane, SATURATED } from './lanes.ts'
 import { lateenPeer } from './peers.ts'
 import { inScope } from './scope.ts'
+import { median, takeTurns } from './turns.ts'
 import { atMost, type Verdict } from './verdicts.ts'
+import type { Size } from './warm-up.ts'
 
 const MAX_RATIO = 1.1
 const MAX_SPREAD_PERCENT = 15
@@ -22,13 +24,8 @@ const CONNECTIONS = 2000
 const GROUP = 50
 const COUNTED_MS = 30_000
 
-export async function benchThreads(rounds: number, seconds: number): Promise<Verdict[]> {
-  const samples: Record<'one' | 'two', number[]> = { one: [], two: [] }
-  for (let round = 0; round < rounds; round++) {
-    samples.one.push(await cpuPerRequest(1, seconds))
-    samples.two.push(await cpuPerRequest(2, seconds))
-  }
-  const [one, two] = [median(samples.one), median(samples.two)]
+export async function benchThreads(size: Size): Promise<Verdict[]> {
+  const [one = 0, two = 0] = await cpuPerRequest(size)
   return [
     atMost('S11', `CPU/request of two threads (${two.toFixed(1)} us) to one`, two / one, MAX_RATIO, 'x', `one ${one.toFixed(1)} us`),
     atMost('S11', `${CONNECTIONS} connections: off an even spread`, await spreadPercent(), MAX_SPREAD_PERCENT, '%'),
@@ -41,14 +38,18 @@ function plan(port: number, seconds: number): LoadPlan {
   return { host: '127.0.0.1', port, connections: 64, durationMs: seconds * 1000, method: 'GET', path: '/reviews/0', headers }
 }
 
-function cpuPerRequest(threads: number, seconds: number): Promise<number> {
-  return inScope(async ({ folder, children }) => {
-    const { entryPort, proxies } = await startChain(lateenPeer([], threads), 'S1', folder, children, BOTH_CPUS)
-    await runLoadProcess(plan(entryPort, seconds), OTHERS_CPU)
-    const before = cpuOf(proxies)
-    const report = await runLoadProcess(plan(entryPort, seconds), OTHERS_CPU)
-    assertAllAnswered('lateen', report)
-    return (cpuOf(proxies) - before) / report.sent
+/** Of one thread and of two: each compiles its own code, so two are warm after twice as many requests. */
+function cpuPerRequest({ rounds, seconds, warmUp }: Size): Promise<readonly number[]> {
+  return inScope(async (scope) => {
+    const lanes: { readonly lane: Lane; readonly samples: number[] }[] = []
+    for (const threads of [1, 2]) {
+      const lane = await Lane.start(lateenPeer([], threads), 'S1', scope, BOTH_CPUS, `lateen-${threads}`)
+      await lane.warmUp({ ...warmUp, requests: warmUp.requests * threads })
+      lanes.push({ lane, samples: [] })
+    }
+    await takeTurns(rounds, lanes, async ({ lane, samples }) => void samples.push((await lane.run(SATURATED, seconds)).cpuUsPerRequest))
+    for (const { lane } of lanes) await lane.assertBooksBalance()
+    return lanes.map(({ samples }) => median(samples))
   })
 }
 

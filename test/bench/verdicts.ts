@@ -1,6 +1,6 @@
 // One line of the table of all rows: what was measured, what stands beside it, the bar, and whether it is met. Every row ends in these,
 // so that one command can judge them all. Pure.
-import { loadavg } from 'node:os'
+import { cpus, loadavg } from 'node:os'
 
 export interface Verdict {
   /** As in the table of bars: S1 to S13. */
@@ -63,6 +63,23 @@ export function printVerdicts(all: readonly Verdict[]): void {
     const columns = [row.padEnd(4), what.padEnd(58), own.padEnd(22), (ratio?.toFixed(2) ?? '').padEnd(8), bar.padEnd(14), verdict.padEnd(9)]
     console.log(`${columns.join(' ')} ${at.toFixed(1).padStart(4)}  ${beside}`)
   }
+}
+
+/** The same as a table of Markdown, for a page of the documentation. */
+export function markdownOf(all: readonly Verdict[]): string {
+  const lines = all.map(({ row, what, own, beside, ratio, bar, met }) => {
+    const verdict = met === undefined ? 'reported' : met ? 'met' : '**missed**'
+    return [row, what, own, ratio?.toFixed(2) ?? '', bar, verdict, beside].map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' '))
+  })
+  const table = [
+    ['row', 'what', 'ours', 'x Envoy', 'bar', 'verdict', 'beside'],
+    ['---', '---', '---:', '---:', '---:', '---', '---'],
+    ...lines,
+  ]
+  const loads = all.map(({ load: at }) => at)
+  const where = `Node ${process.versions.node} on ${cpus()[0]?.model ?? 'an unknown processor'}, ${cpus().length} processors`
+  const when = `load average ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)} while measuring`
+  return `${where}; ${when}.\n\n${table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`
 }
 
 export function anyMissed(all: readonly Verdict[]): boolean {
