@@ -53,8 +53,8 @@ export async function benchAll(options: AllOptions): Promise<Verdict[]> {
 }
 
 /** Windows are short and many: a minute in which others use the machine then meets every peer. */
-const FULL: Size = { rounds: 5, seconds: 4, warmUp: FULL_WARM_UP }
-const SHORT: Size = { rounds: 3, seconds: 2, warmUp: SHORT_WARM_UP }
+const FULL: Size = { rounds: 5, seconds: 3, warmUp: FULL_WARM_UP }
+const SHORT: Size = { rounds: 3, seconds: 1.5, warmUp: SHORT_WARM_UP }
 
 export function sizeOf({ short, rounds, seconds }: Omit<AllOptions, 'rows'>): Size {
   const size = short ? SHORT : FULL

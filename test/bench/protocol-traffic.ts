@@ -154,7 +154,7 @@ async function h2load({ port, seconds }: Load, options: readonly string[], targe
     String(OTHERS_CPU),
     'h2load',
     '-D',
-    String(seconds),
+    `${Math.round(seconds * 1000)}ms`,
     ...options,
     '-H',
     `:authority: ${BENCH_HOST}`,
