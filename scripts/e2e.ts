@@ -27,17 +27,15 @@ const { values, positionals } = parseArgs({
 const env = clusterEnvironment()
 const failed = (): never => process.exit(1)
 if (!values['no-build']) await buildImages()
-// Gateways after the control plane: their pods are injected, and one that is created in the moment before the API server knows of the
-// webhook stays without a proxy.
 install()
-install('--set', 'gateways.ingressgateway.enabled=true', '--set', 'gateways.egressgateway.enabled=true')
 const files = positionals.length > 0 ? positionals : stories()
 // A run of its own for the story that uninstalls: the test runner sorts what it is given.
 const outcomes = [files.filter((file) => !isLast(file)), files.filter(isLast)].filter((some) => some.length > 0).map(runStories)
 if (!values.keep) run('helm', ['uninstall', 'lateen', '-n', NAMESPACE, '--wait', '--timeout', '2m'])
 process.exitCode = outcomes.every((passed) => passed) ? 0 : 1
 
-function install(...gateways: readonly string[]): void {
+function install(): void {
+  const gateways = ['--set', 'gateways.ingressgateway.enabled=true', '--set', 'gateways.egressgateway.enabled=true']
   const release = ['upgrade', '--install', 'lateen', path.join(root, 'charts/mesh'), '-n', NAMESPACE, '--create-namespace']
   run('helm', [...release, '--wait', '--timeout', '3m', '--set', `image.tag=${TAG}`, ...gateways])
 }

@@ -39,6 +39,7 @@ const gateway = fields('A gateway', {
   autoscaling,
   resources: resources('Of the proxy'),
   podAnnotations: labels('Of its pods'),
+  injected: toggle('Its pods are completed by the webhook, like those of gateways of your own: with your template `gateway`, for instance'),
   nodeSelector: labels('Nodes on which it may run'),
   tolerations: kubernetes('Taints that it stands', 'array'),
   terminationGracePeriodSeconds: count('For draining'),

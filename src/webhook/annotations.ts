@@ -32,6 +32,7 @@ export const ANNOTATIONS: readonly AnnotationRow[] = [
   { name: 'istio.io/rev', elsewhere: true, help: 'Written: the revision that injected' },
   { name: 'proxy.istio.io/overrides', elsewhere: true, help: "Written: the pod's own container of the proxy's name" },
   { name: 'lateen.dev/injected', elsewhere: true, help: 'Written: what was there before, for another injection' },
+  { name: 'lateen.dev/role', elsewhere: true, help: 'gateway: a pod that brings its proxy along, without injection, as one' },
   { name: 'prometheus.io/scrape', elsewhere: true, help: 'false: metrics are not merged' },
   {
     name: `${SIDECAR}proxyImage`,

@@ -19,7 +19,8 @@ export function whyNotWorkload(
   if (type === 'router' && !isGateway)
     return (
       `the node says 'router', but the workload ${namespace}/${workload} is not a gateway: ` +
-      'inject its pod with the annotation inject.istio.io/templates: gateway (standalone: spec.gateway: true)'
+      'inject its pod with the annotation inject.istio.io/templates: gateway, or, where it brings its proxy along, annotate it with ' +
+      'lateen.dev/role: gateway (standalone: spec.gateway: true)'
     )
   return undefined
 }

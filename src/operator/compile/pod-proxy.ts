@@ -7,6 +7,8 @@ import { NO_PORTS, type PortSet } from './instance.ts'
 const INJECTED = 'sidecar.istio.io/status'
 const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
 const TEMPLATES = 'inject.istio.io/templates'
+/** Of a pod that brings its proxy along: the chart's gateways, which nobody injects. */
+const ROLE = 'lateen.dev/role'
 const MODE = 'sidecar.istio.io/interceptionMode'
 const CAPTURE = 'traffic.sidecar.istio.io/'
 
@@ -20,8 +22,9 @@ export function hasMeshProxy({ metadata, spec }: Pod): boolean {
   return annotations[INJECTED] !== undefined && !isGatewayPod({ metadata })
 }
 
-/** Injected with the gateway template: what a proxy says of itself does not make it one. */
+/** By its role, or injected with the gateway template: what a proxy says of itself does not make it one. */
 export function isGatewayPod({ metadata: { annotations } }: Pick<Pod, 'metadata'>): boolean {
+  if (annotations[ROLE] === 'gateway') return true
   return annotations[INJECTED] !== undefined && templatesOf(annotations[TEMPLATES]).includes('gateway')
 }
 

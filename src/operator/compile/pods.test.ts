@@ -109,7 +109,13 @@ for (const [what, text, takesMutualTls] of PROXIES) {
 
 const GATEWAYS: readonly (readonly [what: string, text: string, isGateway: boolean])[] = [
   ['injected with the gateway template', pod({ annotations: ', inject.istio.io/templates: "gateway, extra"' }), true],
+  [
+    'that brings its proxy along and says that it is one',
+    pod({ annotations: ', lateen.dev/role: gateway' }).replace('sidecar.istio.io/status: "{}", ', ''),
+    true,
+  ],
   ['injected as a sidecar', pod(), false],
+  ['whose role is another', pod({ annotations: ', lateen.dev/role: waypoint' }), false],
   [
     'that names the template and was not injected',
     pod({ annotations: ', inject.istio.io/templates: gateway' }).replace('sidecar.istio.io/status: "{}", ', ''),
