@@ -92,6 +92,16 @@ test('what is there is published at once, reduced to what the mesh acts on', asy
   assert.deepEqual(source.ready.value, new Set(['default/web-0']))
 })
 
+test('of annotations those are kept that the mesh reads, its own role among them', async (t) => {
+  const { api, open } = await scene(t)
+  const annotations = { 'cni.io/checksum': 'x', 'lateen.dev/injected': '{}', 'lateen.dev/role': 'gateway', 'sidecar.istio.io/status': '{}' }
+  api.put('Pod', pod('edge-0', true, { annotations }))
+  const source = open()
+  await source.start()
+  const read = source.current.value.state.objects.Pod.get('default/edge-0')
+  assert.deepEqual(read?.metadata.annotations, { 'lateen.dev/role': 'gateway', 'sidecar.istio.io/status': '{}' })
+})
+
 test('a pod that turns ready changes who answers, and no object', async (t) => {
   const { api, open } = await scene(t)
   api.put('Pod', pod('web-0', false))

@@ -117,7 +117,7 @@ function keptMetadata({ metadata }: KubeObject): ObjectMeta {
   const { name, namespace = '', labels = {}, annotations = {}, deletionTimestamp } = metadata
   return {
     ...{ name, namespace, labels },
-    annotations: keptEntries(annotations, (key) => /(?:^|\.)istio\.io\//.test(key)),
+    annotations: keptEntries(annotations, (key) => /(?:^|\.)istio\.io\/|^lateen\.dev\/role$/.test(key)),
     ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
   }
 }
