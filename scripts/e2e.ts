@@ -1,5 +1,6 @@
 // npm run test:e2e [-- FILE...]: the user stories of test/e2e on a real cluster: the one that KUBECONFIG names, or the test cluster beside the
-// repository, which is started for it. Builds the images, installs the chart, runs the stories one after another, uninstalls.
+// repository, which is started for it. Removes what an earlier run that was cut short has left, builds the images, installs the chart, runs the
+// stories one after another, uninstalls.
 //   --all       the full part too: what takes long (test/e2e/all)
 //   --keep      leaves the mesh installed, for another run
 //   --no-build  takes the images as they are
@@ -8,12 +9,14 @@ import { copyFileSync, existsSync, globSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
+import { removeLeftovers } from './e2e-leftovers.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
 const cluster = process.env.LATEEN_CLUSTER ?? path.join(root, '../shared/cluster/cluster')
 const TAG = 'e2e'
 const EARLIER = path.join(root, '.cache/e2e-earlier')
 const NAMESPACE = 'lateen-system'
+const RELEASE = 'lateen'
 
 const { values, positionals } = parseArgs({
   options: {
@@ -26,17 +29,18 @@ const { values, positionals } = parseArgs({
 
 const env = clusterEnvironment()
 const failed = (): never => process.exit(1)
+await removeLeftovers(RELEASE, NAMESPACE, env)
 if (!values['no-build']) await buildImages()
 install()
 const files = positionals.length > 0 ? positionals : stories()
 // A run of its own for the story that uninstalls: the test runner sorts what it is given.
 const outcomes = [files.filter((file) => !isLast(file)), files.filter(isLast)].filter((some) => some.length > 0).map(runStories)
-if (!values.keep) run('helm', ['uninstall', 'lateen', '-n', NAMESPACE, '--wait', '--timeout', '2m'])
+if (!values.keep) run('helm', ['uninstall', RELEASE, '-n', NAMESPACE, '--wait', '--timeout', '2m'])
 process.exitCode = outcomes.every((passed) => passed) ? 0 : 1
 
 function install(): void {
   const gateways = ['--set', 'gateways.ingressgateway.enabled=true', '--set', 'gateways.egressgateway.enabled=true']
-  const release = ['upgrade', '--install', 'lateen', path.join(root, 'charts/mesh'), '-n', NAMESPACE, '--create-namespace']
+  const release = ['upgrade', '--install', RELEASE, path.join(root, 'charts/mesh'), '-n', NAMESPACE, '--create-namespace']
   run('helm', [...release, '--wait', '--timeout', '3m', '--set', `image.tag=${TAG}`, ...gateways])
 }
 

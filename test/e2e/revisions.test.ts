@@ -5,7 +5,7 @@ import { after, test } from 'node:test'
 import { waitFor } from '../harness/wait.ts'
 import { apply, kubectl, list, type Seen } from './harness/kubectl.ts'
 import { helm, upgrade, valuesOfRelease } from './harness/release.ts'
-import { SYSTEM } from './harness/story.ts'
+import { namespaceObject, SYSTEM } from './harness/story.ts'
 import { callerIn, deploy } from './harness/workloads.ts'
 
 const CANARY = 'lateen-canary'
@@ -44,10 +44,7 @@ after(async () => {
 test('two revisions coexist: each injects its namespaces, and their pods speak mutual TLS', { timeout: 180_000 }, async () => {
   const only = ['revision=canary', 'crds.enabled=false', 'gateways.ingressgateway.enabled=false', 'gateways.egressgateway.enabled=false']
   await upgrade(CANARY, await valuesOfRelease(), only)
-  await apply([
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: STABLE_NAMESPACE, labels: { 'istio-injection': 'enabled' } } },
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: CANARY_NAMESPACE, labels: { 'istio.io/rev': 'canary' } } },
-  ])
+  await apply([namespaceObject(STABLE_NAMESPACE), namespaceObject(CANARY_NAMESPACE, { 'istio.io/rev': 'canary' })])
   await Promise.all([apply([STRICT], STABLE_NAMESPACE), apply([STRICT], CANARY_NAMESPACE)])
   await Promise.all([deploy(STABLE_NAMESPACE, { name: 'app' }), deploy(CANARY_NAMESPACE, { name: 'app' })])
   assert.equal(controlPlaneOf((await list('pods', STABLE_NAMESPACE))[0]), 'lateen-control-plane')

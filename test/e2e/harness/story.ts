@@ -35,9 +35,14 @@ export function story(
 /** For a story that needs a second one. */
 export async function namespaceOf(t: TestContext, name: string, labels: Readonly<Record<string, string>> = INJECTED): Promise<string> {
   const namespace = `e2e-${name}`
-  await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }])
+  await apply([namespaceObject(namespace, labels)])
   t.after(() => kubectl('delete', 'namespace', namespace, '--wait=false'))
   return namespace
+}
+
+/** By the label a later run finds what this one leaves when it is cut short (scripts/e2e-leftovers.ts). */
+export function namespaceObject(name: string, labels: Readonly<Record<string, string>> = INJECTED): object {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { ...labels, 'lateen.dev/e2e': 'story' } } }
 }
 
 /** Where the mesh is installed. */
