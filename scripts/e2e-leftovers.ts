@@ -7,12 +7,14 @@ import { setTimeout as pause } from 'node:timers/promises'
 const NAMESPACES = 'lateen.dev/e2e=story'
 /** Of test/e2e/revisions.test.ts. */
 const SECOND_RELEASE = 'lateen-canary'
+/** Of whatever state; versions of Helm disagree about which they list unasked. */
+const ALL_STATES = ['--deployed', '--failed', '--pending', '--uninstalling']
 const TRIES = 30
 
 export async function removeLeftovers(release: string, system: string, env: NodeJS.ProcessEnv): Promise<void> {
   const read = (program: string, ...args: readonly string[]): string => execFileSync(program, args, { env, encoding: 'utf8' }).trim()
   const helm = (...args: readonly string[]): string => read('helm', ...args, '-n', system)
-  const here: unknown = JSON.parse(helm('list', '--all', '-o', 'json'))
+  const here: unknown = JSON.parse(helm('list', ...ALL_STATES, '-o', 'json'))
   const found = Array.isArray(here) ? here.map((each: unknown) => JSON.stringify(each)) : []
   const is = (name: string, more = ''): boolean => found.some((text) => text.includes(`"name":"${name}"`) && text.includes(more))
   const gone = [SECOND_RELEASE].filter((name) => is(name))

@@ -1,10 +1,9 @@
 // What changes in the cluster costs no request: every request that was sent is answered once, with 200, at its first attempt. Open loop,
 // 200 a second, POST, no retries in client or proxy.
 import assert from 'node:assert/strict'
-import { awaitPods, kubectl, readyPods } from './harness/kubectl.ts'
+import { awaitPods, kubectl } from './harness/kubectl.ts'
 import { under, withClientAndServer } from './harness/load-under.ts'
-import { withValues } from './harness/release.ts'
-import { shownCertificate } from './harness/shown-certificate.ts'
+import { rotateUnderLoad } from './harness/rotation.ts'
 import { SYSTEM, story } from './harness/story.ts'
 
 story('rolling', 'a rolling restart loses no request', async ({ namespace }, t) => {
@@ -32,17 +31,6 @@ story('outage', 'a control plane that is killed costs no request, and changes go
   })
 })
 
-story('rotation', 'certificates that live two minutes are renewed on both sides under load', async ({ namespace }, t) => {
-  await withValues(['controlPlane.extraArgs={--certificate-lifetime=2m}'], async () => {
-    // These pods ask for their first certificate now, so it is one of two minutes, and is renewed at about half of it.
-    const client = await withClientAndServer(namespace, 2)
-    const addresses = (await readyPods(namespace, 'app in (client,server)')).map(({ status }) => status?.podIP ?? '')
-    const shown = () => Promise.all(addresses.map((address) => shownCertificate(address, 8080)))
-    const before = await shown()
-    for (const { notAfter } of before) assert.ok(notAfter.getTime() - Date.now() <= 120_000, 'the certificates live two minutes at most')
-    await under(t, client, 90, async () => undefined)
-    const after = await shown()
-    assert.equal(after.length, 3)
-    for (const [index, { serial }] of after.entries()) assert.notEqual(serial, before[index]?.serial, `${addresses[index]} has renewed`)
-  })
-})
+story('rotation', 'certificates that live two minutes are renewed on both sides under load', ({ namespace }, t) =>
+  rotateUnderLoad(namespace, t, 'HTTP/1.1'),
+)

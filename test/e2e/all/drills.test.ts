@@ -1,14 +1,9 @@
 // Every change that happens in a cluster, under every protocol: no request is lost.
 import assert from 'node:assert/strict'
 import { awaitPods, kubectl, readyPods, run } from '../harness/kubectl.ts'
-import { type Protocol, under, withClientAndServer } from '../harness/load-under.ts'
+import { PROTOCOLS, under, withClientAndServer } from '../harness/load-under.ts'
+import { rotateUnderLoad } from '../harness/rotation.ts'
 import { SYSTEM, story } from '../harness/story.ts'
-
-const PROTOCOLS: readonly (readonly [Protocol, string])[] = [
-  ['HTTP/1.1', 'http1'],
-  ['HTTP/2', 'http2'],
-  ['gRPC', 'grpc'],
-]
 
 interface Drill {
   readonly name: string
@@ -62,4 +57,10 @@ for (const { name, told, replicas, seconds, change } of DRILLS) {
       assert.ok(Object.keys(report.counted).length >= 1)
     })
   }
+}
+
+for (const [protocol, short] of PROTOCOLS) {
+  story(`drill-rotation-${short}`, `${protocol}: certificates that are renewed lose no request`, ({ namespace }, t) =>
+    rotateUnderLoad(namespace, t, protocol),
+  )
 }

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import { waitFor } from '../../harness/wait.ts'
-import { apply, awaitCondition, get, kubectl } from '../harness/kubectl.ts'
-import { under, withClientAndServer } from '../harness/load-under.ts'
+import { apply, awaitCondition, type Condition, get, kubectl } from '../harness/kubectl.ts'
+import { PROTOCOLS, under, withClientAndServer } from '../harness/load-under.ts'
 import { withValues } from '../harness/release.ts'
 import { SYSTEM, story } from '../harness/story.ts'
 import { appContainer } from '../harness/workloads.ts'
@@ -28,20 +28,22 @@ function pod(name: string): object {
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels: { app: name } }, spec: { containers: [appContainer()] } }
 }
 
-story('outage-all', 'all replicas of the control plane are away, and no request is lost', async ({ namespace }, t) => {
-  const client = await withClientAndServer(namespace, 2)
-  await under(t, client, OUTAGE_SECONDS + 20, () => withoutControlPlane(() => pause(OUTAGE_SECONDS * 1000)))
-  const changed = { spec: { hosts: ['server'], http: [{ match: [{ port: 8080 }], directResponse: { status: 418 } }] } }
-  await apply([{ apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'server' }, ...changed }], namespace)
-  await awaitCondition(
-    'virtualservice',
-    'server',
-    namespace,
-    ({ type, status }) => type === 'Programmed' && status === 'True',
-    'programmed',
+for (const [protocol, short] of PROTOCOLS) {
+  story(
+    `outage-all-${short}`,
+    `${protocol}: all replicas of the control plane are away, and no request is lost`,
+    async ({ namespace }, t) => {
+      const client = await withClientAndServer(namespace, 2)
+      await under(t, client, OUTAGE_SECONDS + 20, () => withoutControlPlane(() => pause(OUTAGE_SECONDS * 1000)), protocol)
+      const changed = { spec: { hosts: ['server'], http: [{ match: [{ port: 8080 }], directResponse: { status: 418 } }] } }
+      await apply([{ apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'server' }, ...changed }], namespace)
+      const isInForce = ({ type, status, observedGeneration = 0 }: Condition): boolean =>
+        type === 'Programmed' && status === 'True' && observedGeneration >= 2
+      await awaitCondition('virtualservice', 'server', namespace, isInForce, 'programmed')
+      assert.equal((await client.call({ url: 'http://server:8080/' })).status, 418, 'changes take effect when it is back')
+    },
   )
-  assert.equal((await client.call({ url: 'http://server:8080/' })).status, 418, 'changes take effect when it is back')
-})
+}
 
 story(
   'webhook-fail',
@@ -71,7 +73,10 @@ story('webhook-ignore', 'without the webhook, failurePolicy Ignore creates pods 
   )
 })
 
-story('upgrade-load', 'an upgrade that replaces the control plane and the gateways costs no request', async ({ namespace }, t) => {
-  const client = await withClientAndServer(namespace, 2)
-  await under(t, client, 60, () => withValues(['controlPlane.podAnnotations.upgraded=yes'], () => Promise.resolve()))
-})
+for (const [protocol, short] of PROTOCOLS) {
+  story(`upgrade-${short}`, `${protocol}: an upgrade that replaces the control plane costs no request`, async ({ namespace }, t) => {
+    const client = await withClientAndServer(namespace, 2)
+    const upgraded = ['controlPlane.podAnnotations.upgraded=yes']
+    await under(t, client, 60, () => withValues(upgraded, () => Promise.resolve()), protocol)
+  })
+}

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { assertNoneLost, describeLoad } from '../../harness/accounting.ts'
 import type { LoadReport } from '../../harness/load.ts'
 import { apply, awaitCondition, type Condition } from './kubectl.ts'
-import { type Caller, callerIn, deploy } from './workloads.ts'
+import { type AppOptions, type Caller, callerIn, deploy } from './workloads.ts'
 
 const RATE = 200
 const WARM_UP_SECONDS = 3
@@ -26,9 +26,10 @@ export async function withClientAndServer(
   namespace: string,
   replicas: number,
   annotations: Readonly<Record<string, string>> = {},
+  more: Pick<AppOptions, 'container' | 'spec'> = {},
 ): Promise<Caller> {
   await apply([NO_RETRIES], namespace)
-  await deploy(namespace, { name: 'client' }, { name: 'server', replicas, annotations })
+  await deploy(namespace, { name: 'client' }, { name: 'server', replicas, annotations, ...more })
   // Known to be in force: with Lateen's default retries nothing would be proven.
   const inForce = (condition: Condition): boolean => condition.type === 'Programmed' && condition.status === 'True'
   await awaitCondition('virtualservice', 'server', namespace, inForce, 'programmed')
@@ -36,6 +37,13 @@ export async function withClientAndServer(
 }
 
 export type Protocol = 'HTTP/1.1' | 'HTTP/2' | 'gRPC'
+
+/** With the short names that a namespace can have. */
+export const PROTOCOLS: readonly (readonly [Protocol, string])[] = [
+  ['HTTP/1.1', 'http1'],
+  ['HTTP/2', 'http2'],
+  ['gRPC', 'grpc'],
+]
 
 /** HTTP/2 goes to the port of HTTP/1.1, whose server speaks nothing else: the proxies are in between. */
 function sendLoad(client: Caller, protocol: Protocol, seconds: number): Promise<LoadReport> {

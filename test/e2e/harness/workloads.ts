@@ -2,7 +2,7 @@
 import http from 'node:http'
 import type { LoadPlan, LoadReport } from '../../harness/load.ts'
 import type { Http2Plan } from '../../harness/load-http2.ts'
-import { apply, awaitPods, readyPods } from './kubectl.ts'
+import { apply, awaitPods, readyPods, type Seen } from './kubectl.ts'
 
 export const E2E_IMAGE = 'lateen/e2e:dev'
 
@@ -103,8 +103,13 @@ export async function deploy(namespace: string, ...apps: readonly AppOptions[]):
 
 export async function callerIn(namespace: string, selector: string): Promise<Caller> {
   const [pod] = await readyPods(namespace, selector)
-  const address = pod?.status?.podIP
-  if (pod === undefined || address === undefined) throw new Error(`no ready pod ${selector} in ${namespace}`)
+  if (pod === undefined) throw new Error(`no ready pod ${selector} in ${namespace}`)
+  return callerAt(pod)
+}
+
+export function callerAt(pod: Seen): Caller {
+  const address = pod.status?.podIP
+  if (address === undefined) throw new Error(`${pod.metadata.name} has no address`)
   return {
     pod: pod.metadata.name,
     address,
