@@ -2,40 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse as parseYaml } from 'yaml'
-import { systemClock } from '../base/clock.ts'
-import { seededRandom } from '../base/random.ts'
-import type { CliContext } from './command.ts'
-import { runCommand } from './run-command.ts'
+import { type Ran, runWords } from './heard.fixture.ts'
 
-async function lateen(
-  words: readonly string[],
-  input = '',
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  let out = ''
-  let err = ''
-  const context: CliContext = {
-    write: (text) => {
-      out += text
-    },
-    writeError: (text) => {
-      err += text
-    },
-    readInput: async () => input,
-    env: {},
-    cwd: import.meta.dirname,
-    colour: false,
-    program: [],
-    node: process.execPath,
-    sidecarNodeOptions: [],
-    version: '1.2.3',
-    clock: systemClock,
-    random: seededRandom(1),
-    signal: new AbortController().signal,
-  }
-  const [word = '', ...args] = words
-  const code = await runCommand(word, args, context)
-  return { code, out, err }
-}
+const lateen = (words: readonly string[], input = ''): Promise<Ran> => runWords(words, { cwd: import.meta.dirname, input })
 
 const SERVICE = `apiVersion: v1
 kind: Service

@@ -5,11 +5,9 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../base/clock.ts'
-import { systemRandom } from '../base/random.ts'
 import { meshResources } from '../kube/resource.ts'
 import { check } from './check.ts'
-import type { CliContext } from './command.ts'
+import { hearingContext, type Ran } from './heard.fixture.ts'
 
 type Answer = { readonly status?: number; readonly body: unknown }
 /** `GET /api/v1/pods` -> the answer. What is not there is 404. */
@@ -54,14 +52,11 @@ const HEALTHY: Cluster = {
   },
 }
 
-interface Ran {
-  readonly code: number
-  readonly out: string
-  readonly err: string
+interface Checked extends Ran {
   readonly asked: readonly string[]
 }
 
-async function runCheck(t: TestContext, cluster: Cluster, ...args: readonly string[]): Promise<Ran> {
+async function runCheck(t: TestContext, cluster: Cluster, ...args: readonly string[]): Promise<Checked> {
   const asked: string[] = []
   const server = createServer((request: IncomingMessage, response) => {
     const { pathname, search } = new URL(request.url ?? '/', 'http://x')
@@ -82,7 +77,7 @@ async function runCheck(t: TestContext, cluster: Cluster, ...args: readonly stri
   return { ...(await runAgainst(t, `http://127.0.0.1:${port}`, args)), asked }
 }
 
-async function runAgainst(t: TestContext, server: string, args: readonly string[]): Promise<Omit<Ran, 'asked'>> {
+async function runAgainst(t: TestContext, server: string, args: readonly string[]): Promise<Ran> {
   const folder = mkdtempSync(path.join(tmpdir(), 'lateen-check-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const kubeconfig = path.join(folder, 'kubeconfig')
@@ -90,26 +85,7 @@ async function runAgainst(t: TestContext, server: string, args: readonly string[
     kubeconfig,
     `apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: '${server}', insecure-skip-tls-verify: true}}]\nusers: [{name: u, user: {}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n`,
   )
-  const heard = { out: '', err: '' }
-  const context: CliContext = {
-    write: (text) => {
-      heard.out += text
-    },
-    writeError: (text) => {
-      heard.err += text
-    },
-    readInput: async () => '',
-    env: { KUBECONFIG: kubeconfig },
-    cwd: folder,
-    colour: false,
-    program: [],
-    node: process.execPath,
-    sidecarNodeOptions: [],
-    version: '1.2.3',
-    clock: systemClock,
-    random: systemRandom,
-    signal: new AbortController().signal,
-  }
+  const { context, heard } = hearingContext({ cwd: folder, env: { KUBECONFIG: kubeconfig } })
   return { code: await check(args, context), ...heard }
 }
 

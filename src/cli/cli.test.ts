@@ -5,16 +5,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../base/clock.ts'
-import { systemRandom } from '../base/random.ts'
-import type { CliContext } from './command.ts'
-import { runCommand } from './run-command.ts'
-
-interface Ran {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
+import { type Ran, runWords } from './heard.fixture.ts'
 
 /** A home and a working directory of its own per test. */
 function sandbox(t: TestContext): string {
@@ -23,31 +14,8 @@ function sandbox(t: TestContext): string {
   return folder
 }
 
-async function lateen(folder: string, words: readonly string[], input = ''): Promise<Ran> {
-  let out = ''
-  let err = ''
-  const context: CliContext = {
-    write: (text) => {
-      out += text
-    },
-    writeError: (text) => {
-      err += text
-    },
-    readInput: async () => input,
-    env: { XDG_STATE_HOME: path.join(folder, 'state') },
-    cwd: folder,
-    colour: false,
-    program: [],
-    node: process.execPath,
-    sidecarNodeOptions: [],
-    version: '1.2.3',
-    clock: systemClock,
-    random: systemRandom,
-    signal: new AbortController().signal,
-  }
-  const [word = '', ...args] = words
-  const code = await runCommand(word, args, context)
-  return { code, out, err }
+function lateen(folder: string, words: readonly string[], input = ''): Promise<Ran> {
+  return runWords(words, { cwd: folder, env: { XDG_STATE_HOME: path.join(folder, 'state') }, input })
 }
 
 type Answers = Readonly<Record<string, (body: string) => { readonly status?: number; readonly body: unknown }>>

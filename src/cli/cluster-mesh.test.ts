@@ -6,14 +6,11 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../base/clock.ts'
-import { systemRandom } from '../base/random.ts'
 import { forwardTo, startForwardingServer } from '../kube/port-forward.fixture.ts'
-import type { CliContext } from './command.ts'
-import { runCommand } from './run-command.ts'
+import { type Ran, runWords } from './heard.fixture.ts'
 
 interface Cluster {
-  lateen(...words: readonly string[]): Promise<{ readonly code: number; readonly out: string; readonly err: string }>
+  lateen(...words: readonly string[]): Promise<Ran>
   /** Paths that the API server was asked. */
   readonly asked: readonly string[]
 }
@@ -61,31 +58,7 @@ async function startCluster(t: TestContext, replicas: Readonly<Record<string, Re
   )
   return {
     asked,
-    async lateen(...words) {
-      let [out, err] = ['', '']
-      const context: CliContext = {
-        write(text) {
-          out += text
-        },
-        writeError(text) {
-          err += text
-        },
-        readInput: async () => '',
-        env: { XDG_STATE_HOME: path.join(folder, 'state'), KUBECONFIG: kubeconfig },
-        cwd: folder,
-        colour: false,
-        program: [],
-        node: process.execPath,
-        sidecarNodeOptions: [],
-        version: '1.2.3',
-        clock: systemClock,
-        random: systemRandom,
-        signal: new AbortController().signal,
-      }
-      const [word = '', ...args] = words
-      const code = await runCommand(word, args, context)
-      return { code, out, err }
-    },
+    lateen: (...words) => runWords(words, { cwd: folder, env: { XDG_STATE_HOME: path.join(folder, 'state'), KUBECONFIG: kubeconfig } }),
   }
 }
 

@@ -3,32 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../base/clock.ts'
-import { systemRandom } from '../base/random.ts'
 import { startApiServer } from '../kube/api-server.fixture.ts'
-import type { CliContext } from './command.ts'
-import { runCommand } from './run-command.ts'
+import { type Ran, runWords } from './heard.fixture.ts'
 
-async function lateen(
-  t: TestContext,
-  words: readonly string[],
-  input = '',
-  kubeconfig?: string,
-): Promise<{ code: number; out: string; err: string }> {
+async function lateen(t: TestContext, words: readonly string[], input = '', kubeconfig?: string): Promise<Ran> {
   const cwd = mkdtempSync(path.join(tmpdir(), 'lateen-cli-'))
   t.after(() => rmSync(cwd, { recursive: true, force: true }))
   if (kubeconfig !== undefined) writeFileSync(path.join(cwd, 'kubeconfig'), kubeconfig)
-  const [out, err]: [string[], string[]] = [[], []]
-  const context: CliContext = {
-    write: (text) => void out.push(text),
-    writeError: (text) => void err.push(text),
-    readInput: async () => input,
-    env: kubeconfig === undefined ? {} : { KUBECONFIG: path.join(cwd, 'kubeconfig') },
-    ...{ cwd, colour: false, program: [], node: process.execPath, sidecarNodeOptions: [], version: '1.2.3' },
-    ...{ clock: systemClock, random: systemRandom, signal: new AbortController().signal },
-  }
-  const code = await runCommand(words[0] ?? '', words.slice(1), context)
-  return { code, out: out.join(''), err: err.join('') }
+  return runWords(words, { cwd, env: kubeconfig === undefined ? {} : { KUBECONFIG: path.join(cwd, 'kubeconfig') }, input })
 }
 
 const POD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec: {containers: [{name: web, image: app}]}\n'

@@ -5,26 +5,20 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../base/clock.ts'
-import { systemRandom } from '../base/random.ts'
-import type { CliContext } from './command.ts'
-import { runCommand } from './run-command.ts'
+import { type Ran, runWords } from './heard.fixture.ts'
 
-interface Ran {
-  readonly code: number
-  readonly out: string
-  readonly err: string
+interface Called extends Ran {
   /** One line per call of helm. */
   readonly calls: readonly string[]
 }
 
-interface Surroundings {
+interface Place {
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
 }
 
 /** @param script what helm does, as shell; its words are "$@". */
-function withHelm(t: TestContext, script: string | undefined): Surroundings {
+function withHelm(t: TestContext, script: string | undefined): Place {
   const folder = mkdtempSync(path.join(tmpdir(), 'lateen-install-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const bin = path.join(folder, 'bin')
@@ -36,31 +30,10 @@ function withHelm(t: TestContext, script: string | undefined): Surroundings {
   return { folder, env: { PATH: script === undefined ? bin : `${bin}:/usr/bin:/bin`, HOME: folder } }
 }
 
-async function lateen({ folder, env }: Surroundings, ...words: readonly string[]): Promise<Ran> {
-  const heard = { out: '', err: '' }
-  const context: CliContext = {
-    write: (text) => {
-      heard.out += text
-    },
-    writeError: (text) => {
-      heard.err += text
-    },
-    readInput: async () => '',
-    env,
-    cwd: folder,
-    colour: false,
-    program: [],
-    node: process.execPath,
-    sidecarNodeOptions: [],
-    version: '1.2.3',
-    clock: systemClock,
-    random: systemRandom,
-    signal: new AbortController().signal,
-  }
-  const [word = '', ...args] = words
-  const code = await runCommand(word, args, context)
+async function lateen({ folder, env }: Place, ...words: readonly string[]): Promise<Called> {
+  const ran = await runWords(words, { cwd: folder, env })
   const calls = path.join(folder, 'calls')
-  return { code, ...heard, calls: existsSync(calls) ? readFileSync(calls, 'utf8').trim().split('\n') : [] }
+  return { ...ran, calls: existsSync(calls) ? readFileSync(calls, 'utf8').trim().split('\n') : [] }
 }
 
 const MANIFEST = `
