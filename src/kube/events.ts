@@ -6,8 +6,9 @@ import { type Clock, delay } from '../base/clock.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { KubeClient } from './client.ts'
-import type { KubeFailure } from './failure.ts'
+import { isPassing, type KubeFailure } from './failure.ts'
 import { microTime } from './lease-record.ts'
+import { OneWorker } from './one-worker.ts'
 import { resourceOf } from './resource.ts'
 import { type Rate, TokenBucket } from './token-bucket.ts'
 
@@ -94,21 +95,20 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     get counts() {
       return { ...recorder.counts }
     },
-    idle: () => recorder.working,
+    idle: () => recorder.idle(),
     stop: () => recorder.stop(),
   }
 }
 
 class Recorder {
   readonly counts = { written: 0, joined: 0, dropped: 0, failed: 0 }
-  working: Promise<void> = Promise.resolve()
   readonly #options: EventRecorderOptions
   readonly #log: Logger
   readonly #series = new Map<string, Series>()
   readonly #buckets = new Map<string, TokenBucket>()
   readonly #queue: Series[] = []
   readonly #stopping = new AbortController()
-  #busy = false
+  readonly #worker = new OneWorker(() => this.#drain())
   #names = 0
 
   constructor(options: EventRecorderOptions) {
@@ -135,13 +135,17 @@ class Recorder {
     if (known.count > 1) this.counts.joined++
     known.state = 'queued'
     this.#queue.push(known)
-    this.#work()
+    this.#worker.wake()
+  }
+
+  idle(): Promise<void> {
+    return this.#worker.working
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#queue.length = 0
-    await this.working
+    await this.#worker.working
   }
 
   /** The series of equal notes, this one counted. */
@@ -170,14 +174,6 @@ class Recorder {
     return bucket
   }
 
-  #work(): void {
-    if (this.#busy) return
-    this.#busy = true
-    this.working = this.#drain().finally(() => {
-      this.#busy = false
-    })
-  }
-
   async #drain(): Promise<void> {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) await this.#write(next)
   }
@@ -191,8 +187,7 @@ class Recorder {
         this.counts.written++
         return
       }
-      const passing = failure.status === 0 || failure.status === 429 || failure.status >= 500
-      if (!passing || tries === MAX_TRIES) {
+      if (!isPassing(failure) || tries === MAX_TRIES) {
         this.counts.failed++
         return this.#log.debug('an Event could not be written', { failure: failure.message, reason: series.note.reason })
       }

@@ -41,6 +41,11 @@ export interface KubeFailure {
 
 export type KubeResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: KubeFailure }
 
+/** It may go well when asked again: there was no answer, too many asked, or the API server has its own trouble. */
+export function isPassing({ status }: KubeFailure): boolean {
+  return status === 0 || status === 429 || status >= 500
+}
+
 export function failed(failure: KubeFailure): { readonly ok: false; readonly failure: KubeFailure } {
   return { ok: false, failure }
 }

@@ -7,7 +7,8 @@ import { type Logger, silentLogger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { KubeClient } from './client.ts'
 import { type DesiredStatus, statusPatch } from './conditions.ts'
-import type { KubeFailure } from './failure.ts'
+import { isPassing, type KubeFailure } from './failure.ts'
+import { OneWorker } from './one-worker.ts'
 import { pathOf, type Resource } from './resource.ts'
 import { type Rate, TokenBucket } from './token-bucket.ts'
 
@@ -80,20 +81,19 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     get counts() {
       return { ...writer.counts, pending: writer.pending }
     },
-    idle: () => writer.working,
+    idle: () => writer.idle(),
     stop: () => writer.stop(),
   }
 }
 
 class Writer {
   readonly counts = { written: 0, unchanged: 0, conflicts: 0, gone: 0, dropped: 0, failed: 0 }
-  working: Promise<void> = Promise.resolve()
   readonly #options: StatusWriterOptions
   readonly #log: Logger
   readonly #bucket: TokenBucket
   readonly #wishes = new Map<string, Wish>()
   readonly #stopping = new AbortController()
-  #busy = false
+  readonly #worker = new OneWorker(() => this.#drain())
   #failuresInARow = 0
 
   constructor(options: StatusWriterOptions) {
@@ -116,21 +116,17 @@ class Writer {
       this.#wishes.delete(oldest)
       this.counts.dropped++
     }
-    this.#work()
+    this.#worker.wake()
+  }
+
+  idle(): Promise<void> {
+    return this.#worker.working
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#wishes.clear()
-    await this.working
-  }
-
-  #work(): void {
-    if (this.#busy) return
-    this.#busy = true
-    this.working = this.#drain().finally(() => {
-      this.#busy = false
-    })
+    await this.#worker.working
   }
 
   async #drain(): Promise<void> {
@@ -157,8 +153,7 @@ class Writer {
       return
     }
     if (outcome.reason === 'Aborted') return
-    const passing = outcome.status === 0 || outcome.status === 409 || outcome.status === 429 || outcome.status >= 500
-    if (!passing) {
+    if (!isPassing(outcome) && outcome.status !== 409) {
       this.counts.failed++
       return this.#log.warn('a status cannot be written', { failure: outcome.message })
     }
