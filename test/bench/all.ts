@@ -1,5 +1,6 @@
-// npm run bench -- all [--short] [--rows S1,S6]: every row of the data plane's bars, one after the other, and one table. Called by bench.ts. The order is
-// that of the table in the bars; a row that cannot be measured here says so instead of being left out.
+// npm run bench -- all [--short] [--rows S1,S6]: every row of the data plane's bars, one after the other, and one table. Called by bench.ts.
+// The order is that of the table in the bars; a row that cannot be measured here says so instead of being left out.
+import type { Scenario } from './chains.ts'
 import { benchDataPlane, SCENARIOS } from './data-plane.ts'
 import { dataPlaneVerdicts } from './data-plane-verdicts.ts'
 import { benchHandshakes } from './handshakes.ts'
@@ -27,8 +28,8 @@ interface Part {
 }
 
 const PARTS: readonly Part[] = [
-  { rows: ['S1', 'S2'], run: dataPlane },
-  { rows: ['S3', 'S4', 'S5', 'S7'], run: protocols },
+  ...SCENARIOS.map((scenario) => ({ rows: [scenario.slice(0, 2)], run: (options: AllOptions) => dataPlane(scenario, options) })),
+  ...Object.entries(BELONGS_TO).map(([row, bar]) => ({ rows: [bar], run: (options: AllOptions) => protocol(row, options) })),
   { rows: ['S6'], run: (options) => benchHandshakes(sizeOf(options)) },
   { rows: ['S7'], run: ({ short }) => benchSlowReader(short ? 256 : 1024) },
   { rows: ['S8'], run: ({ short }) => benchSidecarMemory(short ? 5 : 60) },
@@ -61,14 +62,10 @@ export function sizeOf({ short, rounds, seconds }: Omit<AllOptions, 'rows'>): Si
   return { ...size, rounds: rounds ?? size.rounds, seconds: seconds ?? size.seconds }
 }
 
-async function dataPlane(options: AllOptions): Promise<Verdict[]> {
-  const { rows: wanted } = options
-  const scenarios = SCENARIOS.filter((each) => wanted === undefined || wanted.includes(each.slice(0, 2)))
-  return dataPlaneVerdicts(await benchDataPlane({ ...sizeOf(options), scenarios, peers: undefined }))
+async function dataPlane(scenario: Scenario, options: AllOptions): Promise<Verdict[]> {
+  return dataPlaneVerdicts(await benchDataPlane({ ...sizeOf(options), scenarios: [scenario], peers: undefined }))
 }
 
-async function protocols(options: AllOptions): Promise<Verdict[]> {
-  const { rows: wanted } = options
-  const asked = Object.keys(BELONGS_TO).filter((row) => wanted === undefined || wanted.includes(BELONGS_TO[row] ?? ''))
-  return protocolVerdicts(await benchProtocols({ ...sizeOf(options), rows: asked, peers: undefined }), asked)
+async function protocol(row: string, options: AllOptions): Promise<Verdict[]> {
+  return protocolVerdicts(await benchProtocols({ ...sizeOf(options), rows: [row], peers: undefined }), [row])
 }

@@ -54,14 +54,10 @@ interface Measured {
 export async function benchDataPlane(options: DataPlaneOptions): Promise<DataPlaneRow[]> {
   const peers = PEERS.filter((peer) => takesPart(peer, options.peers))
   const rows: DataPlaneRow[] = []
-  for (const scenario of options.scenarios)
-    rows.push(
-      ...(await benchScenario(
-        scenario,
-        peers.filter(({ name }) => speaks(name, scenario)),
-        options,
-      )),
-    )
+  for (const scenario of options.scenarios) {
+    const speaking = peers.filter(({ name }) => speaks(name, scenario))
+    rows.push(...(await benchScenario(scenario, speaking, options)))
+  }
   return rows
 }
 
