@@ -1,7 +1,7 @@
 // The bars of S1 and S2, held against what data-plane.ts has measured. Called by all.ts and bench.ts. Pure.
 import type { DataPlaneRow } from './data-plane.ts'
 import { ratioAtMost, reported, type Verdict } from './verdicts.ts'
-import { FIRST_REQUESTS } from './warm-up.ts'
+import { FIRST_REQUESTS, SHORT_WARM_UP } from './warm-up.ts'
 
 /** CPU per request, by scenario and load. */
 const MAX_RATIOS: Readonly<Record<DataPlaneRow['scenario'], Readonly<Record<DataPlaneRow['load'], number>>>> = {
@@ -26,10 +26,10 @@ function verdictsOf(own: DataPlaneRow, all: readonly DataPlaneRow[]): Verdict[] 
   const what = `${NAMES[own.scenario]}, ${own.load}`
   const row = own.scenario.slice(0, 2)
   const told = others.map(({ peer, cpuUsPerRequest }) => `, ${peer} ${cpuUsPerRequest.toFixed(1)}`).join('')
-  const rate = own.load === '2,000/s' && own.requestsPerSecond < MIN_PACE ? `; only ${own.requestsPerSecond.toFixed(0)}/s went through` : ''
   const min = `; min ${own.minCpuUsPerRequest.toFixed(1)} and ${envoy?.minCpuUsPerRequest.toFixed(1) ?? '-'}`
   const max = MAX_RATIOS[own.scenario][own.load]
-  const cpu = ratioAtMost(row, `${what}: CPU`, 'us/request', own.cpuUsPerRequest, envoy?.cpuUsPerRequest, max, `${told}${min}${rate}`)
+  const beside = `${told}${min}${doubts(own)}`
+  const cpu = ratioAtMost(row, `${what}: CPU`, 'us/request', own.cpuUsPerRequest, envoy?.cpuUsPerRequest, max, beside)
   if (own.load === 'saturated') return [cpu, first(row, own, same)]
   if (own.scenario === 'S1') return [cpu]
   return [
@@ -37,6 +37,12 @@ function verdictsOf(own: DataPlaneRow, all: readonly DataPlaneRow[]): Verdict[] 
     ratioAtMost(row, `${what}: added p50`, 'ms', own.addedP50Ms, envoy?.addedP50Ms, MAX_P50),
     ratioAtMost(row, `${what}: added p99`, 'ms', own.addedP99Ms, envoy?.addedP99Ms, MAX_P99),
   ]
+}
+
+/** What the reader of a ratio must know: on a busy machine the row is another one than its name says. */
+function doubts({ load, requestsPerSecond, warmRequests }: DataPlaneRow): string {
+  const slow = load === '2,000/s' && requestsPerSecond < MIN_PACE ? `; only ${requestsPerSecond.toFixed(0)}/s went through` : ''
+  return warmRequests < SHORT_WARM_UP.requests ? `${slow}; NOT WARM, after ${warmRequests} requests` : slow
 }
 
 /** What the other rows leave out: code that is not compiled yet. */

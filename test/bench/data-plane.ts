@@ -20,6 +20,8 @@ export interface DataPlaneRow {
   readonly ratioToEnvoy: number | undefined
   /** Of the first requests after the start of its chain: once per scenario, the same in each of its rows. */
   readonly firstUsPerRequest: number
+  /** How many the warm-up had time for. */
+  readonly warmRequests: number
   readonly requestsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -48,6 +50,7 @@ const LOADS: readonly (Load & { readonly name: LoadName })[] = [
 interface Measured {
   readonly lane: Lane
   readonly firstUsPerRequest: number
+  readonly warmRequests: number
   readonly windows: ReadonlyMap<LoadName, Window[]>
 }
 
@@ -96,7 +99,7 @@ function isPaced({ ratePerSecond }: Load): boolean {
 async function warmed(lane: Lane, scenario: Scenario, warmUp: WarmUp): Promise<Measured> {
   const firstUsPerRequest = await lane.warmUp(warmUp)
   console.log(`  ${scenario} ${lane.name}: warm after ${lane.sent} requests, the first took ${firstUsPerRequest.toFixed(1)} us each`)
-  return { lane, firstUsPerRequest, windows: new Map(LOADS.map(({ name }) => [name, []])) }
+  return { lane, firstUsPerRequest, warmRequests: lane.sent, windows: new Map(LOADS.map(({ name }) => [name, []])) }
 }
 
 function tell(what: string, { report: { sent, elapsedMs, latencyMs }, cpuUsPerRequest }: Window): void {
@@ -115,7 +118,7 @@ function rowsOf(scenario: Scenario, load: LoadName, all: readonly Measured[]): D
   const [envoy, direct] = [windowsOf('envoy'), windowsOf(DIRECT)]
   return all
     .filter(({ lane }) => lane.name !== DIRECT)
-    .map(({ lane, firstUsPerRequest }) => {
+    .map(({ lane, firstUsPerRequest, warmRequests }) => {
       const own = windowsOf(lane.name)
       return {
         scenario,
@@ -125,6 +128,7 @@ function rowsOf(scenario: Scenario, load: LoadName, all: readonly Measured[]): D
         minCpuUsPerRequest: Math.min(...own.map(cpu)),
         ratioToEnvoy: envoy.length === 0 ? undefined : of(cpu, own) / of(cpu, envoy),
         firstUsPerRequest,
+        warmRequests,
         requestsPerSecond: of(({ report }) => (report.sent * 1000) / report.elapsedMs, own),
         p50Ms: of(p50, own),
         p99Ms: of(p99, own),
