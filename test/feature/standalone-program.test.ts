@@ -7,8 +7,8 @@ import { before, test } from 'node:test'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const LATEEN = path.join(ROOT, 'dist/lateen.js')
-/** The budget is 150 ms; a machine that runs other tests beside this one gets three times as much. */
-const START_BUDGET_MS = 3 * 150
+/** The budget is 150 ms, where Node alone takes 50; told in Nodes, because a machine that runs other tests beside this one is slower. */
+const BUDGET_IN_NODES = 3
 
 before(() => {
   if (!existsSync(LATEEN)) assert.equal(spawnSync(process.execPath, [path.join(ROOT, 'scripts/build.ts')], { stdio: 'inherit' }).status, 0)
@@ -23,16 +23,19 @@ function olderNode(): string | undefined {
     .find((file) => existsSync(file) && Number(/^v(\d+)/.exec(spawnSync(file, ['--version'], { encoding: 'utf8' }).stdout)?.[1]) < 24)
 }
 
+function startMs(...words: readonly string[]): number {
+  const before = performance.now()
+  assert.equal(spawnSync(process.execPath, words, { stdio: 'ignore' }).status, 0)
+  return performance.now() - before
+}
+
 for (const word of ['--help', 'version']) {
   test(`lateen ${word} answers within its budget`, () => {
-    // The best of three: the question is what the program costs, not what the machine was doing.
-    const times = [1, 2, 3].map(() => {
-      const startMs = performance.now()
-      const { status } = spawnSync(process.execPath, [LATEEN, word], { stdio: 'ignore' })
-      assert.equal(status, 0)
-      return performance.now() - startMs
-    })
-    assert.ok(Math.min(...times) < START_BUDGET_MS, `${Math.round(Math.min(...times))} ms`)
+    // The best of five, in turns: the question is what the program costs, not what the machine was doing.
+    const rounds = [1, 2, 3, 4, 5].map(() => ({ node: startMs('-e', '0'), lateen: startMs(LATEEN, word) }))
+    const nodeMs = Math.min(...rounds.map(({ node }) => node))
+    const lateenMs = Math.min(...rounds.map(({ lateen }) => lateen))
+    assert.ok(lateenMs < BUDGET_IN_NODES * nodeMs, `${Math.round(lateenMs)} ms, Node alone ${Math.round(nodeMs)} ms`)
   })
 }
 
