@@ -49,3 +49,40 @@ test('what falls due while the actions of a tick take their time fires at the ne
   clock.advance(2000)
   assert.deepEqual(fired, ['slow', 'meanwhile', 'armed meanwhile'])
 })
+
+test('nothing is woken before the earliest deadline, and an earlier one that comes later is in time', () => {
+  const clock = new FakeClock()
+  const armedMs: number[] = []
+  const counting = {
+    nowMs: () => clock.nowMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    after(delayMs: number, action: () => void) {
+      armedMs.push(delayMs)
+      return clock.after(delayMs, action)
+    },
+  }
+  const wheel = new TimerWheel(counting, 20)
+  const fired: string[] = []
+  wheel.after(10_000, () => fired.push('late'))
+  wheel.after(12_000, () => fired.push('later'))
+  clock.advance(100)
+  assert.equal(armedMs.length, 1)
+  wheel.after(40, () => fired.push('early'))
+  clock.advance(60)
+  assert.deepEqual(fired, ['early'])
+  clock.advance(12_000)
+  assert.deepEqual(fired, ['early', 'late', 'later'])
+  assert.ok(armedMs.length <= 5, `${armedMs.length} timers`)
+})
+
+test('a deadline of no time at all fires, on the edge of a tick too', () => {
+  const clock = new FakeClock()
+  const wheel = new TimerWheel(clock, 20)
+  let fired = 0
+  wheel.after(20 - (clock.monotonicMs() % 20), () => {
+    fired++
+    wheel.after(0, () => fired++)
+  })
+  clock.advance(100)
+  assert.equal(fired, 2)
+})

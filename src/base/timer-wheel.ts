@@ -1,5 +1,6 @@
 // Coarse deadlines for the hot path. A setTimeout per request costs about a microsecond and an object; here a deadline is one
-// Set insertion, and one timer per tick serves all of them. A deadline fires up to one tick late, never early.
+// Set insertion, and one timer serves all of them: it sleeps until the earliest tick that has a deadline, so that an idle process is not
+// woken for nothing. A deadline fires up to one tick late, never early.
 import type { Clock, Timer } from './clock.ts'
 
 export interface Deadline {
@@ -16,16 +17,14 @@ export class TimerWheel {
   readonly #tickMs: number
   readonly #slots = new Map<number, Set<Deadline>>()
   #timer: Timer | undefined
-  /** All slots up to this one have been looked at. Moves with ticks alone: what falls due while actions run is the next tick's. */
-  #lastSlot: number
-  #dueMs = 0
+  /** The slot that the timer waits for; while actions run, none is early enough to arm it anew. */
+  #armedFor = Number.POSITIVE_INFINITY
   #postponed = false
 
   /** @param tickMs the resolution; deadlines are rounded up to it. */
   constructor(clock: Clock, tickMs = 20) {
     this.#clock = clock
     this.#tickMs = tickMs
-    this.#lastSlot = Math.floor(clock.monotonicMs() / tickMs)
   }
 
   get size(): number {
@@ -40,7 +39,7 @@ export class TimerWheel {
     const bucket = this.#slots.get(slot)
     if (bucket === undefined) this.#slots.set(slot, new Set([deadline]))
     else bucket.add(deadline)
-    if (this.#timer === undefined) this.#arm()
+    if (slot < this.#armedFor) this.#arm(slot)
     return deadline
   }
 
@@ -51,33 +50,38 @@ export class TimerWheel {
     if (bucket.size === 0) this.#slots.delete(deadline.slot)
   }
 
-  #arm(): void {
-    this.#dueMs = this.#clock.monotonicMs() + this.#tickMs
+  #arm(slot: number): void {
+    this.#timer?.cancel()
+    this.#armedFor = slot
+    const inMs = Math.max(0, Math.ceil(slot * this.#tickMs - this.#clock.monotonicMs()))
     // Background: a deadline alone must not keep a drained process alive; the sockets it watches do that.
-    this.#timer = this.#clock.after(this.#tickMs, () => this.#tick(), { background: true })
+    this.#timer = this.#clock.after(inMs, () => this.#tick(), { background: true })
   }
 
   #tick(): void {
     this.#timer = undefined
-    if (!this.#postponed && this.#clock.monotonicMs() - this.#dueMs >= STALL_MS) {
+    if (!this.#postponed && this.#clock.monotonicMs() - this.#armedFor * this.#tickMs >= STALL_MS) {
       this.#postponed = true
       this.#timer = this.#clock.after(0, () => this.#tick(), { background: true })
       return
     }
     this.#postponed = false
+    this.#armedFor = Number.NEGATIVE_INFINITY
     const now = Math.floor(this.#clock.monotonicMs() / this.#tickMs)
-    // After a long stall most slots between are empty: walk whichever is shorter, the gap or the slots in use.
-    const due =
-      now - this.#lastSlot > this.#slots.size
-        ? [...this.#slots.keys()].filter((slot) => slot <= now).sort((a, b) => a - b)
-        : Array.from({ length: now - this.#lastSlot }, (_, index) => this.#lastSlot + 1 + index)
-    this.#lastSlot = now
+    const due = [...this.#slots.keys()].filter((slot) => slot <= now).sort((a, b) => a - b)
     for (const slot of due) {
       const bucket = this.#slots.get(slot)
       if (bucket === undefined) continue
       this.#slots.delete(slot)
       for (const deadline of bucket) deadline.action()
     }
-    if (this.#slots.size > 0 && this.#timer === undefined) this.#arm()
+    this.#armedFor = Number.POSITIVE_INFINITY
+    if (this.#slots.size > 0) this.#arm(this.#earliest())
+  }
+
+  #earliest(): number {
+    let earliest = Number.POSITIVE_INFINITY
+    for (const slot of this.#slots.keys()) if (slot < earliest) earliest = slot
+    return earliest
   }
 }
