@@ -34,7 +34,7 @@ export function createCodec(tableText: string): Codec {
     if (type === undefined)
       throw new LateenError(
         'ENVOY_UNKNOWN_MESSAGE',
-        `${name} is not in this codec table; add it to src/envoy/honoured.ts or the generator's roots`,
+        `${name} is not in this codec table; add it to src/envoy/honoured/ or the generator's roots`,
       )
     return type
   }

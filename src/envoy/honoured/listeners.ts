@@ -1,0 +1,61 @@
+// What our proxy honours of Envoy's messages: listeners, filter chains, access logs and the TCP proxy. See ../honoured.ts.
+import type { Honoured } from './honoured-fields.ts'
+
+export const LISTENERS = {
+  'envoy.config.listener.v3.Listener': [
+    'name',
+    'address',
+    'filterChains',
+    'defaultFilterChain',
+    'listenerFilters',
+    'useOriginalDst',
+    'bindToPort',
+    'trafficDirection',
+    'accessLog',
+    'metadata',
+    'listenerFiltersTimeout',
+    'continueOnListenerFiltersTimeout',
+    'perConnectionBufferLimitBytes',
+    'tcpBacklogSize',
+    'statPrefix',
+    // One process accepts for all threads: there is no port to share.
+    'enableReusePort',
+    'reusePort',
+    'drainType',
+  ],
+  'envoy.config.listener.v3.FilterChain': [
+    'name',
+    'filterChainMatch',
+    'filters',
+    'transportSocket',
+    'transportSocketConnectTimeout',
+    'metadata',
+  ],
+  'envoy.config.listener.v3.FilterChainMatch': [
+    'destinationPort',
+    'prefixRanges',
+    'serverNames',
+    'transportProtocol',
+    'applicationProtocols',
+    'sourcePrefixRanges',
+  ],
+  'envoy.config.listener.v3.Filter': ['name', 'typedConfig'],
+  'envoy.config.listener.v3.ListenerFilter': ['name', 'typedConfig', 'filterDisabled'],
+  'envoy.config.listener.v3.ListenerFilterChainMatchPredicate': ['orMatch', 'andMatch', 'notMatch', 'anyMatch', 'destinationPortRange'],
+  'envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet': ['rules'],
+  'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': [],
+  // The HTTP version is told from the first bytes with or without it.
+  'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': [],
+  'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': [],
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': [
+    'statPrefix',
+    'cluster',
+    'weightedClusters',
+    'idleTimeout',
+    'accessLog',
+    'maxConnectAttempts',
+  ],
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster': ['clusters'],
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight': ['name', 'weight'],
+  'envoy.extensions.filters.network.rbac.v3.RBAC': ['rules', 'shadowRules', 'statPrefix', 'shadowRulesStatPrefix', 'enforcementType'],
+} as const satisfies Honoured
