@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs'
 import { getHeapStatistics } from 'node:v8'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
+import { giveMemoryBack } from '../proxy/overload/give-back.ts'
 import { MemoryGuard } from '../proxy/overload/memory-guard.ts'
 import { containerMemoryLimit } from '../proxy/overload/memory-limit.ts'
+import { MemoryReturn } from '../proxy/overload/memory-return.ts'
 import type { OverloadState } from '../proxy/overload/overload-state.ts'
 import { StallWatch } from '../proxy/overload/stall-watch.ts'
 import type { DataSide } from './proxy-data-side.ts'
@@ -36,14 +38,15 @@ export function watchProcess({ overload, dataSide, maxMemoryBytes, clock, log }:
     log,
   })
   const stalls = new StallWatch(clock, log)
-  for (const watch of [memory, stalls]) {
+  const returns = new MemoryReturn({ residentBytes: () => process.memoryUsage.rss(), giveBack: giveMemoryBack, clock })
+  const watches = [memory, stalls, returns]
+  for (const watch of watches) {
     watch.register(dataSide.registry)
     watch.start()
   }
   return {
     stop() {
-      memory.stop()
-      stalls.stop()
+      for (const watch of watches) watch.stop()
     },
   }
 }

@@ -30,6 +30,16 @@ for (const entry of ['proxy.ts', 'proxy-thread.ts']) {
     assert.deepEqual(packagesIn(metafile), [])
     assert.deepEqual(forbiddenImports(metafile), [])
   })
+
+  test(`the bundle of ${entry} takes node:http by base/node-http.ts: an import loads undici and node:http2 beside it`, async () => {
+    const { metafile } = await bundle(`export * from './${entry}'`)
+    const imports = Object.values(metafile?.outputs ?? {}).flatMap((output) => output.imports.map((each) => each.path))
+    assert.ok(imports.includes('node:net'))
+    assert.deepEqual(
+      imports.filter((each) => each === 'node:http' || each === 'http'),
+      [],
+    )
+  })
 }
 
 test('the walk sees a package that got in, and a permitted one that is loaded at the start', async () => {

@@ -2,10 +2,11 @@
 // with the loop free between them. Opened and closed by the composition root.
 // Invariant: an answer reads the state at that moment and keeps nothing; a failure is an answer 500, never a crash.
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Clock } from '../../base/clock.ts'
 import { errorMessage } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
+import { createServer } from '../../base/node-http.ts'
 import { suggest } from '../../base/suggest.ts'
 import { type AdminAnswer, adminRoutes, text } from './admin-routes.ts'
 import type { AdminState } from './admin-state.ts'

@@ -1,9 +1,10 @@
 // Opens and closes the agent's ports, on all interfaces and both families. Made by bin/proxy-process.ts.
 // Invariant: whoever connects costs little: connections are counted, a request must come soon, an answer must be read.
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Clock } from '../../base/clock.ts'
 import { errorCode, errorMessage } from '../../base/errors.ts'
+import { createServer } from '../../base/node-http.ts'
 import { sendChunks } from '../admin/send-chunks.ts'
 import { type AgentRoutes, healthRoutes, prometheusRoutes, statusRoutes } from './agent-routes.ts'
 import type { AgentState } from './agent-state.ts'

@@ -1,7 +1,8 @@
 // One GET to the application, as a kubelet or Prometheus would make it: HTTP/1.1, a connection of its own, a limit for time and size.
 // Used by run-probe.ts and merged-metrics.ts. Not hot: node:http, which the admin port has loaded anyway.
-import { type IncomingMessage, request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { request } from '../../base/node-http.ts'
 import { callApplication, secureUnverified } from './application-calls.ts'
 
 export interface GetRequest {

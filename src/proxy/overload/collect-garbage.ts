@@ -2,39 +2,20 @@
 // needs more than the tens of milliseconds that it costs. Used in the main thread and in data threads, each for its own heap.
 // Node offers no way to the first but a flag, which may be set at any time, and none to the second. Without the second the resident
 // size stays where its peak was (measured: 204 MB at the peak, 154 MB after a collection alone, of 92 MB before), and an overload never ends.
-import { createRequire } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-
-/** koffi's own types describe far more than the one call that is made here. */
-interface Koffi {
-  load(path: string | null): { func(signature: string): (pad: number) => number }
-}
+import { libc } from './libc.ts'
 
 let collect: (() => void) | undefined
-let trim: (() => void) | undefined
 
 export function collectGarbage(): void {
   collect ??= collector()
-  trim ??= trimmer()
   collect()
-  trim()
+  libc()?.trim()
 }
 
 function collector(): () => void {
   setFlagsFromString('--expose-gc')
   const found: unknown = runInNewContext('gc')
   return typeof found === 'function' ? () => void found() : () => undefined
-}
-
-/** glibc's; where there is none (musl, macOS), or no koffi, the allocator does as it does. */
-function trimmer(): () => void {
-  try {
-    const require = createRequire(import.meta.url)
-    const koffi: Koffi = require('koffi')
-    const mallocTrim = koffi.load(null).func('int malloc_trim(size_t pad)')
-    return () => void mallocTrim(0)
-  } catch {
-    return () => undefined
-  }
 }
