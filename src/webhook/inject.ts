@@ -4,6 +4,7 @@
 import { fail, type Problem, type Result, succeed } from '../base/result.ts'
 import { suggest } from '../base/suggest.ts'
 import type { AgentSettings } from '../envoy/agent-settings.ts'
+import { withAccountToken } from './account-token.ts'
 import { type ChangedContainers, changeContainers } from './change-containers.ts'
 import { doubtsAbout } from './doubts.ts'
 import { INIT_CONTAINER, initContainer } from './init-container.ts'
@@ -140,8 +141,8 @@ function addedParts(assembly: Assembly, { probes }: ChangedContainers, labels: R
   const proxy = proxyContainer(kind, settings, proxyEnv({ settings, role, namespace, labels, workload, ports, agent, version }))
   const captures = kind !== 'gateway' && config.capture === 'init'
   return {
-    proxy: withOwnFields(proxy, PROXY_NAMES, pod),
-    init: captures ? withOwnFields(initContainer(settings), [INIT_CONTAINER], pod) : undefined,
+    proxy: withAccountToken(withOwnFields(proxy, PROXY_NAMES, pod), pod),
+    init: captures ? withAccountToken(withOwnFields(initContainer(settings), [INIT_CONTAINER], pod), pod) : undefined,
     volumes: [...proxyVolumes(config), ...settings.userVolumes],
   }
 }
