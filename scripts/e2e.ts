@@ -31,12 +31,22 @@ const env = clusterEnvironment()
 const failed = (): never => process.exit(1)
 await removeLeftovers(RELEASE, NAMESPACE, env)
 if (!values['no-build']) await buildImages()
-install()
+if (isInstalled()) {
+  install()
+  // The tag is what it was, so that Kubernetes sees nothing to do: pods would go on with the images of before.
+  run('kubectl', ['rollout', 'restart', 'deployment', '-n', NAMESPACE])
+  for (const name of ['control-plane', 'ingressgateway', 'egressgateway'])
+    run('kubectl', ['rollout', 'status', `deployment/lateen-${name}`, '-n', NAMESPACE, '--timeout=2m'])
+} else install()
 const files = positionals.length > 0 ? positionals : stories()
 // A run of its own for the story that uninstalls: the test runner sorts what it is given.
 const outcomes = [files.filter((file) => !isLast(file)), files.filter(isLast)].filter((some) => some.length > 0).map(runStories)
 if (!values.keep) run('helm', ['uninstall', RELEASE, '-n', NAMESPACE, '--wait', '--timeout', '2m'])
 process.exitCode = outcomes.every((passed) => passed) ? 0 : 1
+
+function isInstalled(): boolean {
+  return spawnSync('helm', ['status', RELEASE, '-n', NAMESPACE], { env, stdio: 'ignore' }).status === 0
+}
 
 function install(): void {
   const gateways = ['--set', 'gateways.ingressgateway.enabled=true', '--set', 'gateways.egressgateway.enabled=true']
