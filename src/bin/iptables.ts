@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { systemClock } from '../base/clock.ts'
 import { formatProblems, type Result } from '../base/result.ts'
+import { awaitProxy, readinessOnPort } from '../capture/await-proxy.ts'
 import { dialer } from '../capture/dial.ts'
 import { dryRunText } from '../capture/dry-run.ts'
 import { captureHelp } from '../capture/option-table.ts'
@@ -36,7 +37,14 @@ export async function runIptables(argv: readonly string[], env: Readonly<Record<
   }
   const done = await perform(request, host)
   if (done !== undefined && !done.ok) return failWith(done)
-  return verify(request, host)
+  const code = await verify(request, host)
+  if (code === 0) await waitForProxy(request, host)
+  return code
+}
+
+/** Not before everything else is right: a pod that cannot be captured says so at once. */
+async function waitForProxy({ action, awaitProxyOn: port }: CaptureRequest, { say }: Host): Promise<void> {
+  if (port !== undefined && action !== 'cleanup') await awaitProxy({ ask: readinessOnPort(port), say, clock: systemClock })
 }
 
 function perform(request: CaptureRequest, host: Host): Promise<Result<void>> | undefined {

@@ -30,6 +30,8 @@ export interface CaptureRequest {
   readonly verify: { readonly probePort: number; readonly timeoutMs: number } | undefined
   readonly forcedFlavour: FlavourName | undefined
   readonly forceApply: boolean
+  /** Port that says whether the proxy is ready; undefined: it is not waited for. */
+  readonly awaitProxyOn: number | undefined
   readonly warnings: readonly string[]
 }
 
@@ -50,6 +52,7 @@ export function readCaptureRequest(argv: readonly string[], surroundings: Surrou
     verify: reader.isOn('verify') || reader.isOn('run-validation') ? readVerify(reader) : undefined,
     forcedFlavour: reader.oneOf('force-iptables-binary', ['nft', 'legacy'] as const),
     forceApply: reader.isOn('force-apply'),
+    awaitProxyOn: reader.port('await-proxy'),
     warnings: [...notInForce(given.value), ...reader.warnings, ...doubts(capture, action)],
   }
   if (capture.mode === 'TPROXY' && action === 'apply') {

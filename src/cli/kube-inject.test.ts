@@ -45,7 +45,7 @@ test('a workload gets the sidecar in its template, and everything else stays', (
   const made = parse(text)
   assert.deepEqual(
     made.spec.template.spec.initContainers.map(({ name }: { name: string }) => name),
-    ['lateen-init', 'lateen-proxy'],
+    ['lateen-proxy', 'lateen-init'],
   )
   for (const comment of ["# The shop's front.", '# its name', '# two of them', '# pinned']) assert.ok(text.includes(comment), comment)
   assert.deepEqual(made.spec.selector.matchLabels, { app: 'web' })

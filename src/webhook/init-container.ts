@@ -8,12 +8,15 @@ export const PROXY_UID = 1337
 const OUTBOUND_PORT = 15_001
 const INBOUND_PORT = 15_006
 
-export function initContainer({ config, virtualInterfaces }: PodSettings): Container {
+/** @param awaitsProxy the proxy runs before this container, and all that come after wait here until it is ready. */
+export function initContainer({ config, virtualInterfaces }: PodSettings, awaitsProxy: boolean): Container {
   return {
     name: INIT_CONTAINER,
     image: config.image,
     imagePullPolicy: config.imagePullPolicy,
     args: ['iptables', ...captureOptions(config, virtualInterfaces)],
+    // A variable, so that a pod which lays arguments of its own over these is held back all the same.
+    ...(awaitsProxy ? { env: [{ name: 'AWAIT_PROXY', value: String(config.healthPort) }] } : {}),
     resources: config.initResources,
     securityContext: {
       runAsUser: 0,

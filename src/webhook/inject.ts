@@ -17,7 +17,7 @@ import { type AddedContainers, placeContainers } from './place-containers.ts'
 import type { Json, Pod, PodSpec, Volume } from './pod.ts'
 import { addedAnnotations, addedLabels, STATUS_ANNOTATION } from './pod-labels.ts'
 import type { PodSettings } from './pod-settings.ts'
-import { PROXY_NAMES, type ProxyKind, proxyContainer } from './proxy-container.ts'
+import { initAwaitsProxy, PROXY_NAMES, type ProxyKind, proxyContainer } from './proxy-container.ts'
 import { proxyEnv } from './proxy-env.ts'
 import {
   applyChanges,
@@ -140,9 +140,10 @@ function addedParts(assembly: Assembly, { probes }: ChangedContainers, labels: R
   const ports = pod.spec.containers.flatMap(({ ports: declared = [] }) => declared)
   const proxy = proxyContainer(kind, settings, proxyEnv({ settings, role, namespace, labels, workload, ports, agent, version }))
   const captures = kind !== 'gateway' && config.capture === 'init'
+  const init = initContainer(settings, initAwaitsProxy(kind, config))
   return {
     proxy: withAccountToken(withOwnFields(proxy, PROXY_NAMES, pod), pod),
-    init: captures ? withAccountToken(withOwnFields(initContainer(settings), [INIT_CONTAINER], pod), pod) : undefined,
+    init: captures ? withAccountToken(withOwnFields(init, [INIT_CONTAINER], pod), pod) : undefined,
     volumes: [...proxyVolumes(config), ...settings.userVolumes],
   }
 }

@@ -11,6 +11,8 @@ export const PROXY_NAMES: readonly string[] = [PROXY_CONTAINER, 'istio-proxy']
 
 /** Of a probe's timeout: for the way there and back. */
 const ANSWER_MS = 500
+/** How long an answer of the proxy's readiness is held back for a hook. */
+const HELD_MS = 2_500
 
 export type ProxyKind = 'native' | 'classic' | 'gateway'
 
@@ -50,27 +52,41 @@ function resourcesOf({ requests, limits }: { readonly requests: Json; readonly l
   }
 }
 
-/** The startup probe of a native sidecar is what the next container waits for. */
+/** A native sidecar goes first where another init container follows, which waits for it: the proxy starts while the kubelet waits for its next
+ *  look. A startup probe, seen a look later, is for where there is none. */
+export function initAwaitsProxy(kind: ProxyKind, { capture, statusPort, healthPort }: PodSettings['config']): boolean {
+  return kind === 'native' && capture === 'init' && statusPort !== 0 && healthPort !== 0
+}
+
 function probesOf(kind: ProxyKind, { config }: PodSettings): Json {
   if (config.statusPort === 0 || config.healthPort === 0) return {}
   const httpGet = { path: '/healthz/ready', port: config.healthPort }
   const readinessProbe = { httpGet, ...config.readinessProbe }
-  if (kind === 'gateway') return { readinessProbe }
+  if (kind === 'gateway' || initAwaitsProxy(kind, config)) return { readinessProbe }
   // Held back until the proxy is ready, but not so long that the kubelet gives up waiting.
   const waitMs = Math.max(0, (config.startupProbe.timeoutSeconds ?? 1) * 1000 - ANSWER_MS)
   return { startupProbe: { httpGet: { ...httpGet, path: `${httpGet.path}?wait=${waitMs}` }, ...config.startupProbe }, readinessProbe }
 }
 
-/** Kubernetes starts the next container when this has ended. A hook by httpGet is tried once only, so a program asks again and again. */
+/** Kubernetes starts the next container when this has ended. A hook by httpGet is tried once only, so a program asks again and again; the
+ *  answer is held back until it is good. A pod is not stuck for ever without the mesh's control plane: after a minute the container begins
+ *  anew, and `kubectl describe` says so. */
 function waitUntilReady(healthPort: number): Json {
   const program = [
+    "import { connect } from 'node:net'",
     "import { setTimeout as wait } from 'node:timers/promises'",
-    'let ready = false',
-    'for (let tried = 0; !ready && tried < 120; tried++) {',
-    `  ready = await fetch('http://127.0.0.1:${healthPort}/healthz/ready').then((answer) => answer.ok, () => false)`,
-    '  if (!ready) await wait(500)',
+    'function ask() {',
+    "  let text = ''",
+    `  const socket = connect(${healthPort}, '127.0.0.1')`,
+    `  socket.on('connect', () => socket.write('GET /healthz/ready?wait=${HELD_MS} HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nConnection: close\\r\\n\\r\\n'))`,
+    "  socket.on('data', (data) => (text += data)).on('error', () => {})",
+    "  socket.on('close', () => {",
+    "    if (text.startsWith('HTTP/1.1 200')) return",
+    '    if (process.uptime() > 60) process.exitCode = 1',
+    '    else wait(25).then(ask)',
+    '  })',
     '}',
-    'process.exitCode = ready ? 0 : 1',
+    'ask()',
   ]
   return { exec: { command: ['node', '--input-type=module', '-e', program.join('\n')] } }
 }

@@ -6,13 +6,21 @@ import { appContainer } from './workloads.ts'
 
 const TRIES = 7
 
-function pod(name: string, injected: boolean): object {
+/** Of a pod that starts a second sooner: docs/decisions/start-of-a-pod.md. */
+export const CLASSIC: Annotations = {
+  'sidecar.istio.io/nativeSidecar': 'false',
+  'proxy.istio.io/config': 'holdApplicationUntilProxyStarts: true',
+}
+
+type Annotations = Readonly<Record<string, string>>
+
+function pod(name: string, injected: boolean, annotations: Annotations): object {
   // No readiness probe of its own: asked once a second, it would hide what is measured.
   const { readinessProbe: _, lifecycle: __, ...container } = appContainer() as Readonly<Record<string, unknown>>
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, labels: { app: name, 'sidecar.istio.io/inject': String(injected) } },
+    metadata: { name, labels: { app: name, 'sidecar.istio.io/inject': String(injected) }, annotations },
     spec: { containers: [container] },
   }
 }
@@ -21,10 +29,11 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
-export async function startDelayMs(namespace: string, t: TestContext): Promise<number> {
+/** @param annotations of the pods; by default they get what every pod gets. */
+export async function startDelayMs(namespace: string, t: TestContext, annotations: Annotations = {}): Promise<number> {
   const startMs = async (name: string, injected: boolean): Promise<number> => {
     const startedAt = performance.now()
-    await apply([pod(name, injected)], namespace)
+    await apply([pod(name, injected, annotations)], namespace)
     await kubectl('wait', '--for=condition=Ready', `pod/${name}`, '-n', namespace, '--timeout=60s')
     const tookMs = performance.now() - startedAt
     await kubectl('delete', 'pod', name, '-n', namespace, '--grace-period=0', '--force')
