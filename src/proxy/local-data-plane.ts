@@ -15,7 +15,7 @@ import { BoundListener } from './sockets/bound-listener.ts'
 import { ListenerRuntime } from './sockets/listener-runtime.ts'
 import { compileHeaderFormat } from './telemetry/access-log-format.ts'
 import type { Outcome } from './telemetry/outcome.ts'
-import { ClusterRuntime } from './upstream/cluster-runtime.ts'
+import { ClusterRuntime, type ClusterServices } from './upstream/cluster-runtime.ts'
 import { NameLookup } from './upstream/name-lookup.ts'
 
 const WHEEL_TICK_MS = 10
@@ -36,6 +36,7 @@ export class LocalDataPlane implements DataPlane {
   readonly #services: HttpServices
   readonly #acceptor: Acceptor
   readonly #names: NameLookup
+  #clusterServices: ClusterServices | undefined
   #closed = false
   #drains = 0
 
@@ -151,7 +152,8 @@ export class LocalDataPlane implements DataPlane {
   }
 
   #createCluster(config: Cluster): ClusterRuntime {
-    return new ClusterRuntime(config, { ...this.#options, wheel: this.#services.wheel, lookup: this.#names.lookup })
+    this.#clusterServices ??= { ...this.#options, wheel: this.#services.wheel, lookup: this.#names.lookup }
+    return new ClusterRuntime(config, this.#clusterServices)
   }
 
   async #applyListeners(listeners: ReadonlyMap<string, Listener>): Promise<readonly ListenerProblem[]> {

@@ -34,7 +34,8 @@ class JsonDecoder {
     const source = object(json)
     if (source === undefined) this.#problem(`expected an object (${type.fullName}), got ${describe(json)}`)
     else if (this.#path.depth > MAX_DEPTH * 2) this.#problem(`nested deeper than ${MAX_DEPTH} messages`)
-    else for (const [name, value] of Object.entries(source)) if (!isAny || name !== '@type') this.#named(type, name, value, target)
+    // A thousand clusters are ten thousand messages: no list of pairs is made for each.
+    else for (const name of Object.keys(source)) if (!isAny || name !== '@type') this.#named(type, name, source[name], target)
     return target
   }
 
@@ -52,7 +53,7 @@ class JsonDecoder {
 
   #field(field: FieldSchema, json: unknown, target: Target): void {
     if (target[field.camel] !== undefined) return this.#problem(`given twice, as '${field.name}' and '${field.camel}'`)
-    const rival = field.rivals.find((other) => other !== field && target[other.camel] !== undefined)
+    const rival = field.rivals.length === 0 ? undefined : field.rivals.find((other) => other !== field && target[other.camel] !== undefined)
     if (rival !== undefined) return this.#problem(`cannot stand beside '${rival.name}': only one of them may be set`)
     const value = field.key !== undefined ? this.#map(field, json) : field.repeated ? this.#list(field, json) : this.#value(field, json)
     if (value !== undefined) target[field.camel] = value
@@ -63,12 +64,14 @@ class JsonDecoder {
       this.#problem(`expected a list, got ${describe(json)}`)
       return []
     }
-    return json.flatMap((item: unknown, index) => {
+    const list: unknown[] = []
+    for (const [index, item] of json.entries()) {
       this.#path.push(index)
       const value = this.#value(field, item)
       this.#path.pop()
-      return value === undefined ? [] : [value]
-    })
+      if (value !== undefined) list.push(value)
+    }
+    return list
   }
 
   #map(field: FieldSchema, json: unknown): Target {

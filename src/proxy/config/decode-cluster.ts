@@ -75,8 +75,9 @@ function decodeKeepalive(message: envoy.TcpKeepalive | undefined): TcpKeepalive 
 
 /** The first of the family that the source address is not of (Envoy: the first that fits the endpoint). */
 function decodeOtherBindAddress(bind: envoy.BindConfig | undefined): Pick<Cluster, 'otherBindAddress'> {
-  const family = isIPv6(bind?.sourceAddress?.address ?? '')
-  const other = bind?.extraSourceAddresses?.map(({ address }) => address?.address ?? '').find((each) => isIPv6(each) !== family)
+  if (bind?.extraSourceAddresses === undefined) return {}
+  const family = isIPv6(bind.sourceAddress?.address ?? '')
+  const other = bind.extraSourceAddresses.map(({ address }) => address?.address ?? '').find((each) => isIPv6(each) !== family)
   return other === undefined ? {} : { otherBindAddress: other }
 }
 

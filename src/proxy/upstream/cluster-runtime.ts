@@ -1,5 +1,6 @@
 // A cluster at work: its endpoints with their pools, the balancer's plan, the load. Survives every update of the configuration:
 // endpoints are recognised by their address, so that a change of the endpoint list cuts nothing.
+// Most clusters of a mesh are never called by one workload: endpoints get pools and a plan with the first request to their cluster.
 // Invariant: removal of an endpoint closes its idle connections only; what is in flight finishes.
 import { isIPv6 } from 'node:net'
 import type { Random } from '../../base/random.ts'
@@ -47,7 +48,9 @@ export class ClusterRuntime {
   readonly #transports = new Map<string, TlsTransport>()
   readonly #poolLimits: PoolLimits
   #list: EndpointRuntime[] = []
-  #plan: HostPlan
+  /** Something was asked of it, or it is over: from then on each update is followed at once. */
+  #isInUse = false
+  #plan: HostPlan = NO_PLAN
   #state: BalancerState
   readonly #inputs: PickInputs & { choiceCount: number }
 
@@ -56,13 +59,14 @@ export class ClusterRuntime {
     this.#services = services
     this.load = services.clusterLoad?.(config.name, config.circuitBreaker) ?? new ClusterLoad(config.circuitBreaker)
     this.#poolLimits = limitsOf(config)
-    this.#plan = planHosts([])
     this.#state = createBalancerState()
     this.#inputs = {
       random: services.random,
       active: (index) => this.#list[index]?.activeRequests ?? 0,
       choiceCount: config.choiceCount,
     }
+    // A file that is not there is said at the start and not with the first request.
+    if (readsFiles(config)) this.#use()
     this.update(config)
   }
 
@@ -71,6 +75,17 @@ export class ClusterRuntime {
     this.load.limits = config.circuitBreaker
     this.#inputs.choiceCount = Math.max(1, config.choiceCount)
     Object.assign(this.#poolLimits, limitsOf(config))
+    if (this.#isInUse) this.#follow()
+  }
+
+  #use(): void {
+    if (this.#isInUse) return
+    this.#isInUse = true
+    this.#follow()
+  }
+
+  #follow(): void {
+    const { config } = this
     if (config.discovery === 'original-destination') {
       for (const [key, endpoint] of this.#endpoints) this.#ensure(key, endpoint.config)
       return
@@ -88,6 +103,7 @@ export class ClusterRuntime {
 
   /** The endpoint for the next attempt, or undefined: no healthy upstream. */
   pick(excluded: ReadonlySet<EndpointRuntime> | undefined, attempts: number): EndpointRuntime | undefined {
+    this.#use()
     const kind = this.config.balancer
     const avoid =
       excluded === undefined
@@ -102,6 +118,7 @@ export class ClusterRuntime {
 
   /** Clusters without endpoints of their own go where the client meant to go (Envoy: ORIGINAL_DST). */
   pickOriginal(host: string, port: number): EndpointRuntime {
+    this.#use()
     const endpoint: Endpoint = {
       address: { host, port },
       weight: 1,
@@ -133,21 +150,16 @@ export class ClusterRuntime {
       totalConnections: sum((pool) => pool.totalConnections),
       fullHandshakes: sum((pool) => pool.target.tickets.fullHandshakes),
       resumedHandshakes: sum((pool) => pool.target.tickets.resumedHandshakes),
-      endpoints: [...this.#endpoints.entries()].map(([address, endpoint]) => ({
-        address,
-        activeRequests: endpoint.activeRequests,
-        totalRequests: endpoint.totalRequests,
-        connectFailures: [...endpoint.pools.values()].reduce((total, pool) => total + pool.connectFailures, 0),
-        health: endpoint.config.health,
-      })),
+      endpoints: this.#isInUse ? [...this.#endpoints].map(statusOf) : this.config.endpoints.map(unusedStatus),
     }
   }
 
   /** The cluster is gone: as when every endpoint is removed. */
   retire(): void {
     for (const [key, endpoint] of this.#endpoints) this.#retire(key, endpoint)
+    this.#isInUse = true
     this.#list = []
-    this.#plan = planHosts([])
+    this.#plan = NO_PLAN
   }
 
   /** Memory is scarce. @param beforeMs idle since then or longer. */
@@ -216,6 +228,28 @@ export class ClusterRuntime {
     for (const pool of endpoint.pools.values()) pool.retire()
     this.#endpoints.delete(key)
   }
+}
+
+const NO_PLAN = planHosts([])
+
+function statusOf([address, endpoint]: readonly [string, EndpointRuntime]): ClusterStatus['endpoints'][number] {
+  return {
+    address,
+    activeRequests: endpoint.activeRequests,
+    totalRequests: endpoint.totalRequests,
+    connectFailures: [...endpoint.pools.values()].reduce((total, pool) => total + pool.connectFailures, 0),
+    health: endpoint.config.health,
+  }
+}
+
+function unusedStatus(endpoint: Endpoint): ClusterStatus['endpoints'][number] {
+  return { address: addressKey(endpoint), activeRequests: 0, totalRequests: 0, connectFailures: 0, health: endpoint.health }
+}
+
+function readsFiles(config: Cluster): boolean {
+  return [config.tls, ...config.transportMatches.map(({ tls }) => tls)].some(
+    (tls) => tls?.certificate?.kind === 'files' || tls?.validation.trust?.kind === 'file',
+  )
 }
 
 /** Original destinations that are remembered while nobody uses them. */
