@@ -7,7 +7,7 @@ import type { FailureKind } from '../rescue.ts'
 import type { ClusterLoad } from './circuit-breaker.ts'
 import { type ConnectHandler, type ConnectTarget, type Opened, openConnection } from './connect.ts'
 import { Http2Session, type SessionOptions, type SessionOwner, type SessionServices, sessionOptions } from './http2-session.ts'
-import { ReadBuffer } from './read-buffer.ts'
+import { ReadBuffer, TUNNEL_LARGE } from './read-buffer.ts'
 import type { PoolProtocol } from './transport.ts'
 import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.ts'
 import type { UpstreamStream, UpstreamUser } from './upstream-stream.ts'
@@ -191,7 +191,7 @@ export class ConnectionPool implements ConnectionOwner, SessionOwner {
         this.#failWaiting(failure, reason)
       },
     }
-    const abandon = openConnection(this.target, this.#services, handler, new ReadBuffer())
+    const abandon = openConnection(this.target, this.#services, handler, new ReadBuffer(TUNNEL_LARGE))
     this.#abandonConnects.add(abandon)
   }
 
