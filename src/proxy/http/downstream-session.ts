@@ -40,6 +40,7 @@ export class DownstreamSession implements StreamCarrier {
   #drainDeadline: Deadline | undefined
   #lifeDeadline: Deadline | undefined
   #tunnelDeadline: Deadline | undefined
+  #headDeadline: Deadline | undefined
   readonly #stopKeepalive: () => void
   readonly #resets = new ResetGuard()
 
@@ -112,6 +113,7 @@ export class DownstreamSession implements StreamCarrier {
     if (this.#closing) return
     this.#lastReceivedMs = this.services.clock.monotonicMs()
     this.codec.receive(chunk)
+    if (this.#headDeadline === undefined && this.codec.awaitsHead) this.#limitHead()
   }
 
   get isIdle(): boolean {
@@ -246,7 +248,23 @@ export class DownstreamSession implements StreamCarrier {
     if (!this.#closing) this.#watch = this.services.wheel.after(Math.max(1, shortestMs / 4), () => this.#watchIdle())
   }
 
+  /** Envoy: request_headers_timeout begins with the first octet of the head, as does the stream's idle time. Who sends a head in pieces
+   *  keeps the connection busy and would never be idle; a stream of its own to be answered on it has not. */
+  #limitHead(): void {
+    const { manager } = this.binding
+    const limitMs = Math.min(...[manager.requestHeadersTimeoutMs, manager.requestTimeoutMs, manager.streamIdleTimeoutMs].map(positive))
+    if (limitMs === Number.POSITIVE_INFINITY) return
+    const { blocksReceived } = this.codec
+    this.#headDeadline = this.services.wheel.after(limitMs, () => {
+      this.#headDeadline = undefined
+      if (this.#closing || !this.codec.awaitsHead) return
+      if (this.codec.blocksReceived !== blocksReceived) return this.#limitHead()
+      this.codec.fail(ErrorCode.ENHANCE_YOUR_CALM, 'a request head did not arrive in time')
+    })
+  }
+
   #cancelAll(): void {
+    this.#cancel(this.#headDeadline)
     this.#stopKeepalive()
     this.#cancel(this.#watch)
     this.#cancel(this.#drainDeadline)

@@ -50,6 +50,7 @@ export class Http2Connection {
   #prefaceDue: boolean
   #settingsDue = true
   #block: HeaderBlock | undefined
+  #blocksReceived = 0
   #highestPeerStream = 0
   #nextLocalStream: number
   #goawayLast = MAX_STREAM_ID
@@ -78,6 +79,18 @@ export class Http2Connection {
 
   get activeStreams(): number {
     return this.#streams.size
+  }
+
+  /** Header blocks that came whole: two equal numbers mean that a head which was incomplete at the first is so still. */
+  get blocksReceived(): number {
+    return this.#blocksReceived
+  }
+
+  /** The rest of a header block is awaited: nothing else may come before it (RFC 9113 6.10), so that its sender holds the connection. */
+  get awaitsHead(): boolean {
+    if (this.#block !== undefined) return true
+    const type = this.#reader.partialType
+    return type !== undefined && (type === 'unknown' || type === FrameType.HEADERS || type === FrameType.CONTINUATION)
   }
 
   get failed(): boolean {
@@ -303,6 +316,7 @@ export class Http2Connection {
 
   #onBlock(block: HeaderBlock): Violation | undefined {
     // Decoded before anything else is judged: whatever becomes of the stream, the table must follow.
+    this.#blocksReceived++
     const decoded = this.#decoder.decode(block.whole())
     if (!decoded.ok) return connectionViolation(ErrorCode.COMPRESSION_ERROR, decoded.reason)
     const stream = this.#streamForHeaders(block.streamId)

@@ -49,6 +49,12 @@ export class FrameReader {
     this.#maxFrameSize = maxFrameSize
   }
 
+  /** The type of a frame whose rest has not come; undefined: there is none; 'unknown': not even its header has come. */
+  get partialType(): number | 'unknown' | undefined {
+    if (this.#partial === undefined) return undefined
+    return this.#partialSize === 0 ? 'unknown' : this.#partial[3]
+  }
+
   /** All frames of what was pushed before have been taken. */
   push(bytes: Buffer): void {
     const partial = this.#partial

@@ -233,7 +233,9 @@ export class Http2Session implements StreamCarrier {
   #onReset(id: number, code: number, reason: string, by: 'peer' | 'violation' | 'connection'): void {
     const stream = this.#streams.get(id)
     if (stream === undefined) return
-    if (by === 'connection') return stream.fail(this.#failure.kind, reason)
+    // The codec ends its streams before it says that it failed: what the peer did wrong is not a connection that it closed.
+    if (by === 'connection')
+      return this.codec.failed ? stream.fail('upstream-protocol', `protocol_error: ${reason}`) : stream.fail(this.#failure.kind, reason)
     if (by === 'violation') return stream.fail('upstream-protocol', `protocol_error: ${reason}`)
     stream.fail(code === ErrorCode.REFUSED_STREAM ? 'upstream-refused' : 'upstream-stream-reset', errorName(code))
   }
