@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -38,6 +38,8 @@ async function start(t: TestContext, fields: Partial<AdminState> = {}) {
   const done: string[] = []
   const held = (messages: readonly { readonly name?: string | undefined }[]) =>
     messages.map((each) => ({ name: each.name ?? '', isStatic: true, version: '', updatedAtMs: 0, message: each }))
+  const folder = await mkdtemp(path.join(tmpdir(), 'lateen-admin-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
   const state: AdminState = {
     readiness: () => ({ ready: true, reason: 'LIVE' }),
     families: () => registry.families,
@@ -62,7 +64,7 @@ async function start(t: TestContext, fields: Partial<AdminState> = {}) {
     drainListeners: async () => void done.push('drain'),
     quit: () => void done.push('quit'),
     memoryUsage: () => process.memoryUsage(),
-    diagnostics: createDiagnostics(await mkdtemp(path.join(tmpdir(), 'admin-')), systemClock),
+    diagnostics: createDiagnostics(folder, systemClock),
     ...fields,
   }
   const server = await startAdminServer(state, { host: '127.0.0.1', port: 0 }, new FakeClock(), silentLogger)
