@@ -30,6 +30,6 @@ const failed = await runStages([
   suite('rfc9112', 'test/rfc9112/*.test.ts', 15, 1),
   suite('differential', 'test/differential/**/*.test.ts', 60, 1, withoutEnvoy),
   suite('proof', 'test/proof/*.test.ts', 155, 1),
-  suite('faults', 'test/faults/*.test.ts', 150, 1),
+  suite('faults', 'test/faults/*.test.ts', 150, 2),
 ])
 process.exitCode = failed === 0 ? 0 : 1

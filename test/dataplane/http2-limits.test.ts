@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import net from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { frame, goawayCode, PREFACE } from '../harness/http2-frames.ts'
 import { retries, simpleConfig } from './configs.ts'
 import { answerOf, ask, connectHttp2, startHttp2Upstream } from './http2-peers.ts'
 import { always, connect, OK, RawPeer, startProxy, startUpstream } from './peers.ts'
@@ -11,17 +12,6 @@ import { always, connect, OK, RawPeer, startProxy, startUpstream } from './peers
 const HTTP2 = { upstreamProtocol: 'http2' as const }
 const MIB = 1024 * 1024
 
-/** Frames by hand. */
-function frame(type: number, flags: number, streamId: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const header = Buffer.alloc(9)
-  header.writeUIntBE(payload.length, 0, 3)
-  header.writeUInt8(type, 3)
-  header.writeUInt8(flags, 4)
-  header.writeUInt32BE(streamId, 5)
-  return Buffer.concat([header, payload])
-}
-
-const PREFACE = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0)])
 /** GET http://h/ by the static table, with a literal authority. */
 const GET_BLOCK = Buffer.concat([Buffer.from([0x82, 0x86, 0x84, 0x41, 0x01]), Buffer.from('h')])
 
@@ -30,13 +20,6 @@ async function connectRaw(t: TestContext, port: number): Promise<RawPeer> {
   t.after(() => socket.destroy())
   await once(socket, 'connect')
   return new RawPeer(socket)
-}
-
-function goawayCode(text: string): number | undefined {
-  const bytes = Buffer.from(text, 'latin1')
-  let code: number | undefined
-  for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) if (bytes[at + 3] === 7) code = bytes.readUInt32BE(at + 13)
-  return code
 }
 
 test('a client that reads slowly holds the upstream back: what the proxy keeps is bounded', async (t) => {
@@ -261,7 +244,7 @@ for (const [what, attack, code] of [
     const peer = await connectRaw(t, proxy.port)
     peer.socket.write(Buffer.concat([PREFACE, attack()]))
     const text = await peer.untilEnd()
-    assert.equal(goawayCode(text), code)
+    assert.equal(goawayCode(Buffer.from(text, 'latin1')), code)
     await proxy.recorded(1)
     const broken = proxy.http.find(({ details }) => details.startsWith('http2.'))
     assert.equal(broken?.flags.split(',').includes('DPE') || broken?.flags === 'DR', true)

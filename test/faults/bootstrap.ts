@@ -1,19 +1,30 @@
-// The bootstrap of a drill's proxy: one listener, one cluster, an access log that says status, flag and reason; what a drill wants to
+// The bootstrap of a drill's proxy: one listener, its clusters, an access log that says status, flag and reason; what a drill wants to
 // speak about is overridden by it. Written in Envoy's own words, so that the same fault can be given to a stock Envoy.
 
 export interface SidecarShape {
-  readonly upstream: { readonly host: string; readonly port: number }
-  readonly cluster?: Readonly<Record<string, unknown>>
-  readonly route?: Readonly<Record<string, unknown>>
+  /** In order, all of them: what a cluster must have is added. */
+  readonly clusters: readonly ClusterShape[]
+  /** In order; the prefix is '/' and the name of the cluster. */
+  readonly routes: readonly RouteShape[]
   readonly manager?: Readonly<Record<string, unknown>>
   readonly filterChain?: Readonly<Record<string, unknown>>
-  /** Further static clusters. */
-  readonly clusters?: readonly Readonly<Record<string, unknown>>[]
   readonly root?: Readonly<Record<string, unknown>>
   /** Makes each line of the access log so much longer. */
   readonly logFiller?: string
   /** 'stdout' or a path. */
   readonly accessLog?: string
+}
+
+export interface ClusterShape {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly overrides?: Readonly<Record<string, unknown>>
+}
+
+export interface RouteShape {
+  readonly to: string
+  readonly action?: Readonly<Record<string, unknown>>
 }
 
 export interface SidecarAddresses {
@@ -23,13 +34,15 @@ export interface SidecarAddresses {
 }
 
 const TYPE = 'type.googleapis.com/envoy'
-const LINE = '%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n'
+const LINE =
+  '%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %DURATION% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON% ' +
+  '%CONNECTION_TERMINATION_DETAILS%\n'
 
 export function sidecarBootstrap(shape: SidecarShape, { host, adminPort, port }: SidecarAddresses): Record<string, unknown> {
   return {
     node: { id: `sidecar~${host}~drill.default~default.svc.cluster.local`, cluster: 'drill.default' },
     admin: { address: socketAddress(host, adminPort) },
-    static_resources: { listeners: [listener(shape, host, port)], clusters: [cluster(shape), ...(shape.clusters ?? [])] },
+    static_resources: { listeners: [listener(shape, host, port)], clusters: shape.clusters.map(cluster) },
     ...shape.root,
   }
 }
@@ -57,7 +70,7 @@ function manager({ accessLog: target = 'stdout', ...shape }: SidecarShape): Reco
         {
           name: 'all',
           domains: ['*'],
-          routes: [{ match: { prefix: '/' }, route: { cluster: 'upstream', timeout: '0s', ...shape.route } }],
+          routes: shape.routes.map(({ to, action }) => ({ match: { prefix: `/${to}` }, route: { cluster: to, timeout: '0s', ...action } })),
         },
       ],
     },
@@ -79,15 +92,13 @@ function accessLog(target: string, filler = ''): Record<string, unknown> {
       }
 }
 
-function cluster({ upstream, cluster: overrides }: SidecarShape): Record<string, unknown> {
+function cluster({ name, host, port, overrides }: ClusterShape): Record<string, unknown> {
   return {
-    name: 'upstream',
+    name,
     type: 'STATIC',
-    connect_timeout: '1s',
-    load_assignment: {
-      cluster_name: 'upstream',
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(upstream.host, upstream.port) } }] }],
-    },
+    // Far longer than any machine is busy: what a drill says about connecting it sets itself.
+    connect_timeout: '10s',
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(host, port) } }] }] },
     ...overrides,
   }
 }

@@ -1,21 +1,21 @@
-// A certificate expires on one side while requests flow: docs/faults.md 9.
+// A certificate expires on one side while requests flow: docs/faults.md 10, 11.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { createServer } from 'node:tls'
-import { TestCa } from '../harness/certificates.ts'
-import { describe, startSidecar } from './sidecar.ts'
+import { connect, createServer, type TLSSocket } from 'node:tls'
+import type { TestCertificate } from '../harness/certificates.ts'
+import { startDrill } from './drill.ts'
+import { temporaryFolder } from './sidecar.ts'
+import { Identities, MUTUAL_HTTP1, MUTUAL_HTTP2, SERVER_ID } from './wires.ts'
 
-const ID = 'spiffe://cluster.local/ns/default/sa/echo'
-const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
+const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'
+/** Until then sessions are resumed, and not afterwards. */
+const LEFT_MS = 2000
 
 /** An application behind TLS whose certificate can be replaced. */
-async function startTls(t: TestContext, own: { readonly chainPem: string; readonly keyPem: string }) {
-  const sockets = new Set<{ destroy(): void }>()
+async function startTls(t: TestContext, own: TestCertificate) {
+  const sockets = new Set<TLSSocket>()
   const server = createServer({ cert: own.chainPem, key: own.keyPem, minVersion: 'TLSv1.3' }, (socket) => {
     sockets.add(socket)
     socket.on('error', () => undefined)
@@ -33,7 +33,7 @@ async function startTls(t: TestContext, own: { readonly chainPem: string; readon
     })
   })
   server.on('tlsClientError', () => undefined)
-  server.listen(0, '127.0.0.1')
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 })
   await once(server, 'listening')
   t.after(() => {
     server.close()
@@ -41,50 +41,85 @@ async function startTls(t: TestContext, own: { readonly chainPem: string; readon
   })
   const address = server.address()
   return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
+    at: { host: '127.0.0.1', port: typeof address === 'object' && address !== null ? address.port : 0 },
     /** Sessions of before cannot be resumed. */
-    use: (next: { readonly chainPem: string; readonly keyPem: string }) => {
+    use: (next: TestCertificate) => {
       server.setSecureContext({ cert: next.chainPem, key: next.keyPem, minVersion: 'TLSv1.3' })
       server.setTicketKeys(randomBytes(48))
     },
   }
 }
 
-test("the upstream's certificate expires: who is connected is served, new connections are 503 UF, a new certificate heals it", async (t) => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'lateen-certificates-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const ca = new TestCa()
-  const roots = path.join(folder, 'root.pem')
-  writeFileSync(roots, ca.rootPem)
-  const application = await startTls(t, ca.issue(ID))
-  const tls = {
-    name: 'envoy.transport_sockets.tls',
-    typed_config: {
-      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
-      sni: 'echo.test',
-      common_tls_context: {
-        validation_context: {
-          trusted_ca: { filename: roots },
-          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: ID } }],
-        },
-      },
+test("the upstream's certificate expires: new connections are 503 UF, and a new certificate heals it", async (t) => {
+  const identities = new Identities(temporaryFolder(t))
+  const application = await startTls(t, identities.server)
+  const drill = await startDrill(t, {
+    // A connection serves fifty requests, so that new ones are made all the time.
+    sick: {
+      at: application.at,
+      cluster: { transport_socket: identities.transportSocket('Upstream', 'http1'), max_requests_per_connection: 50 },
     },
-  }
-  // A connection serves a hundred requests, so that new ones are made all the time.
-  const sidecar = await startSidecar(t, {
-    upstream: { host: '127.0.0.1', port: application.port },
-    cluster: { transport_socket: tls, max_requests_per_connection: 50 },
   })
-  const load = sidecar.load(6000)
-  await sidecar.untilAnswered(100)
-  // Two seconds from now: sessions are resumed until then, and not afterwards.
-  application.use(ca.issue(ID, { notAfterMs: Date.now() + 2000 }))
-  await sidecar.untilAnswered(50, 503)
-  application.use(ca.issue(ID))
-  const report = await load
-  t.diagnostic(describe(report))
-  const after = await sidecar.assertRecovered()
-  await sidecar.assertBooks([report, after], { 200: ['-'], 503: ['UF'] })
-  await sidecar.untilLogged(({ reason }) => reason.includes('certificate has expired'), 'the reason')
-  assert.ok((await sidecar.metric('lateen_proxy_upstream_connect_failures_total')) >= 1)
+  await drill.during({
+    name: 'expired',
+    // In force when a hundred have been refused: until then kept connections and sessions serve.
+    inject: async () => {
+      application.use(identities.ca.issue(SERVER_ID, { notAfterMs: Date.now() + LEFT_MS }))
+      await drill.load.until({ lane: 'sick', phase: 'expired-inject', status: 503, least: 100 })
+    },
+    until: 503,
+    mend: () => application.use(identities.server),
+    // 200: a connection of before that has not served its fifty.
+    answers: { 503: ['UF'], 200: ['-'] },
+  })
+  await drill.finish()
+  const refused = drill.sidecar.requests().filter(({ flags }) => flags === 'UF')
+  assert.ok(
+    refused.every(({ reason }) => reason.includes('certificate has expired')),
+    JSON.stringify(refused[0]),
+  )
+  assert.ok((await drill.sidecar.metric('lateen_proxy_upstream_connect_failures_total', 'cluster="sick"')) >= 1)
+  assert.equal(await drill.sidecar.metric('lateen_proxy_upstream_connect_failures_total', 'cluster="well"'), 0)
+  await drill.assertMetricsTellTheLog()
 })
+
+for (const wire of [MUTUAL_HTTP1, MUTUAL_HTTP2]) {
+  test(`${wire.name}: clients whose certificate has expired are refused in the handshake; who is connected does not notice`, async (t) => {
+    const drill = await startDrill(t, { wire })
+    const { load, sidecar, identities } = drill
+    assert.ok(identities !== undefined)
+    await drill.allIsWell('before')
+    await load.phase('fault')
+    const expired = identities.ca.issue('spiffe://cluster.local/ns/default/sa/late', { notAfterMs: Date.now() - 1000 })
+    const call = async (own: TestCertificate): Promise<string> => {
+      const secrets = { ca: identities.ca.rootPem, cert: own.chainPem, key: own.keyPem }
+      const protocol = wire.protocol === 'http2' ? 'h2' : 'http/1.1'
+      const socket = connect({
+        host: sidecar.host,
+        port: sidecar.port,
+        ...secrets,
+        ALPNProtocols: [protocol],
+        checkServerIdentity: () => undefined,
+      })
+      t.after(() => socket.destroy())
+      return await new Promise((resolve) => {
+        socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+        socket.on('data', () => resolve('answered'))
+        socket.on('close', () => resolve('closed'))
+        // TLS 1.3: the client believes that it is connected before it has been judged. HTTP/2: the server speaks first.
+        if (wire.protocol === 'http1') socket.write('GET /well/direct HTTP/1.1\r\nhost: echo\r\n\r\n')
+      })
+    }
+    const heard = await Promise.all(Array.from({ length: 50 }, () => call(expired)))
+    for (const each of heard) assert.match(each, /EXPIRED|closed|ECONNRESET/)
+    await drill.allIsWell('fault')
+    const lines = await sidecar.untilLogged(50, ({ flags }) => flags === 'NR')
+    assert.equal(lines.length, 50)
+    assert.equal(await sidecar.metric('istio_tcp_connections_closed_total', 'response_flags="NR"'), 50)
+    // With a valid one: as before.
+    assert.equal(await call(identities.client), 'answered')
+    await load.phase('after')
+    await drill.allIsWell('after')
+    await drill.finish()
+  })
+}

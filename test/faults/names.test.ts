@@ -1,15 +1,18 @@
-// The name of an upstream cannot be resolved any more, under load: docs/faults.md 4. The proxy has a resolver configuration of its own
+// The name of an upstream cannot be resolved any more, under load: docs/faults.md 5. The proxy has a resolver configuration of its own
 // (a private mount namespace) that names a server of the test's, which answers, refuses, or says nothing.
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { waitFor } from '../harness/wait.ts'
+import { startBackend } from './backends.ts'
 import { socketAddress } from './bootstrap.ts'
+import { startDrill } from './drill.ts'
 import { whatIsMissing } from './network.ts'
-import { describe, startBackend, startSidecar } from './sidecar.ts'
+import { temporaryFolder } from './sidecar.ts'
+import { HTTP1 } from './wires.ts'
 
 type Mood = 'answers' | 'refuses' | 'silent'
 
@@ -42,59 +45,42 @@ function answerTo(query: Buffer, fails: boolean): Buffer {
 
 test('a name that is not resolved any more: its last address serves; a name that never was: 503', { skip: whatIsMissing() }, async (t) => {
   const names = await startNameServer(t)
-  const backend = await startBackend(t)
-  const folder = mkdtempSync(path.join(tmpdir(), 'lateen-names-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const resolver = path.join(folder, 'resolv.conf')
+  const resolver = path.join(temporaryFolder(t), 'resolv.conf')
   writeFileSync(resolver, `nameserver ${names.address}\noptions timeout:1 attempts:1\n`)
-  const byName = (host: string) => ({
+  const application = await startBackend(t, { wire: HTTP1, identities: undefined })
+  const byName = (name: string, host: string) => ({
     type: 'STRICT_DNS',
-    connect_timeout: '0.5s',
+    connect_timeout: '2s',
     load_assignment: {
-      cluster_name: 'upstream',
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(host, backend.port) } }] }],
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(host, application.port) } }] }],
     },
   })
-  const sidecar = await startSidecar(t, {
-    upstream: { host: '127.0.0.1', port: backend.port },
+  const drill = await startDrill(t, {
     // Every connection serves ten requests, so that new ones are opened, and names asked for, all the time.
-    cluster: { ...byName('echo.test'), max_requests_per_connection: 10 },
-    clusters: [
-      { name: 'never', ...byName('never.test'), load_assignment: { ...byName('never.test').load_assignment, cluster_name: 'never' } },
-    ],
-    manager: {
-      route_config: {
-        name: 'drill',
-        virtual_hosts: [
-          {
-            name: 'all',
-            domains: ['*'],
-            routes: [
-              { match: { prefix: '/never' }, route: { cluster: 'never', timeout: '0s' } },
-              { match: { prefix: '/' }, route: { cluster: 'upstream', timeout: '0s' } },
-            ],
-          },
-        ],
-      },
-    },
-    under: ['unshare', '-m', 'sh', '-c', `mount --bind ${resolver} /etc/resolv.conf && exec "$0" "$@"`],
+    well: { cluster: { ...byName('well', 'echo.test'), max_requests_per_connection: 10 } },
+    clusters: [{ name: 'never', host: 'never.test', port: application.port, overrides: byName('never', 'never.test') }],
+    routes: [{ to: 'never' }],
+    sidecar: { under: ['unshare', '-m', 'sh', '-c', `mount --bind ${resolver} /etc/resolv.conf && exec "$0" "$@"`] },
   })
-  // The answer of this request is what the name is known by, and it is five seconds old in five seconds.
-  const warm = await sidecar.load(500)
-  const asked = names.state.asked
-  names.state.mood = 'silent'
-  const load = sidecar.load(6500)
-  await sidecar.untilMetric(1, 'lateen_proxy_name_lookup_failures_total')
-  const never = await fetch(`http://127.0.0.1:${sidecar.port}/never`)
-  assert.equal(never.status, 503)
-  names.state.mood = 'refuses'
-  const report = await load
-  t.diagnostic(describe(warm, report))
-  assert.ok(names.state.asked > asked, 'the name was asked for again')
-  names.state.mood = 'answers'
-  const after = await sidecar.assertRecovered()
-  await sidecar.assertBooks([warm, report, after], { 200: ['-'] })
-  assert.equal((await fetch(`http://127.0.0.1:${sidecar.port}/never`)).status, 200)
-  await sidecar.untilLogged(({ path: target, flags }) => target === '/never' && flags === 'UF', 'the name that was never known')
+  const { load, sidecar } = drill
+  await drill.allIsWell('before')
+  const never = async (): Promise<number> => (await fetch(`http://127.0.0.1:${sidecar.port}/never`)).status
+  for (const mood of ['silent', 'refuses'] as const) {
+    const [asked, failed] = [names.state.asked, await sidecar.metric('lateen_proxy_name_lookup_failures_total')]
+    names.state.mood = mood
+    await load.phase(mood)
+    assert.equal(await never(), 503)
+    // The known name is old after five seconds, and asked for again.
+    await sidecar.untilMetric((value) => value > failed + 1, 'lateen_proxy_name_lookup_failures_total')
+    assert.ok(names.state.asked > asked, 'the name server was asked')
+    await drill.allIsWell(mood)
+  }
   await sidecar.untilSaid('its last addresses stay in use')
+  assert.equal((await sidecar.untilLogged(2, ({ path: target, flags }) => target === '/never' && flags === 'UF')).length, 2)
+  names.state.mood = 'answers'
+  await load.phase('after')
+  await waitFor(async () => (await never()) === 200, { what: 'the name to be known', timeoutMs: 45_000, pollMs: 200 })
+  await drill.allIsWell('after')
+  await drill.finish()
 })

@@ -1,7 +1,6 @@
 // A network namespace at the other end of a virtual cable: a machine of its own as far as packets are concerned. Needs root on Linux.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import type { TestContext } from 'node:test'
-import { waitFor } from '../harness/wait.ts'
 import { endChild } from './sidecar.ts'
 
 let count = 0
@@ -13,7 +12,6 @@ export interface LinkedNamespace {
   readonly ourAddress: string
   /** A program in the namespace opens connections to us, says nothing, and holds them. */
   holdConnections(t: TestContext, port: number, connections: number): ChildProcess
-  until(condition: () => Promise<boolean>, what: string): Promise<unknown>
 }
 
 export function whatIsMissing(): string | false {
@@ -58,6 +56,5 @@ export function linkedNamespace(t: TestContext): LinkedNamespace {
       test.after(() => endChild(child))
       return child
     },
-    until: (condition, what) => waitFor(condition, { what }),
   }
 }

@@ -105,7 +105,8 @@ class LoadRun {
   }
 
   #connect(ready: (connection: Connection) => void): void {
-    const connection = new Connection(this.#plan.host, this.#plan.port, {
+    const socket = net.connect({ host: this.#plan.host, port: this.#plan.port, noDelay: true })
+    const connection = new Connection(socket, 'connect', {
       ready,
       answered: (answer) => this.#answered(connection, answer),
       ended: (reason, mid) => this.#ended(connection, reason, mid),
@@ -183,7 +184,7 @@ class LoadRun {
   }
 }
 
-interface WholeAnswer {
+export interface WholeAnswer {
   readonly status: number
   readonly head: string
   readonly body: string
@@ -197,16 +198,18 @@ interface ConnectionEvents {
 }
 
 /** One keep-alive connection, one request at a time. Understands Content-Length and chunked responses. */
-class Connection {
+export class Connection {
   readonly #socket: net.Socket
   readonly #events: ConnectionEvents
   #intendedAt: number | undefined
   #buffer = ''
   #ended = false
 
-  constructor(host: string, port: number, events: ConnectionEvents) {
+  /** @param open the event that says that requests may be sent. */
+  constructor(socket: net.Socket, open: 'connect' | 'secureConnect', events: ConnectionEvents) {
     this.#events = events
-    this.#socket = net.connect({ host, port, noDelay: true }, () => events.ready(this))
+    this.#socket = socket
+    socket.once(open, () => events.ready(this))
     this.#socket.setEncoding('latin1')
     this.#socket.on('data', (chunk: string) => this.#read(chunk))
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.giveUp(error.code ?? error.message))
