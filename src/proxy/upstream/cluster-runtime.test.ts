@@ -41,7 +41,7 @@ const withCertificate = (certificate: UpstreamTls['certificate']): Cluster =>
       sni: undefined,
       alpn: [],
       minVersion: 'TLSv1.2',
-      maxVersion: 'TLSv1.3',
+      maxVersion: undefined,
       cipherSuites: undefined,
     },
   })
