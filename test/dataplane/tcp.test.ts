@@ -36,6 +36,25 @@ test('a server that speaks first is heard, and each side may end on its own', as
   assert.equal(proxy.tcp[0]?.flags, '')
 })
 
+for (const [what, said] of [
+  ['nothing', ''],
+  ['a word', 'x'],
+  ['more than is held', 'y'.repeat(1024 * 1024)],
+] as const) {
+  test(`a client that says ${what} and ends before the upstream is connected is passed on whole`, async (t) => {
+    const upstream = await startUpstream(t)
+    const proxy = await startProxy(t, tcpConfig(upstream.port))
+    const client = await connect(t, proxy.port)
+    client.socket.end(said)
+    const peer = await upstream.accept()
+    assert.equal(await peer.untilEnd(), said)
+    peer.socket.end('bye')
+    assert.equal(await client.untilEnd(), 'bye')
+    await proxy.recorded(1)
+    assert.deepEqual([proxy.tcp[0]?.bytesReceived, proxy.tcp[0]?.bytesSent], [said.length, 3])
+  })
+}
+
 test('a reset of one side reaches the other as an end, and is counted once', async (t) => {
   const upstream = await startUpstream(t)
   const proxy = await startProxy(t, tcpConfig(upstream.port))

@@ -53,11 +53,12 @@ export function joinSockets(client: Duplex, upstream: Duplex, options: TunnelOpt
       waits = false
       from.resume()
     }
-    from.on('end', () => {
+    const onEnd = (): void => {
       endedBy ??= side
       if (to.readableEnded && from.writableFinished && isIdlePlain(to)) to.destroy()
       else if (!to.writableEnded) to.end()
-    })
+    }
+    from.on('end', onEnd)
     from.on('error', () => {
       endedBy ??= side
     })
@@ -70,6 +71,7 @@ export function joinSockets(client: Duplex, upstream: Duplex, options: TunnelOpt
       finishOne()
     })
     if (from.destroyed) queueMicrotask(() => from.emit('close'))
+    else if (from.readableEnded) queueMicrotask(onEnd)
     else from.resume()
     return (chunk) => {
       if (side === 'client') bytesReceived += chunk.length

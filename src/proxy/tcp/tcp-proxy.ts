@@ -9,6 +9,7 @@ import type { OutcomeRecorder } from '../data-plane.ts'
 import { chooseCluster } from '../decide/weighted.ts'
 import { newOutcome } from '../http/new-outcome.ts'
 import { FAILURES, type FailureKind } from '../rescue.ts'
+import { switchReads } from '../sockets/switch-reads.ts'
 import { joinSockets, type Tunnel } from '../sockets/tunnel.ts'
 import type { ConnectionFacts } from '../telemetry/outcome.ts'
 import type { ClusterRuntime } from '../upstream/cluster-runtime.ts'
@@ -30,6 +31,9 @@ export interface TcpClient {
   readonly destination: { readonly host: string; readonly port: number }
 }
 
+/** What a client may say before there is somebody to say it to. */
+const MAX_EARLY_BYTES = 64 * 1024
+
 /** Returns the way to cut it. */
 export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServices, onClosed: () => void): () => void {
   const { socket, facts } = client
@@ -38,6 +42,8 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
   let finished = false
   let tunnel: Tunnel | undefined
   let giveUp: (() => void) | undefined
+  let clientReads: PassingReads | undefined
+  const early: Buffer[] = []
 
   const chosen = chooseCluster(proxy, services.random)
   outcome.clusterName = chosen?.name ?? ''
@@ -63,6 +69,19 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
     outcome.durationMs = services.clock.monotonicMs() - startedMs
     services.recorder.recordTcp(outcome, proxy.accessLogs)
     onClosed()
+  }
+
+  /** Read on while the upstream is connected, so that a client that goes away is noticed; without a buffer per connection, where Node lets us. */
+  function holdEarly(): void {
+    clientReads = switchReads(socket, () => new PassingReads())
+    if (clientReads === undefined) return
+    let held = 0
+    clientReads.onData = (chunk) => {
+      clientReads?.retain()
+      early.push(chunk)
+      held += chunk.length
+      if (held >= MAX_EARLY_BYTES) socket.pause()
+    }
   }
 
   function connect(runtime: ClusterRuntime): void {
@@ -94,6 +113,7 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
           wheel: services.wheel,
           clock: services.clock,
           idleTimeoutMs: proxy.idleTimeoutMs,
+          clientReads,
           upstreamReads: opened.reader,
           onClose: (result) => {
             giveBack()
@@ -102,6 +122,7 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
             finish(undefined)
           },
         })
+        for (const chunk of early.splice(0)) clientReads?.onData?.(chunk)
       },
       failed: (failure, reason) => {
         giveUp = undefined
@@ -122,6 +143,7 @@ export function proxyTcp(client: TcpClient, proxy: TcpProxy, services: TcpServic
   if (chosen === undefined || cluster === undefined) finish('cluster-not-found')
   else {
     socket.pause()
+    holdEarly()
     connect(cluster)
   }
   return () => (tunnel === undefined ? socket.destroy() : tunnel.cut())
