@@ -129,7 +129,7 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
     name: 'startupProbe',
     is: { type: 'probe' },
     initial: { periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 600 },
-    help: "The proxy's startup probe, where no init container waits for it: a classic sidecar, or no capture",
+    help: "The proxy's startup probe, where neither an init container nor a hook waits for it",
   },
   {
     name: 'readinessProbe',

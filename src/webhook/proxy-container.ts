@@ -38,11 +38,14 @@ export function proxyContainer(kind: ProxyKind, settings: PodSettings, env: read
       seccompProfile: { type: 'RuntimeDefault' },
     },
     ...probesOf(kind, settings),
-    ...(kind === 'classic' && config.holdApplicationUntilProxyStarts
-      ? { lifecycle: { postStart: waitUntilReady(config.healthPort) } }
-      : {}),
+    ...(isHeld(kind, config) ? { lifecycle: { postStart: waitUntilReady(config.healthPort) } } : {}),
     volumeMounts: [...PROXY_MOUNTS, ...userVolumeMounts],
   }
+}
+
+/** Whether a hook of the proxy's own container keeps the others from starting. */
+function isHeld(kind: ProxyKind, { holdApplicationUntilProxyStarts: asked, statusPort, healthPort }: PodSettings['config']): boolean {
+  return kind === 'classic' && asked && statusPort !== 0 && healthPort !== 0
 }
 
 function resourcesOf({ requests, limits }: { readonly requests: Json; readonly limits: Json }): Json {
@@ -62,7 +65,8 @@ function probesOf(kind: ProxyKind, { config }: PodSettings): Json {
   if (config.statusPort === 0 || config.healthPort === 0) return {}
   const httpGet = { path: '/healthz/ready', port: config.healthPort }
   const readinessProbe = { httpGet, ...config.readinessProbe }
-  if (kind === 'gateway' || initAwaitsProxy(kind, config)) return { readinessProbe }
+  // A startup probe puts readiness off until it has succeeded: not where a container or a hook has waited already.
+  if (kind === 'gateway' || initAwaitsProxy(kind, config) || isHeld(kind, config)) return { readinessProbe }
   // Held back until the proxy is ready, but not so long that the kubelet gives up waiting.
   const waitMs = Math.max(0, (config.startupProbe.timeoutSeconds ?? 1) * 1000 - ANSWER_MS)
   return { startupProbe: { httpGet: { ...httpGet, path: `${httpGet.path}?wait=${waitMs}` }, ...config.startupProbe }, readinessProbe }

@@ -1,9 +1,9 @@
-// That the start of an injected pod gets no slower than it is. What it should be is all/start-delay.test.ts, which fails today.
+// That the start of an injected pod gets no slower than it is. What it should be is all/start-delay.test.ts.
 import assert from 'node:assert/strict'
 import { startDelayMs } from './harness/start-delay.ts'
 import { story } from './harness/story.ts'
 
-/** A quarter over what was measured on a quiet machine: 2,981 ms. */
+/** A quarter over what was measured on a quiet machine when capture did not wait for the proxy yet: 2,981 ms. */
 const MOST_MS = 3750
 
 story('start-guard', 'an injected pod starts no later than it did', async ({ namespace }, t) => {
