@@ -71,9 +71,25 @@ for (const kind of ['tcp', 'tls'] as const) {
   }
 }
 
+test('a socket that is paused is switched once it flows again, and not before', async (t) => {
+  const socket = await accepted('tcp', t)
+  socket.once('data', () => socket.pause())
+  await once(socket, 'pause')
+  assert.equal(
+    switchReads(socket, () => new PassingReads()),
+    undefined,
+  )
+  socket.resume()
+  let switched: PassingReads | undefined
+  socket.on('data', () => {
+    switched ??= switchReads(socket, () => new PassingReads())
+  })
+  await once(socket, 'end')
+  assert.ok(switched !== undefined)
+})
+
 test('octets that wait to be read stay in order: nothing is switched', async (t) => {
   const socket = await accepted('tcp', t)
-  socket.pause()
   socket.unshift(Buffer.from('first'))
   assert.equal(
     switchReads(socket, () => new ReadBuffer()),
