@@ -62,6 +62,7 @@ interface CommonTls {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   readonly maxVersion: 'TLSv1.2' | undefined
   readonly cipherSuites: readonly string[] | undefined
+  readonly curves: readonly string[] | undefined
 }
 
 function decodeCommon(tls: envoy.CommonTlsContext, at: string, context: DecodeContext): CommonTls {
@@ -73,7 +74,20 @@ function decodeCommon(tls: envoy.CommonTlsContext, at: string, context: DecodeCo
     alpn: tls.alpnProtocols ?? [],
     ...decodeVersions(tls.tlsParams, `${at}.tls_params`, context),
     cipherSuites: tls.tlsParams?.cipherSuites?.length ? tls.tlsParams.cipherSuites : undefined,
+    curves: decodeCurves(tls.tlsParams, `${at}.tls_params.ecdh_curves`, context),
   }
+}
+
+/** Envoy's names of them; OpenSSL refuses a whole list for one that it does not know. */
+const CURVES: ReadonlySet<string> = new Set(['P-224', 'P-256', 'P-384', 'P-521', 'X25519', 'X25519MLKEM768'])
+
+function decodeCurves(params: envoy.TlsParameters | undefined, at: string, context: DecodeContext): readonly string[] | undefined {
+  const { ecdhCurves = [] } = params ?? {}
+  if (ecdhCurves.length === 0) return undefined
+  for (const curve of ecdhCurves) if (!CURVES.has(curve)) context.unsupported(at, `the curve ${curve} is not spoken`)
+  const curves = ecdhCurves.filter((curve) => CURVES.has(curve))
+  if (curves.length === 0) context.error(at, 'no curve is left that is spoken here')
+  return curves
 }
 
 function decodeVersions(

@@ -403,6 +403,8 @@ export interface DownstreamTls {
   readonly alpn: readonly string[]
   /** For TLS 1.2, OpenSSL names; undefined: Node's own choice. */
   readonly cipherSuites?: readonly string[] | undefined
+  /** Key exchange, the preferred first; undefined: OpenSSL's own. */
+  readonly curves?: readonly string[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   /** Undefined: the newest. */
   readonly maxVersion?: 'TLSv1.2' | undefined
@@ -415,6 +417,8 @@ export interface UpstreamTls {
   readonly sni: string | undefined
   readonly alpn: readonly string[]
   readonly cipherSuites?: readonly string[] | undefined
+  /** Key exchange, the preferred first; undefined: OpenSSL's own. */
+  readonly curves?: readonly string[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   /** Undefined: the newest. */
   readonly maxVersion?: 'TLSv1.2' | undefined

@@ -401,7 +401,8 @@ export class DownstreamConnection implements ExchangeHost {
     this.#clientEnded = true
     // The client has said all that it will say; an answer under way still reaches it (RFC 9112 9.6, half-close).
     if (this.#exchange === undefined) {
-      if (this.#held === undefined) this.#socket.end()
+      // Ended by us already: a second time would make an error that nobody reads.
+      if (this.#held === undefined && !this.#socket.writableEnded) this.#socket.end()
     } else if (!this.body.done) this.#exchange.onClientGone('downstream-broken')
   }
 

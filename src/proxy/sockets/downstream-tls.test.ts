@@ -16,7 +16,7 @@ interface Secured {
 }
 
 /** A listener of mutual TLS; `secured` are the handshakes that came through, each with the socket that it was started on. */
-async function listen(t: TestContext, ca: TestCa) {
+async function listen(t: TestContext, ca: TestCa, curves?: readonly string[]) {
   const secrets = new LocalSecretStore(systemClock, silentLogger)
   secrets.setKeyPair('own', ca.issue('spiffe://mesh/server'))
   secrets.setRoots('roots', ca.rootPem)
@@ -27,6 +27,7 @@ async function listen(t: TestContext, ca: TestCa) {
       requiresClientCertificate: true,
       alpn: [],
       minVersion: 'TLSv1.3',
+      curves,
     },
     secrets,
     systemClock,
@@ -53,9 +54,10 @@ async function listen(t: TestContext, ca: TestCa) {
 }
 
 /** Resolves to what it was told: its own name, if nobody was mistaken. */
-async function call(t: TestContext, port: number, ca: TestCa, id: string) {
+async function call(t: TestContext, port: number, ca: TestCa, id: string, curves: tls.ConnectionOptions = {}) {
   const { chainPem, keyPem } = ca.issue(id)
-  const socket = tls.connect({ port, host: '127.0.0.1', cert: chainPem, key: keyPem, ca: ca.rootPem, checkServerIdentity: () => undefined })
+  const secrets = { cert: chainPem, key: keyPem, ca: ca.rootPem, checkServerIdentity: () => undefined }
+  const socket = tls.connect({ port, host: '127.0.0.1', ...secrets, ...curves })
   t.after(() => socket.destroy())
   let told = ''
   socket.on('data', (chunk: Buffer) => (told += chunk.toString()))
@@ -96,4 +98,13 @@ test('the suite of TLS 1.3 that is hashed with SHA-256 is preferred', async (t) 
   const { port } = await listen(t, ca)
   const { cipher } = await call(t, port, ca, 'spiffe://mesh/client')
   assert.equal(cipher, 'TLS_AES_128_GCM_SHA256')
+})
+
+test('the curves that are configured are the only ones for the key exchange', async (t) => {
+  const ca = new TestCa()
+  const { port, secured } = await listen(t, ca, ['P-384'])
+  const [id = ''] = IDS
+  assert.equal((await call(t, port, ca, id)).told, id)
+  await assert.rejects(call(t, port, ca, id, { ecdhCurve: 'P-256:X25519' }), { code: 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE' })
+  assert.equal(secured.length, 1)
 })

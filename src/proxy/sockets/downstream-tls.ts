@@ -29,9 +29,11 @@ interface Handlers {
 /** Equal text: the same TLS setting, so that a config update keeps tickets and context. */
 export function downstreamTlsKey(tls: DownstreamTls): string {
   const names = tls.validation.subjectAltNames.map(({ type, spec }) => ({ type, spec }))
-  const { certificate, otherCertificates = [], validation, requiresClientCertificate, alpn, minVersion, maxVersion, cipherSuites } = tls
+  const { certificate, otherCertificates = [], validation, requiresClientCertificate, alpn } = tls
+  const { minVersion, maxVersion, cipherSuites, curves } = tls
   const certificates = [certificate, ...otherCertificates]
-  return JSON.stringify([certificates, validation.trust, names, requiresClientCertificate, alpn, minVersion, maxVersion, cipherSuites])
+  const offered = [alpn, minVersion, maxVersion, cipherSuites, curves]
+  return JSON.stringify([certificates, validation.trust, names, requiresClientCertificate, offered])
 }
 
 export class DownstreamTlsServer {
@@ -147,6 +149,7 @@ export class DownstreamTlsServer {
       minVersion: this.#tls.minVersion,
       ...(this.#tls.maxVersion === undefined ? {} : { maxVersion: this.#tls.maxVersion }),
       ciphers: cipherList(this.#tls.cipherSuites),
+      ...(this.#tls.curves === undefined ? {} : { ecdhCurve: this.#tls.curves.join(':') }),
     }
   }
 

@@ -22,6 +22,7 @@ export function transportKey(tls: UpstreamTls | undefined): string {
     tls.minVersion,
     tls.maxVersion,
     tls.cipherSuites,
+    tls.curves,
   ])
   KEYS.set(tls, key)
   return key
@@ -113,6 +114,7 @@ export class TlsTransport {
       minVersion: this.tls.minVersion,
       ...(this.tls.maxVersion === undefined ? {} : { maxVersion: this.tls.maxVersion }),
       ciphers: cipherList(this.tls.cipherSuites),
+      ...(this.tls.curves === undefined ? {} : { ecdhCurve: this.tls.curves.join(':') }),
       ...(keyPair === undefined ? {} : { cert: keyPair.chainPem, key: keyPair.keyPem }),
       // Without a trust setting Envoy verifies nothing; with one, only those roots count, never the system's.
       ca: roots ?? [],
