@@ -28,7 +28,6 @@ const { values, positionals } = parseArgs({
 })
 
 const env = clusterEnvironment()
-const failed = (): never => process.exit(1)
 await removeLeftovers(RELEASE, NAMESPACE, env)
 if (!values['no-build']) await buildImages()
 if (isInstalled()) {
@@ -121,6 +120,10 @@ async function buildImages(): Promise<void> {
 function buildImage(tag: string, context: string): void {
   if (existsSync(cluster)) run(cluster, ['build', tag, context])
   else run('docker', ['build', '-t', tag, context])
+}
+
+function failed(): never {
+  process.exit(1)
 }
 
 function run(program: string, args: readonly string[]): void {

@@ -15,6 +15,8 @@ export interface Match {
   readonly notDestinationPort?: number
   readonly notDestinationPorts?: readonly number[]
   readonly sourcePort?: number
+  /** Not the first packet of a connection of TCP. */
+  readonly underWay?: true
   readonly connectionState?: 'INVALID' | 'RELATED,ESTABLISHED'
   readonly mark?: number
   readonly notMark?: number
@@ -84,8 +86,9 @@ function packetTexts({ source, destination, notDestination, inInterface, outInte
   ]
 }
 
-function portTexts({ protocol, destinationPort, notDestinationPort, notDestinationPorts, sourcePort }: Match): readonly string[] {
+function portTexts({ protocol, destinationPort, notDestinationPort, notDestinationPorts, sourcePort, underWay }: Match): readonly string[] {
   return [
+    ...(underWay === true ? ['-m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN'] : []),
     ...given(`-m ${protocol} --dport`, destinationPort),
     ...given(`-m ${protocol} ! --dport`, notDestinationPort),
     ...given('-m multiport ! --dports', notDestinationPorts?.join(',')),

@@ -2,9 +2,10 @@
 // `lateen iptables`; our data plane as user 1337; an application as another user. Every fact for IPv4 and IPv6.
 // How a connection went is told by its server: it saw the port of the client (direct) or another one (through the proxy).
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { makeNamespace, type Namespace, whatIsMissing } from './namespaces.ts'
 
@@ -79,6 +80,24 @@ test('connections of a pod go through its proxy where the options say so, and no
   })
 })
 
+for (const [family, { peer: address }] of Object.entries(FAMILIES)) {
+  test(`IPv${family}: a connection that the proxy had before the rules goes on, also when the other side speaks first`, {
+    skip,
+  }, async (t) => {
+    const pod = makeNamespace(t)
+    const peer = makeNamespace(t)
+    join(pod, peer)
+    const server = await start(t, peer, 'early.fixture.ts', 'serve')
+    const client = spawnIn(t, pod, 'early.fixture.ts', 'connect', address)
+    assert.equal(await said(client), 'early')
+
+    assert.equal(pod.lateen(...OPTIONS).status, 0)
+    server.stdin.write('late\n')
+
+    assert.equal(await said(client), 'late')
+  })
+}
+
 /** A veth pair, both families, and a default route of the pod to the peer. */
 function join(pod: Namespace, peer: Namespace): void {
   execFileSync('ip', ['link', 'add', 'eth0', 'netns', pod.name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', peer.name])
@@ -95,15 +114,27 @@ function join(pod: Namespace, peer: Namespace): void {
   pod.output('ip', '-6', 'route', 'add', 'default', 'via', FAMILIES[6].peer)
 }
 
-async function start(t: TestContext, namespace: Namespace, file: string, ...args: string[]): Promise<void> {
+async function start(t: TestContext, namespace: Namespace, file: string, ...args: string[]): Promise<Child> {
+  const child = spawnIn(t, namespace, file, ...args)
+  assert.equal(await said(child), 'ready', `${file} does not start`)
+  return child
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, null>
+
+function spawnIn(t: TestContext, namespace: Namespace, file: string, ...args: string[]): Child {
   const command = ['netns', 'exec', namespace.name, process.execPath, path.join(import.meta.dirname, file), ...args]
   const child = spawn('ip', command, { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(async () => {
     child.stdin.end()
     if (child.exitCode === null) await once(child, 'exit')
   })
-  const [said] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
-  assert.equal(String(said), 'ready\n', `${file} does not start`)
+  return child
+}
+
+async function said(child: Child): Promise<string> {
+  const [text] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+  return String(text).trim()
 }
 
 function visit(namespace: Namespace, uid: number, targets: readonly string[]): unknown {

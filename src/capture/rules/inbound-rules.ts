@@ -16,11 +16,18 @@ export function inboundRules(options: CaptureOptions, family: Family): readonly 
     ...(isTproxy ? tproxyTargetRules(options, family) : []),
     rule(table, 'PREROUTING', { protocol: 'tcp' }, CHAINS.inbound, 'inbound capture is on'),
     ...guards,
+    ...(isTproxy ? [] : [underWayRule()]),
     ...excluded.map((port) =>
       rule(table, CHAINS.inbound, { protocol: 'tcp', destinationPort: port }, 'RETURN', `inbound port ${port} is excluded`),
     ),
     ...ports.flatMap((port) => (isTproxy ? tproxied(port) : [redirected(port)])),
   ]
+}
+
+/** Connection tracking begins with the rules: to it, the next packet of a connection that was there before is the first of a new one. The proxy
+ *  starts before the rules are set (so that neither waits for the other), and its stream to the control plane would be redirected to itself. */
+function underWayRule(): Rule {
+  return rule('nat', CHAINS.inbound, { protocol: 'tcp', underWay: true }, 'RETURN', 'a connection that was there before the rules goes on')
 }
 
 function redirected(port: number | undefined): Rule {
