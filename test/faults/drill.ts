@@ -162,12 +162,12 @@ export class Drill {
     }
   }
 
+  /** The log is written behind the counters, which have every request by now, those that were cut too. */
   async #untilAllLogged(): Promise<Map<string, LoggedRequest[]>> {
-    const answered = this.#lanes.flatMap((lane) => this.load.phases(lane).map(([, counts]) => sum(counts.statuses)))
-    const total = answered.reduce((all, count) => all + count, 0)
-    // Not what a test asked by itself.
-    const paths = new Set(this.#lanes.flatMap((lane) => this.load.phases(lane).map(([phase]) => `/${lane}/${phase}`)))
-    const lines = await this.sidecar.untilLogged(total, ({ path }) => paths.has(path))
+    await this.sidecar.untilMetric((value) => value === 0, 'lateen_proxy_downstream_requests')
+    const requests = await this.sidecar.metric('istio_requests_total')
+    const connections = await this.sidecar.metric('istio_tcp_connections_closed_total')
+    const lines = await this.sidecar.untilLogged(requests + connections, () => true)
     return Map.groupBy(lines, ({ path }) => path)
   }
 }
