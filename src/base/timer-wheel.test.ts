@@ -86,3 +86,29 @@ test('a deadline of no time at all fires, on the edge of a tick too', () => {
   clock.advance(100)
   assert.equal(fired, 2)
 })
+
+test('an action that throws costs no other deadline, of this tick or of a later one', () => {
+  const clock = new FakeClock()
+  const wheel = new TimerWheel(clock, 20)
+  const fired: string[] = []
+  wheel.after(40, () => {
+    throw new Error('a mistake')
+  })
+  wheel.after(40, () => fired.push('same tick'))
+  wheel.after(100, () => fired.push('later'))
+  assert.throws(() => clock.advance(60), /a mistake/)
+  clock.advance(20)
+  assert.deepEqual(fired, ['same tick'])
+  wheel.after(40, () => fired.push('set afterwards'))
+  clock.advance(200)
+  assert.deepEqual(fired, ['same tick', 'later', 'set afterwards'])
+})
+
+test('a deadline that another of the same tick cancels does not fire', () => {
+  const clock = new FakeClock()
+  const wheel = new TimerWheel(clock, 20)
+  wheel.after(40, () => wheel.cancel(second))
+  const second = wheel.after(40, () => assert.fail('cancelled'))
+  clock.advance(100)
+  assert.equal(wheel.size, 0)
+})

@@ -69,14 +69,21 @@ export class TimerWheel {
     this.#armedFor = Number.NEGATIVE_INFINITY
     const now = Math.floor(this.#clock.monotonicMs() / this.#tickMs)
     const due = [...this.#slots.keys()].filter((slot) => slot <= now).sort((a, b) => a - b)
-    for (const slot of due) {
-      const bucket = this.#slots.get(slot)
-      if (bucket === undefined) continue
-      this.#slots.delete(slot)
-      for (const deadline of bucket) deadline.action()
+    try {
+      for (const slot of due) this.#fire(slot)
+    } finally {
+      // A mistake in one action costs the others nothing: what has not fired is armed again.
+      this.#armedFor = Number.POSITIVE_INFINITY
+      if (this.#slots.size > 0) this.#arm(this.#earliest())
     }
-    this.#armedFor = Number.POSITIVE_INFINITY
-    if (this.#slots.size > 0) this.#arm(this.#earliest())
+  }
+
+  /** An action may cancel another of the same tick, and may set new ones. */
+  #fire(slot: number): void {
+    const bucket = this.#slots.get(slot)
+    if (bucket === undefined) return
+    for (const deadline of [...bucket]) if (bucket.delete(deadline)) deadline.action()
+    if (bucket.size === 0) this.#slots.delete(slot)
   }
 
   #earliest(): number {
