@@ -1,10 +1,11 @@
 // The mesh of a cluster, asked by the CLI: each replica of the control plane answers on the loopback of its pod, reached by port forwarding
 // (kube/port-forward.ts), so that the right to forward ports there is the authentication. Used by find-mesh.ts.
 // Invariant: what only a replica knows (its proxies) is asked of all of them; one that does not answer is named, never passed over.
-import { request } from 'node:http'
+
 import type { Duplex } from 'node:stream'
 import { isRecord } from '../api/record.ts'
 import { LateenError } from '../base/errors.ts'
+import { request } from '../base/node-http.ts'
 import { createKubeClient } from '../kube/client.ts'
 import type { KubeConnection } from '../kube/connection.ts'
 import { loadConnection } from '../kube/load-connection.ts'

@@ -3,9 +3,8 @@
 // Invariant: a mesh on this machine is meant before a cluster that a kubeconfig happens to name.
 import type { Command } from 'commander'
 import { LateenError } from '../base/errors.ts'
-import { hasKubeconfig } from '../kube/load-connection.ts'
 import { isUnreachable } from '../standalone/mesh-client.ts'
-import { connectCluster, type MeshReader } from './cluster-mesh.ts'
+import type { MeshReader } from './cluster-mesh.ts'
 import type { CliContext } from './command.ts'
 import { findMesh, STATE_OPTION } from './find-mesh.ts'
 
@@ -38,6 +37,8 @@ export async function findAnyMesh(options: MeshOptions, context: CliContext): Pr
     throw new LateenError('MESH_AMBIGUOUS', '--state means a mesh on this machine, and the other options a cluster: leave out one of them')
   const cluster = async (): Promise<AnyMesh> => {
     const where = { systemNamespace: systemNamespace ?? 'lateen-system', revision: revision ?? 'default' }
+    // Loaded where a cluster is meant: whoever asks a mesh on this machine need not wait for a client of Kubernetes.
+    const { connectCluster } = await import('./cluster-mesh.ts')
     const client = await connectCluster(
       { ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(name === undefined ? {} : { context: name }), ...where },
       context,
@@ -48,7 +49,9 @@ export async function findAnyMesh(options: MeshOptions, context: CliContext): Pr
   try {
     return { client: (await findMesh(state, context)).client, isCluster: false }
   } catch (error) {
-    if (state !== undefined || !isUnreachable(error) || !hasKubeconfig(context.env)) throw error
+    if (state !== undefined || !isUnreachable(error)) throw error
+    const { hasKubeconfig } = await import('../kube/load-connection.ts')
+    if (!hasKubeconfig(context.env)) throw error
     return cluster()
   }
 }

@@ -1,7 +1,8 @@
 // Talks to a running mesh: HTTP with JSON over the UNIX socket in its state folder. Used by the supervisor and by every CLI command
 // that needs a mesh. The file system is the authentication: the folder is 0700, the socket 0600.
-import { request } from 'node:http'
+
 import { LateenError } from '../base/errors.ts'
+import { request } from '../base/node-http.ts'
 
 export interface MeshClient {
   readonly socket: string

@@ -1,7 +1,8 @@
 // Is it ready? The probes of a LocalWorkload, and the same question to a sidecar. One attempt per call; the caller owns the rhythm.
-import { request } from 'node:http'
+
 import { connect } from 'node:net'
 import { type Clock, delay } from '../base/clock.ts'
+import { request } from '../base/node-http.ts'
 import type { HostPort } from '../model/address-plan.ts'
 
 export type Probe =

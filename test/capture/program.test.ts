@@ -13,11 +13,11 @@ test('a second run finds the rules in place and changes nothing', { skip }, (t) 
   const namespace = makeNamespace(t)
   const first = namespace.lateen(...ALL)
   assert.equal(first.status, 0, first.stderr)
-  assert.match(first.stdout, /IPv4 \(iptables-nft: .*\): 18 rules set, and read back\nIPv6 .*18 rules set/)
+  assert.match(first.stdout, /IPv4 \(iptables-nft: .*\): 19 rules set, and read back\nIPv6 .*19 rules set/)
   const rules = rulesOf(namespace, ...BOTH)
   const second = namespace.lateen(...ALL)
   assert.equal(second.status, 0, second.stderr)
-  assert.match(second.stdout, /IPv4 .*: all 18 rules are in place\nIPv6 .*: all 18 rules are in place/)
+  assert.match(second.stdout, /IPv4 .*: all 19 rules are in place\nIPv6 .*: all 19 rules are in place/)
   assert.equal(rulesOf(namespace, ...BOTH), rules)
 })
 
@@ -31,7 +31,7 @@ test('rules that differ, by hand or by other options, are replaced; what others 
   namespace.output('iptables-nft', '-t', 'nat', '-N', 'LATEEN_OLD')
   assert.match(
     namespace.lateen(...ALL).stdout,
-    /IPv4 .*18 rules set, in place of others \(nat OUTPUT: 1 unexpected; nat LATEEN_OUTPUT: 1 missing; nat LATEEN_OLD left over\)/,
+    /IPv4 .*19 rules set, in place of others \(nat OUTPUT: 1 unexpected; nat LATEEN_OUTPUT: 1 missing; nat LATEEN_OLD left over\)/,
   )
   assert.equal(rulesOf(namespace, ...BOTH), wanted)
   assert.equal(namespace.lateen('-i', '10.0.0.0/8', '-c', 'net1', '-k', 'tap0', '--drop-invalid').status, 0)
@@ -100,7 +100,7 @@ test('the capabilities of an init container are enough; who the proxy is cannot 
   const rights = ['--bounding-set=-all,+net_admin,+net_raw', '--inh-caps=-all', '--no-new-privs']
   const inside = ['netns', 'exec', namespace.name, 'setpriv']
   const set = spawnSync('ip', [...inside, ...rights, ...lateen, '--verify'], { encoding: 'utf8' })
-  assert.match(set.stdout, /IPv4 .*18 rules set, and read back/)
+  assert.match(set.stdout, /IPv4 .*19 rules set, and read back/)
   assert.match(set.stdout, /verify IPv4 inbound: not checked: this process may not become the proxy's user/)
   assert.equal(set.status, 1, 'there is no route to the outside either')
   const proxyUser = ['--reuid', '1337', '--regid', '1337', '--clear-groups', '--bounding-set=-all', '--no-new-privs']
