@@ -65,6 +65,8 @@ export class MemoryGuard {
     this.#residentBytes = reading.residentBytes
     this.#pressure = memoryPressure(reading, limitBytes)
     const level = decideOverload(this.#pressure, state.level)
+    // What made it fall has left garbage behind, and may be all that keeps it from the next lower one.
+    if (level < state.level) this.#shrunkBytes = 0
     if (level !== state.level) this.#change(level, reading)
     // What the allocator keeps for later does not go away by asking again: below the next level only growth is a reason to.
     const wants = state.refusesConnections || (state.shrinks && reading.residentBytes > this.#shrunkBytes * GROWN)

@@ -95,6 +95,30 @@ test('the guard sets the level, makes room while it lasts, and says each change 
   assert.equal(clock.pendingTimers, 0)
 })
 
+test('when the level has fallen room is made once more, and not again and again', () => {
+  const clock = new FakeClock()
+  const state = new OverloadState()
+  let residentBytes = 97 * MB
+  let shrunk = 0
+  const guard = new MemoryGuard({
+    state,
+    limitBytes: 100 * MB,
+    read: () => ({ residentBytes, heapBytes: MB, heapLimitBytes: 1000 * MB }),
+    shrink: () => void shrunk++,
+    clock,
+    log: silentLogger,
+  })
+  guard.start()
+  clock.advance(2500)
+  residentBytes = 81 * MB
+  clock.advance(250)
+  assert.equal(state.level, 1)
+  const before = shrunk
+  clock.advance(10_000)
+  assert.equal(shrunk, before + 1)
+  guard.stop()
+})
+
 test('a data thread reads the level that the main thread wrote', () => {
   const main = new OverloadState()
   const thread = new OverloadState(main.cell)
