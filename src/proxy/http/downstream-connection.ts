@@ -17,7 +17,7 @@ import { writeMessage } from '../http1/write-message.ts'
 import { withoutContent, writeChunked } from '../http1/write-open-body.ts'
 import { CLIENT_PREFACE } from '../http2/frames.ts'
 import type { FailureKind } from '../rescue.ts'
-import { canSwitchNow, switchReads } from '../sockets/switch-reads.ts'
+import { switchReads } from '../sockets/switch-reads.ts'
 import { joinSockets, type Tunnel, type TunnelResult } from '../sockets/tunnel.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
 import { PassingReads } from '../upstream/passing-reads.ts'
@@ -260,7 +260,8 @@ export class DownstreamConnection implements ExchangeHost {
   }
 
   #chooseReads(): void {
-    if (!canSwitchNow(this.#socket)) return
+    // Another time: paused, it would read on (switch-reads.ts), and what waits must stay in order.
+    if (this.#socket.isPaused() || this.#socket.readableLength > 0) return
     this.#readsChosen = true
     if (this.#tunnel !== undefined || this.#closing) return
     this.#reads = switchReads(this.#socket, () => new PassingReads())

@@ -71,21 +71,30 @@ for (const kind of ['tcp', 'tls'] as const) {
   }
 }
 
-test('a socket that is paused is switched once it flows again, and not before', async (t) => {
+test('paused and switched before its first octet, a socket reads on, and the next pause holds it', async (t) => {
   const socket = await accepted('tcp', t)
-  socket.once('data', () => socket.pause())
-  await once(socket, 'pause')
-  assert.equal(
-    switchReads(socket, () => new PassingReads()),
-    undefined,
-  )
+  const digest = createHash('sha256')
+  const held = Promise.withResolvers<void>()
+  let whilePaused = 0
+  socket.pause()
+  const switched = switchReads(socket, () => new PassingReads())
+  assert.ok(switched !== undefined, 'clients of TCP that speak first are read into fresh buffers for as long as they live')
+  switched.onData = (bytes) => {
+    digest.update(bytes)
+    socket.pause()
+    switched.onData = (more) => {
+      whilePaused++
+      digest.update(more)
+    }
+    held.resolve()
+  }
+  await held.promise
+  // Whatever the loop would read, it reads in these turns: the sender has eight MiB ready.
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(whilePaused, 0)
   socket.resume()
-  let switched: PassingReads | undefined
-  socket.on('data', () => {
-    switched ??= switchReads(socket, () => new PassingReads())
-  })
   await once(socket, 'end')
-  assert.ok(switched !== undefined)
+  assert.equal(digest.digest('hex'), DIGEST)
 })
 
 test('octets that wait to be read stay in order: nothing is switched', async (t) => {

@@ -7,9 +7,10 @@ import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { ReadTarget } from '../upstream/read-buffer.ts'
 
-/** Undefined: it stays as it is, because it cannot be switched now, is no bare socket of TCP or TLS, or Node has changed. */
+/** Undefined: it stays as it is, because it has octets waiting, is no bare socket of TCP or TLS, or Node has changed. A socket that is paused
+ *  reads on, as it did into Node's buffers until they were full: it is held back by the first pause after the switch. */
 export function switchReads<T extends ReadTarget>(socket: Socket, reader: () => T): T | undefined {
-  if (!canSwitchNow(socket) || !isBare(socket)) return undefined
+  if (socket.readableLength > 0 || !isBare(socket)) return undefined
   const handle: unknown = Reflect.get(socket, '_handle')
   if (typeof handle !== 'object' || handle === null) return undefined
   const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer')
@@ -23,11 +24,6 @@ export function switchReads<T extends ReadTarget>(socket: Socket, reader: () => 
   Reflect.set(socket, fields.generate, options.buffer)
   Reflect.apply(useUserBuffer, handle, [first])
   return created
-}
-
-/** What waits to be read must stay in order. Paused, a socket with Node's buffers reads on until they are full; with ours nothing would hold it. */
-export function canSwitchNow(socket: Socket): boolean {
-  return socket.readableLength === 0 && !socket.isPaused()
 }
 
 function isBare(socket: Socket): boolean {
