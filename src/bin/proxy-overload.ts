@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { getHeapStatistics } from 'node:v8'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
-import { giveMemoryBack } from '../proxy/overload/give-back.ts'
+import { forgetPages, giveMemoryBack } from '../proxy/overload/give-back.ts'
 import { MemoryGuard } from '../proxy/overload/memory-guard.ts'
 import { containerMemoryLimit } from '../proxy/overload/memory-limit.ts'
 import { MemoryReturn } from '../proxy/overload/memory-return.ts'
@@ -12,6 +12,8 @@ import { StallWatch } from '../proxy/overload/stall-watch.ts'
 import type { DataSide } from './proxy-data-side.ts'
 
 export interface ProcessWatches {
+  /** Before anything is served: what reading a large configuration has left behind is given back. */
+  afterLoading(): Promise<void>
   stop(): void
 }
 
@@ -36,7 +38,7 @@ export function watchProcess({ overload, dataSide, maxMemoryBytes, clock, log }:
     shrink: () => {
       dataSide.dataPlane.shrink()
       // Pages of Node's own program count as resident too, and are the easiest to do without.
-      void giveMemoryBack()
+      void forgetPages()
     },
     clock,
     log,
@@ -49,6 +51,7 @@ export function watchProcess({ overload, dataSide, maxMemoryBytes, clock, log }:
     watch.start()
   }
   return {
+    afterLoading: () => returns.afterLoading(),
     stop() {
       for (const watch of watches) watch.stop()
     },

@@ -119,6 +119,7 @@ export class ProxyProcess {
       stopWatching()
       this.#sayReady()
     })
+    await this.#watches.afterLoading()
     this.#live.refresh()
     return undefined
   }

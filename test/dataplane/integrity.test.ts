@@ -129,3 +129,35 @@ test('a reader that begins only when every buffer on the way is full gets the sa
   const answer = Buffer.concat(chunks)
   assert.equal(digest(answer.subarray(answer.indexOf('\r\n\r\n') + 4)), digest(body))
 })
+
+test('a request of 32 MiB reaches an upstream that reads in fits and starts as it was', async (t) => {
+  const size = 32 * 1024 * 1024
+  const body = noise(size, 7)
+  const upstream = await startUpstream(t)
+  const proxy = await startProxy(t, simpleConfig([upstream.port]))
+  const client = await connect(t, proxy.port)
+  client.send(`POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${size}\r\n\r\n`)
+  client.socket.write(body)
+  const { socket } = await upstream.accept()
+  socket.removeAllListeners('data')
+  const hash = createHash('sha256')
+  let got = 0
+  let beforeBody = ''
+  for await (const chunk of socket) {
+    let octets: Buffer = chunk
+    if (!beforeBody.endsWith('\r\n\r\n')) {
+      const text = beforeBody + octets.toString('latin1')
+      const bodyStart = text.indexOf('\r\n\r\n') + 4
+      assert.ok(bodyStart >= 4, 'the head comes in one piece')
+      beforeBody = text.slice(0, bodyStart)
+      octets = octets.subarray(bodyStart)
+    }
+    hash.update(octets)
+    got += octets.length
+    if (got >= size) break
+    // Long enough for writes to be pending, every now and then long enough for all of them to be done.
+    const turns = got % 7
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.equal(hash.digest('hex'), digest(body))
+})

@@ -324,6 +324,17 @@ test('an unknown transport is an error even where unsupported fields are allowed
   assert.equal(decodeBootstrap(message, { ...settings, allowUnsupported: true }, dropped).ok, false)
 })
 
+test('curves that are not spoken here are left out with a word, and a list of nothing else is refused', () => {
+  const withCurves = (...ecdh_curves: readonly string[]) => withTls(tls({ ...CERTIFICATE, tls_params: { ecdh_curves } }))
+  assert.match(problemsOf(withCurves('X25519', 'CECPQ2')).join(), /ecdh_curves: .*CECPQ2 is not spoken/)
+  const { config } = decode(withCurves('X25519', 'CECPQ2', 'P-256'), true)
+  assert.deepEqual(config.listeners.get('main')?.filterChains[0]?.tls?.curves, ['X25519', 'P-256'])
+
+  const { message, dropped } = readBootstrap(withCurves('CECPQ2'))
+  const refused = decodeBootstrap(message, { ...settings, allowUnsupported: true }, dropped)
+  assert.match(refused.ok ? '' : refused.problems.map(({ message: text }) => text).join(), /no curve is left/)
+})
+
 test('a secret of the file stands in for its name', () => {
   const secrets = [{ name: 'server', tls_certificate: { certificate_chain: { inline_string: 'C' }, private_key: { inline_string: 'K' } } }]
   const json = withTls(tls({ tls_certificate_sds_secret_configs: [{ name: 'server' }] })) as { static_resources: object }

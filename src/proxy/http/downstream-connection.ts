@@ -4,7 +4,6 @@
 // Invariant: at most one exchange; its response is complete before the next request is looked at.
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Deadline } from '../../base/timer-wheel.ts'
 import type { HttpConnectionManager } from '../config/proxy-config.ts'
 import type { AuthorizationFacts } from '../decide/authorize.ts'
 import { type BodyKind, BodyReader } from '../http1/body-reader.ts'
@@ -21,6 +20,7 @@ import { switchReads } from '../sockets/switch-reads.ts'
 import { joinSockets, type Tunnel, type TunnelResult } from '../sockets/tunnel.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
 import { PassingReads } from '../upstream/passing-reads.ts'
+import { type DeadlineOwner, DownstreamDeadlines } from './downstream-deadlines.ts'
 import type { DownstreamPeer } from './downstream-peer.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeHost } from './exchange-host.ts'
@@ -42,7 +42,7 @@ export const TUNNEL_DRAIN_MS = 45_000
 const TLS_HANDSHAKE = 22
 const TLS_INSIDE = 'TLS inside a CONNECT tunnel is not forwarded: call http://, the mesh encrypts on the way'
 
-export class DownstreamConnection implements ExchangeHost {
+export class DownstreamConnection implements ExchangeHost, DeadlineOwner {
   readonly services: HttpServices
   readonly facts: DownstreamPeer['facts']
   readonly request: IncomingRequest
@@ -83,12 +83,7 @@ export class DownstreamConnection implements ExchangeHost {
   #tunnelled = false
   #opensTunnel = false
   #drainedBytes = 0
-  #lastMoveMs: number
-  #routeIdleMs: number | undefined
-  #idleDeadline: Deadline | undefined
-  #lifeDeadline: Deadline | undefined
-  #requestDeadline: Deadline | undefined
-  #headBeganMs = 0
+  readonly #deadlines: DownstreamDeadlines
 
   constructor(socket: Socket, services: HttpServices, binding: HttpBinding, peer: DownstreamPeer, onClosed: () => void) {
     this.#socket = socket
@@ -100,15 +95,12 @@ export class DownstreamConnection implements ExchangeHost {
     this.request = new IncomingRequest(this.#head)
     this.#reader = new HeadReader(binding.manager.maxRequestHeadersBytes)
     this.#onClosed = onClosed
-    this.#lastMoveMs = services.clock.monotonicMs()
+    this.#deadlines = new DownstreamDeadlines(services, binding.manager, this)
     socket.on('data', this.#listeners.data)
     socket.on('end', this.#listeners.end)
     socket.on('drain', this.#listeners.drain)
     socket.on('error', this.#listeners.error)
     socket.on('close', this.#listeners.close)
-    this.#watchIdle()
-    const durationMs = binding.manager.maxConnectionDurationMs
-    if (durationMs !== undefined) this.#lifeDeadline = services.wheel.after(durationMs, () => this.#outlived())
   }
 
   get isIdle(): boolean {
@@ -121,9 +113,13 @@ export class DownstreamConnection implements ExchangeHost {
     )
   }
 
+  get isServing(): boolean {
+    return this.#exchange !== undefined
+  }
+
   /** Nothing is under way, nor has anything been since `quietSinceMs`: the connection ends. */
   closeIfIdle(quietSinceMs: number): void {
-    if (this.isIdle && this.#lastMoveMs <= quietSinceMs) this.#endGracefully()
+    if (this.isIdle && this.#deadlines.lastMoveMs <= quietSinceMs) this.#endGracefully()
   }
 
   /** The exchange under way, or the next, is the last one; the answer says so. What is pipelined behind it is not served. */
@@ -132,14 +128,10 @@ export class DownstreamConnection implements ExchangeHost {
     this.services.wheel.after(TUNNEL_DRAIN_MS, () => this.#tunnel?.cut())
   }
 
-  #outlived(): void {
-    this.leave()
-    this.closeIfIdle(Number.POSITIVE_INFINITY)
-  }
-
   /** Another connection manager of the same kind serves from the next request on. */
   rebind(binding: HttpBinding): void {
     this.#binding = binding
+    this.#deadlines.rebind(binding.manager)
   }
 
   close(): void {
@@ -175,7 +167,7 @@ export class DownstreamConnection implements ExchangeHost {
   }
 
   write(head: string, chunk: Buffer, body: MessageBody): boolean {
-    this.#lastMoveMs = this.services.clock.monotonicMs()
+    this.#deadlines.moved()
     if (body.form === 'open' && this.#head.minorVersion === 1) return writeChunked(this.#socket, head, chunk, body)
     const whole = body.form === 'empty' && head !== '' && mayAnnounceLength(head, this.request.method) ? withoutContent(head) : head
     return writeMessage(this.#socket, whole, chunk, body.out)
@@ -190,9 +182,7 @@ export class DownstreamConnection implements ExchangeHost {
   }
 
   limitIdle(idleTimeoutMs: number): void {
-    this.#routeIdleMs = idleTimeoutMs
-    if (this.#idleDeadline !== undefined) this.services.wheel.cancel(this.#idleDeadline)
-    this.#watchIdle()
+    this.#deadlines.limitIdle(idleTimeoutMs)
   }
 
   pauseReading(): void {
@@ -208,7 +198,7 @@ export class DownstreamConnection implements ExchangeHost {
   startTunnel(upstream: Duplex, head: string, rest: Buffer, idleTimeoutMs: number | undefined, onClose: (result: TunnelResult) => void) {
     const socket = this.#socket
     for (const event of ['data', 'end', 'drain'] as const) socket.removeAllListeners(event)
-    this.#clearDeadlines()
+    this.#deadlines.clear()
     socket.cork()
     socket.write(head, 'latin1')
     if (rest.length > 0) socket.write(rest)
@@ -228,7 +218,7 @@ export class DownstreamConnection implements ExchangeHost {
 
   exchangeDone(whole: boolean): void {
     this.#exchange = undefined
-    this.#routeIdleMs = undefined
+    this.#deadlines.exchangeDone()
     if (this.#tunnel !== undefined) return
     if (!whole) {
       this.#socket.destroy()
@@ -236,7 +226,7 @@ export class DownstreamConnection implements ExchangeHost {
     }
     this.#pausedByExchange = false
     this.#reads?.shrink()
-    this.#lastMoveMs = this.services.clock.monotonicMs()
+    this.#deadlines.moved()
     // Whoever was just let into a tunnel still has to be asked what for.
     if (this.closesAfter && !this.#opensTunnel) return this.#endGracefully()
     this.#opensTunnel = false
@@ -270,10 +260,11 @@ export class DownstreamConnection implements ExchangeHost {
 
   #onBufferedData(chunk: Buffer): void {
     const { out } = this.body
-    out.retained = false
+    out.forget()
     this.#onData(chunk)
     // What was not looked at yet is a view of the buffer too.
     if (out.retained || this.#held !== undefined) this.#reads?.retain()
+    else if (out.pendingIn !== undefined) this.#reads?.lend(out.pendingIn)
   }
 
   /** The first octets: the preface, a beginning of it (of which the rest is awaited), or HTTP/1.1. */
@@ -287,7 +278,7 @@ export class DownstreamConnection implements ExchangeHost {
     }
     this.handOver = this.#prefacePart = undefined
     if (!matches) return this.#consume(bytes)
-    this.#clearDeadlines()
+    this.#deadlines.clear()
     for (const event of ['data', 'end', 'drain', 'error', 'close'] as const) this.#socket.removeListener(event, this.#listeners[event])
     handOver(bytes)
   }
@@ -330,8 +321,8 @@ export class DownstreamConnection implements ExchangeHost {
       return chunk.length
     }
     if (this.#exchange !== undefined) {
-      this.#lastMoveMs = this.services.clock.monotonicMs()
-      if (body.done) this.#cancelRequestDeadline()
+      this.#deadlines.moved()
+      if (body.done) this.#deadlines.requestDone()
       this.#exchange.onRequestBody(chunk)
     } else {
       this.#drainedBytes += end - at
@@ -347,7 +338,7 @@ export class DownstreamConnection implements ExchangeHost {
       return this.#refuse(manager, 'ambiguous-request', TLS_INSIDE)
     const state = this.#reader.read(chunk, at)
     if (state === 'incomplete') {
-      if (this.#requestDeadline === undefined) this.#armHeadDeadline(manager)
+      this.#deadlines.headBegan()
       return -1
     }
     const head = this.#head
@@ -369,9 +360,7 @@ export class DownstreamConnection implements ExchangeHost {
       exchange.fail('ambiguous-request', 'bad chunk')
       return -1
     }
-    const headTookMs = this.#requestDeadline === undefined ? 0 : this.services.clock.monotonicMs() - this.#headBeganMs
-    this.#cancelRequestDeadline()
-    if (!body.done) this.#armRequestDeadline(Math.max(1, positive(manager.requestTimeoutMs) - headTookMs), 'request-timeout')
+    this.#deadlines.headDone(!body.done)
     exchange.start(chunk)
     return end
   }
@@ -409,7 +398,7 @@ export class DownstreamConnection implements ExchangeHost {
 
   #onClose(): void {
     this.#closing = true
-    this.#clearDeadlines()
+    this.#deadlines.clear()
     // A tunnel counts and ends its exchange itself, when both sides are done.
     if (this.#tunnel === undefined) this.#exchange?.onClientGone('downstream-closed')
     this.#onClosed()
@@ -419,10 +408,9 @@ export class DownstreamConnection implements ExchangeHost {
     if (this.#closing) return
     this.#closing = true
     this.#held = undefined
-    this.#clearDeadlines()
     this.#socket.end()
     this.#socket.resume()
-    this.#idleDeadline = this.services.wheel.after(LINGER_MS, () => this.#socket.destroy())
+    this.#deadlines.linger(LINGER_MS, () => this.#socket.destroy())
   }
 
   #updateReading(): void {
@@ -433,60 +421,22 @@ export class DownstreamConnection implements ExchangeHost {
     else socket.resume()
   }
 
-  // -------------------------------------------------------------------------------------------------------------------- timeouts
+  // ------------------------------------------------------------------------------------------------------------------- deadlines
 
-  /** One deadline per connection, not per request: when it fires it looks whether anything has moved since. */
-  #watchIdle(): void {
-    this.#idleDeadline = undefined
-    const { manager } = this.#binding
-    const streamIdleMs = this.#routeIdleMs ?? manager.streamIdleTimeoutMs
-    const limitMs = this.#exchange === undefined ? manager.idleTimeoutMs : streamIdleMs
-    const shortestMs = Math.min(positive(manager.idleTimeoutMs), positive(streamIdleMs))
-    if (shortestMs === Number.POSITIVE_INFINITY) return
-    const quietMs = this.services.clock.monotonicMs() - this.#lastMoveMs
-    if (limitMs !== undefined && limitMs > 0 && quietMs >= limitMs) {
-      if (this.#exchange === undefined) return this.#endGracefully()
-      this.#exchange.onIdle()
-      return
-    }
-    const leftMs = Math.max(1, Math.min(shortestMs, positive(limitMs) - quietMs))
-    this.#idleDeadline = this.services.wheel.after(leftMs, () => this.#watchIdle())
+  onQuiet(): void {
+    if (this.#exchange === undefined) this.#endGracefully()
+    else this.#exchange.onIdle()
   }
 
-  /** Envoy: the time for the head, the time for the whole request, and the stream's idle time all begin with its first octet; of the
-   *  last, what comes of the head does not begin anew. */
-  #armHeadDeadline(manager: HttpConnectionManager): void {
-    this.#headBeganMs = this.services.clock.monotonicMs()
-    const limitMs = Math.min(positive(manager.requestHeadersTimeoutMs), positive(manager.requestTimeoutMs))
-    const idleMs = positive(manager.streamIdleTimeoutMs)
-    this.#armRequestDeadline(Math.min(limitMs, idleMs), idleMs < limitMs ? 'stream-idle-timeout' : 'request-timeout')
+  onRequestTimeout(failure: FailureKind): void {
+    if (this.#exchange === undefined) this.#refuse(this.#binding.manager, failure, '')
+    else this.#exchange.onRequestTimeout()
   }
 
-  #armRequestDeadline(timeoutMs: number, failure: FailureKind): void {
-    if (timeoutMs === Number.POSITIVE_INFINITY) return
-    this.#requestDeadline = this.services.wheel.after(timeoutMs, () => {
-      this.#requestDeadline = undefined
-      if (this.#exchange === undefined) this.#refuse(this.#binding.manager, failure, '')
-      else this.#exchange.onRequestTimeout()
-    })
+  onOutlived(): void {
+    this.leave()
+    this.closeIfIdle(Number.POSITIVE_INFINITY)
   }
-
-  #cancelRequestDeadline(): void {
-    if (this.#requestDeadline === undefined) return
-    this.services.wheel.cancel(this.#requestDeadline)
-    this.#requestDeadline = undefined
-  }
-
-  #clearDeadlines(): void {
-    this.#cancelRequestDeadline()
-    if (this.#idleDeadline !== undefined) this.services.wheel.cancel(this.#idleDeadline)
-    if (this.#lifeDeadline !== undefined) this.services.wheel.cancel(this.#lifeDeadline)
-    this.#idleDeadline = this.#lifeDeadline = undefined
-  }
-}
-
-function positive(ms: number | undefined): number {
-  return ms === undefined || ms <= 0 ? Number.POSITIVE_INFINITY : ms
 }
 
 /** An error is followed by 'close', where it is dealt with; without a listener it would end the process. */

@@ -10,7 +10,7 @@ const JOIN_BYTES = 8 * 1024
 export function writeMessage(socket: Socket, head: string, chunk: Buffer, out: Outflow): boolean {
   if (out.pieces.length > 0) {
     const flows = writePieces(socket, head, out.pieces)
-    if (socket.writableLength > 0) out.retained = true
+    if (socket.writableLength > 0) out.pendingIn = socket
     return flows
   }
   const length = out.end - out.start
@@ -22,7 +22,7 @@ export function writeMessage(socket: Socket, head: string, chunk: Buffer, out: O
   }
   const flowing = socket.write(range(chunk, out.start, out.end))
   if (head !== '') socket.uncork()
-  if (socket.writableLength > 0) out.retained = true
+  if (socket.writableLength > 0) out.pendingIn = socket
   return flowing
 }
 

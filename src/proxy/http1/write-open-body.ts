@@ -10,7 +10,7 @@ export function writeChunked(socket: Socket, head: string, chunk: Buffer, body: 
   const { out } = body
   const pieces = out.pieces.length > 0 ? out.pieces : out.end > out.start ? [chunk.subarray(out.start, out.end)] : []
   const flowing = write(socket, head, pieces, body)
-  if (socket.writableLength > 0) out.retained = true
+  if (socket.writableLength > 0) out.pendingIn = socket
   return flowing
 }
 

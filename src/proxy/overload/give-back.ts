@@ -1,5 +1,5 @@
 // Gives back what the process holds and does not use, without touching what it uses: free pages of the allocator, and pages of Node's
-// own program that were read once. Called by memory-return.ts.
+// own program that were read once. Called by memory-return.ts, and under pressure.
 // Of a sidecar's first 80 MB, 53 are pages of files: the parser, the compilers, OpenSSL's tables, what a start runs through once and the
 // kernel maps sixteen pages at a time. They stay in the system's cache and come back by a minor fault where they are needed.
 // Invariant: only a mapping with no page of its own is forgotten. A page that was written (relocations, a debugger's breakpoint, an eBPF
@@ -15,9 +15,14 @@ export interface MappedFile {
 const MAPS = '/proc/self/smaps'
 
 export async function giveMemoryBack(): Promise<void> {
-  const { trim, forget } = libc() ?? {}
-  if (trim === undefined || forget === undefined) return
-  trim()
+  libc()?.trim()
+  await forgetPages()
+}
+
+/** Only the pages of the program: for whoever has had the allocator trimmed already. */
+export async function forgetPages(): Promise<void> {
+  const forget = libc()?.forget
+  if (forget === undefined) return
   // Read each time: who put a probe somewhere since the last time must not lose it.
   const maps = await readFile(MAPS, 'latin1').catch(() => '')
   for (const { address, bytes } of forgettable(maps)) forget(address, bytes)

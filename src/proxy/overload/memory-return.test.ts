@@ -62,6 +62,18 @@ test('a process that grows all the time does it every ten seconds, and a stopped
   assert.equal(process.returns, 4)
 })
 
+test('what a large configuration has left behind goes before anything is served, a small one costs the start nothing', async () => {
+  const large = returning(120)
+  await large.memory.afterLoading()
+  assert.equal(large.process.returns, 1)
+  large.clock.advance(2500)
+  assert.equal(large.process.returns, 2, 'the first look is not put off by it')
+
+  const small = returning(60)
+  await small.memory.afterLoading()
+  assert.equal(small.process.returns, 0)
+})
+
 const mapping = (head: string, written: Partial<Record<'Anonymous' | 'Private_Dirty' | 'Swap', number>> = {}): string =>
   `${head}\nSize:  8 kB\nRss:   8 kB\nPrivate_Dirty:  ${written.Private_Dirty ?? 0} kB\nAnonymous:   ${written.Anonymous ?? 0} kB\nSwap:  ${written.Swap ?? 0} kB\nVmFlags: rd mr mw me\n`
 

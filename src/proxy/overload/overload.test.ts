@@ -63,29 +63,33 @@ function logged() {
   return { lines, log }
 }
 
-test('the guard sets the level, makes room while it lasts, and says each change once', () => {
+/** A guard of a process whose memory the test sets; its limit is 100 MB. */
+function guarded(megabytes: number, log: Logger) {
   const clock = new FakeClock()
   const state = new OverloadState()
-  const { lines, log } = logged()
-  let residentBytes = 50 * MB
-  let shrunk = 0
+  const watched = { megabytes, shrunk: 0 }
   const guard = new MemoryGuard({
     state,
     limitBytes: 100 * MB,
-    read: () => ({ residentBytes, heapBytes: MB, heapLimitBytes: 1000 * MB }),
-    shrink: () => void shrunk++,
+    read: () => ({ residentBytes: watched.megabytes * MB, heapBytes: MB, heapLimitBytes: 1000 * MB }),
+    shrink: () => void watched.shrunk++,
     clock,
     log,
   })
-  const registry = new MetricRegistry()
-  guard.register(registry)
+  return { clock, state, watched, guard }
+}
+
+test('the guard sets the level, makes room while it lasts, and says each change once', () => {
+  const { lines, log } = logged()
+  const { clock, state, watched, guard } = guarded(50, log)
+  guard.register(new MetricRegistry())
   guard.start()
   clock.advance(1000)
-  assert.deepEqual([state.level, shrunk], [0, 0])
-  residentBytes = 97 * MB
+  assert.deepEqual([state.level, watched.shrunk], [0, 0])
+  watched.megabytes = 97
   clock.advance(5000)
-  assert.deepEqual([state.level, state.refusesConnections, state.shedsRequests, shrunk], [3, true, true, 3])
-  residentBytes = 60 * MB
+  assert.deepEqual([state.level, state.refusesConnections, state.shedsRequests, watched.shrunk], [3, true, true, 3])
+  watched.megabytes = 60
   clock.advance(250)
   assert.equal(state.level, 0)
   assert.equal(lines.length, 2)
@@ -96,26 +100,15 @@ test('the guard sets the level, makes room while it lasts, and says each change 
 })
 
 test('when the level has fallen room is made once more, and not again and again', () => {
-  const clock = new FakeClock()
-  const state = new OverloadState()
-  let residentBytes = 97 * MB
-  let shrunk = 0
-  const guard = new MemoryGuard({
-    state,
-    limitBytes: 100 * MB,
-    read: () => ({ residentBytes, heapBytes: MB, heapLimitBytes: 1000 * MB }),
-    shrink: () => void shrunk++,
-    clock,
-    log: silentLogger,
-  })
+  const { clock, state, watched, guard } = guarded(97, silentLogger)
   guard.start()
   clock.advance(2500)
-  residentBytes = 81 * MB
+  watched.megabytes = 81
   clock.advance(250)
   assert.equal(state.level, 1)
-  const before = shrunk
+  const before = watched.shrunk
   clock.advance(10_000)
-  assert.equal(shrunk, before + 1)
+  assert.equal(watched.shrunk, before + 1)
   guard.stop()
 })
 

@@ -209,9 +209,10 @@ export class Http2Stream implements UpstreamStream {
     if (this.#withoutContent && bytes.length > 0) return this.#break('protocol_error: content in an answer that has none')
     this.body.receive(bytes, end)
     const { id } = this
+    const { out } = this.body
     this.#deliver(bytes)
-    if (this.body.out.retained) this.#session.keepInput()
-    this.body.out.retained = false
+    if (out.retained || out.pendingIn !== undefined) this.#session.keepInput()
+    out.forget()
     if (this.#paused) this.#uncredited += bytes.length
     else this.#session.codec.consumed(id, bytes.length)
   }

@@ -2,14 +2,14 @@
 // whoever keeps it (a write that is pending, a request that waits) has its own; a few hundred octets are copied in less time than Node needs
 // to allocate 64 KiB for them, which it does for every read otherwise. A connection that fills the buffer gets one of its own and copies nothing
 // any more. Used by tcp-proxy.ts, tunnel.ts and the connections of clients. Invariant: nobody is ever given a view of the common buffer.
-import { ReadBuffer, TUNNEL_LARGE } from './read-buffer.ts'
+import { type PendingWrites, ReadBuffer, TUNNEL_LARGE } from './read-buffer.ts'
 
 const COMMON = Buffer.allocUnsafeSlow(64 * 1024)
 /** A record of TLS, which is read one at a time: who fills it has more to say. */
 const BUSY_BYTES = 16 * 1024
 
 export class PassingReads {
-  /** Called with each read. The octets of a busy connection are valid only during the call, unless `retain` is called. */
+  /** Called with each read. The octets of a busy connection are valid only during the call, unless `retain` or `lend` is called. */
   onData: ((chunk: Buffer) => void) | undefined
   #own: ReadBuffer | undefined
   /** What the socket reads into now; changes only when it asks for the next one. Undefined: the common one. */
@@ -35,6 +35,11 @@ export class PassingReads {
   /** The octets just read are still needed: the next read goes elsewhere. */
   retain(): void {
     this.#reading?.retain()
+  }
+
+  /** The octets just read are needed until all that `socket` has to write is written. */
+  lend(socket: PendingWrites): void {
+    this.#reading?.lend(socket)
   }
 
   /** The connection becomes quiet: a buffer of its own is given back with the next read. */

@@ -151,9 +151,11 @@ export class UpstreamConnection implements UpstreamStream {
   }
 
   #onBufferedData(chunk: Buffer): void {
-    this.body.out.retained = false
+    const { out } = this.body
+    out.forget()
     this.#onData(chunk)
-    if (this.body.out.retained) this.#readBuffer?.retain()
+    if (out.retained) this.#readBuffer?.retain()
+    else if (out.pendingIn !== undefined) this.#readBuffer?.lend(out.pendingIn)
   }
 
   #onData(chunk: Buffer): void {
