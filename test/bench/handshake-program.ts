@@ -1,11 +1,11 @@
 // A client that opens mutual TLS connections one after another, each with a full handshake, as a program of its own:
-// node handshake-program.ts PORT SECONDS AT_A_TIME FOLDER_FILES_AS_JSON. One request per connection, answered with 200, or the program ends.
-// Prints how many, as JSON.
+// node handshake-program.ts PORT SECONDS AT_A_TIME FILES_AS_JSON [GROUPS]. One request per connection, answered with 200, or the program ends.
+// GROUPS: the key exchanges that it offers; else what Node offers by itself. Prints how many, as JSON.
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
 import { BENCH_HOST } from './bootstraps.ts'
 
-const [port = '0', seconds = '0', atATime = '1', files = '{}'] = process.argv.slice(2)
+const [port = '0', seconds = '0', atATime = '1', files = '{}', groups] = process.argv.slice(2)
 // Written by handshakes.ts.
 const { chain, key, roots } = JSON.parse(files) as { readonly chain: string; readonly key: string; readonly roots: string }
 const secureContext = tls.createSecureContext({
@@ -13,6 +13,7 @@ const secureContext = tls.createSecureContext({
   key: readFileSync(key),
   ca: readFileSync(roots),
   minVersion: 'TLSv1.3',
+  ...(groups === undefined ? {} : { ecdhCurve: groups }),
 })
 const REQUEST = `GET / HTTP/1.1\r\nhost: ${BENCH_HOST}\r\nconnection: close\r\n\r\n`
 

@@ -25,14 +25,19 @@ export function lateenPeer(execArgv: readonly string[] = [], threads = 1): Peer 
   return { name: 'lateen', missing: undefined, start: (options, folder, cpus) => startOnBootstrap(command, options, folder, cpus) }
 }
 
+export function envoyPeer(threads = 1): Peer {
+  const program = findEnvoy()
+  const command = [program ?? '', '--concurrency', String(threads), '--disable-hot-restart', '--log-level', 'error']
+  return {
+    name: 'envoy',
+    missing: program === undefined ? "not installed: 'npm run envoy'" : undefined,
+    start: (options, folder, cpus) => startOnBootstrap(command, options, folder, cpus),
+  }
+}
+
 export const PEERS: readonly Peer[] = [
   lateenPeer(),
-  {
-    name: 'envoy',
-    missing: findEnvoy() === undefined ? "not installed: 'npm run envoy'" : undefined,
-    start: (options, folder, cpus) =>
-      startOnBootstrap([findEnvoy() ?? '', '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'], options, folder, cpus),
-  },
+  envoyPeer(),
   {
     name: 'haproxy',
     missing: has('haproxy') ? undefined : 'not installed',

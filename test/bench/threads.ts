@@ -9,7 +9,7 @@ import { waitFor } from '../harness/wait.ts'
 import { BENCH_HOST } from './bootstraps.ts'
 import { OTHERS_CPU, startChain } from './chains.ts'
 import { Lane, SATURATED } from './lanes.ts'
-import { lateenPeer } from './peers.ts'
+import { envoyPeer, lateenPeer, type Peer } from './peers.ts'
 import { inScope } from './scope.ts'
 import { median, takeTurns } from './turns.ts'
 import { atMost, type Verdict } from './verdicts.ts'
@@ -25,9 +25,18 @@ const GROUP = 50
 const COUNTED_MS = 30_000
 
 export async function benchThreads(size: Size): Promise<Verdict[]> {
-  const [one = 0, two = 0] = await cpuPerRequest(size)
+  const [one = 0, two = 0] = await cpuPerRequest(size, (threads) => lateenPeer([], threads))
+  const [envoyOne = 0, envoyTwo = 0] = envoyPeer().missing === undefined ? await cpuPerRequest(size, envoyPeer) : []
+  const envoy = envoyOne === 0 ? '' : `; envoy ${(envoyTwo / envoyOne).toFixed(2)}x`
   return [
-    atMost('S11', `CPU/request of two threads (${two.toFixed(1)} us) to one`, two / one, MAX_RATIO, 'x', `one ${one.toFixed(1)} us`),
+    atMost(
+      'S11',
+      `CPU/request of two threads (${two.toFixed(1)} us) to one`,
+      two / one,
+      MAX_RATIO,
+      'x',
+      `one ${one.toFixed(1)} us${envoy}`,
+    ),
     atMost('S11', `${CONNECTIONS} connections: off an even spread`, await spreadPercent(), MAX_SPREAD_PERCENT, '%'),
     await stopUnderLoad(),
   ]
@@ -39,16 +48,16 @@ function plan(port: number, seconds: number): LoadPlan {
 }
 
 /** Of one thread and of two: each compiles its own code, so two are warm after twice as many requests. */
-function cpuPerRequest({ rounds, seconds, warmUp }: Size): Promise<readonly number[]> {
+function cpuPerRequest({ rounds, seconds, warmUp }: Size, peer: (threads: number) => Peer): Promise<readonly number[]> {
   return inScope(async (scope) => {
     const lanes: { readonly lane: Lane; readonly samples: number[] }[] = []
     for (const threads of [1, 2]) {
-      const lane = await Lane.start(lateenPeer([], threads), 'S1', scope, BOTH_CPUS, `lateen-${threads}`)
+      const lane = await Lane.start(peer(threads), 'S1', scope, BOTH_CPUS, `with-${threads}`)
       await lane.warmUp({ ...warmUp, requests: warmUp.requests * threads })
       lanes.push({ lane, samples: [] })
     }
     await takeTurns(rounds, lanes, async ({ lane, samples }) => void samples.push((await lane.run(SATURATED, seconds)).cpuUsPerRequest))
-    for (const { lane } of lanes) await lane.assertBooksBalance()
+    if (peer(1).name === 'lateen') for (const { lane } of lanes) await lane.assertBooksBalance()
     return lanes.map(({ samples }) => median(samples))
   })
 }
