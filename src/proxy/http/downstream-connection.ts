@@ -225,7 +225,7 @@ export class DownstreamConnection implements ExchangeHost, DeadlineOwner {
       return
     }
     this.#pausedByExchange = false
-    this.#reads?.shrink()
+    this.#reads?.rest()
     this.#deadlines.moved()
     // Whoever was just let into a tunnel still has to be asked what for.
     if (this.closesAfter && !this.#opensTunnel) return this.#endGracefully()
@@ -398,6 +398,7 @@ export class DownstreamConnection implements ExchangeHost, DeadlineOwner {
 
   #onClose(): void {
     this.#closing = true
+    this.#reads?.close()
     this.#deadlines.clear()
     // A tunnel counts and ends its exchange itself, when both sides are done.
     if (this.#tunnel === undefined) this.#exchange?.onClientGone('downstream-closed')

@@ -26,11 +26,11 @@ export class KeptBody {
   /** @param sent the octets are on their way to an upstream already, so they may be let go. */
   add(chunk: Buffer, out: Outflow, sent: boolean): void {
     if (this.#pieces === undefined || out.isEmpty) return
+    this.#bytes += out.pieces.reduce((sum, piece) => sum + piece.length, out.end - out.start)
+    if (sent && !this.fits) return this.drop()
     out.retained = true
     if (out.pieces.length > 0) this.#pieces.push(...out.pieces)
     else this.#pieces.push(chunk.subarray(out.start, out.end))
-    this.#bytes += out.pieces.reduce((sum, piece) => sum + piece.length, out.end - out.start)
-    if (sent && !this.fits) this.drop()
   }
 
   drop(): void {

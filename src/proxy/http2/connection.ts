@@ -298,7 +298,12 @@ export class Http2Connection {
     // RFC 7540 5.3.1; priorities themselves are read and ignored (RFC 9113 5.3.2).
     if (priority > 0 && dependsOnItself(unpadded, frame.streamId)) this.#selfDependent = frame.streamId
     const end = (frame.flags & Flag.END_STREAM) !== 0
-    const block = new HeaderBlock(frame.streamId, end, unpadded.subarray(priority), 2 * this.#options.maxHeaderListSize)
+    const block = new HeaderBlock(
+      frame.streamId,
+      end,
+      priority === 0 ? unpadded : unpadded.subarray(priority),
+      2 * this.#options.maxHeaderListSize,
+    )
     if ((frame.flags & Flag.END_HEADERS) !== 0) return this.#onBlock(block)
     block.keep()
     this.#block = block

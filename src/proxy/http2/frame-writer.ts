@@ -49,9 +49,9 @@ export class FrameWriter {
 
   /** HEADERS, and CONTINUATION for what does not fit in the peer's frame size (RFC 9113 6.10: nothing may come between). */
   headers(streamId: number, block: Uint8Array, endStream: boolean, maxFrameSize: number): void {
-    const first = block.subarray(0, maxFrameSize)
-    const fits = block.length <= maxFrameSize
-    this.frame(FrameType.HEADERS, (endStream ? Flag.END_STREAM : 0) | (fits ? Flag.END_HEADERS : 0), streamId, first)
+    const end = endStream ? Flag.END_STREAM : 0
+    if (block.length <= maxFrameSize) return this.frame(FrameType.HEADERS, end | Flag.END_HEADERS, streamId, block)
+    this.frame(FrameType.HEADERS, end, streamId, block.subarray(0, maxFrameSize))
     for (let at = maxFrameSize; at < block.length; at += maxFrameSize) {
       const last = at + maxFrameSize >= block.length
       this.frame(FrameType.CONTINUATION, last ? Flag.END_HEADERS : 0, streamId, block.subarray(at, at + maxFrameSize))

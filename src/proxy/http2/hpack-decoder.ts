@@ -15,6 +15,7 @@ export type DecodedBlock =
     }
   | { readonly ok: false; readonly reason: string }
 
+const NOTHING: Buffer = Buffer.alloc(0)
 const FIELD_OVERHEAD = 32
 const MAX_INTEGER = 0x0fff_ffff
 
@@ -22,7 +23,7 @@ export class HpackDecoder {
   readonly #table: DynamicTable
   readonly #maxTableSize: number
   readonly #maxListSize: number
-  #block: Buffer = Buffer.alloc(0)
+  #block: Buffer = NOTHING
   #at = 0
   #problem = ''
 
@@ -55,7 +56,7 @@ export class HpackDecoder {
         fields.length = before
       }
     }
-    this.#block = Buffer.alloc(0)
+    this.#block = NOTHING
     return this.#problem === '' ? { ok: true, fields, tooLarge } : { ok: false, reason: this.#problem }
   }
 

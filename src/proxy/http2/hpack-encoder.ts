@@ -32,14 +32,17 @@ export class HpackEncoder {
     this.#pendingSizes = smallest === target ? [target] : [smallest, target]
   }
 
-  /** @param fields name, value, name, value, ...; names lower-case. */
+  /** @param fields name, value, name, value, ...; names lower-case.
+   *  @returns a view that holds until the next block is encoded: it is copied into the frame at once. */
   encode(fields: readonly string[]): Buffer {
     this.#at = 0
     this.#reserve(16)
-    for (const size of this.#pendingSizes) this.#integer(0x20, 5, size)
-    this.#pendingSizes = []
+    if (this.#pendingSizes.length > 0) {
+      for (const size of this.#pendingSizes) this.#integer(0x20, 5, size)
+      this.#pendingSizes = []
+    }
     for (let at = 0; at < fields.length; at += 2) this.#field(fields[at] ?? '', fields[at + 1] ?? '')
-    return Buffer.from(this.#buffer.subarray(0, this.#at))
+    return this.#buffer.subarray(0, this.#at)
   }
 
   #field(name: string, value: string): void {

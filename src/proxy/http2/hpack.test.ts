@@ -116,5 +116,6 @@ test('a list above the limit is reported and the table still follows', () => {
 
 test('credentials are never put into the table', () => {
   const encoder = new HpackEncoder()
-  assert.deepEqual(encoder.encode(['authorization', 'Bearer one']), encoder.encode(['authorization', 'Bearer one']))
+  const first = encoder.encode(['authorization', 'Bearer one']).toString('hex')
+  assert.equal(encoder.encode(['authorization', 'Bearer one']).toString('hex'), first)
 })

@@ -2,6 +2,7 @@
 // whoever keeps it (a write that is pending, a request that waits) has its own; a few hundred octets are copied in less time than Node needs
 // to allocate 64 KiB for them, which it does for every read otherwise. A connection that fills the buffer gets one of its own and copies nothing
 // any more. Used by tcp-proxy.ts, tunnel.ts and the connections of clients. Invariant: nobody is ever given a view of the common buffer.
+import { forgetQuiet, keepWhileQuiet } from './quiet-buffers.ts'
 import { type PendingWrites, ReadBuffer, TUNNEL_LARGE } from './read-buffer.ts'
 
 const COMMON = Buffer.allocUnsafeSlow(64 * 1024)
@@ -42,7 +43,17 @@ export class PassingReads {
     this.#reading?.lend(socket)
   }
 
-  /** The connection becomes quiet: a buffer of its own is given back with the next read. */
+  /** The connection becomes quiet. */
+  rest(): void {
+    if (this.#own !== undefined) keepWhileQuiet(this)
+  }
+
+  /** The connection is closed. */
+  close(): void {
+    if (this.#own !== undefined) forgetQuiet(this)
+  }
+
+  /** A buffer of its own is given back with the next read. */
   shrink(): void {
     this.#own = undefined
   }

@@ -3,6 +3,7 @@
 // Invariant: a buffer that somebody still refers to is left to them, and another takes its place: for good (`retain`), or until a write that is
 // pending is done (`lend`). Without lending, bodies that are faster than their reader cost a fresh buffer per read, which V8 is in no hurry to collect.
 import type { Socket } from 'node:net'
+import { forgetQuiet, keepWhileQuiet } from './quiet-buffers.ts'
 
 const SMALL = 4 * 1024
 const GROWTH = 4
@@ -66,7 +67,17 @@ export class ReadBuffer {
     this.#lentTo = socket
   }
 
-  /** The connection becomes idle: a large buffer is given back with the next read. */
+  /** The connection becomes idle. */
+  rest(): void {
+    if (this.#next.length > SMALL) keepWhileQuiet(this)
+  }
+
+  /** The connection is closed. */
+  close(): void {
+    if (this.#next.length > SMALL) forgetQuiet(this)
+  }
+
+  /** A large buffer is given back with the next read. */
   shrink(): void {
     this.#lent = this.#lentTo = this.#returned = undefined
     if (this.#next.length > SMALL) this.#next = Buffer.allocUnsafeSlow(SMALL)

@@ -112,7 +112,7 @@ export class UpstreamConnection implements UpstreamStream {
     this.served++
     if (this.#clean && isPersistent(this.head) && this.isOpen && !this.socket.writableNeedDrain) {
       this.resume()
-      this.#readBuffer?.shrink()
+      this.#readBuffer?.rest()
       this.#owner.connectionFreed(this)
     } else this.close()
   }
@@ -126,6 +126,7 @@ export class UpstreamConnection implements UpstreamStream {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#readBuffer?.close()
     this.socket.destroy()
     this.#owner.connectionClosed(this)
   }
