@@ -37,7 +37,7 @@ COPY charts /out/lateen/charts
 COPY LICENSE /out/lateen/
 # `exec`: one process, so that signals and memory are the program's own. The proxy's young generation is kept small (PROXY_EXEC_ARGV).
 RUN printf '%s\n' '#!/bin/sh' \
-    'if [ "${1-}" = proxy ]; then exec /usr/local/bin/node --max-semi-space-size=2 /opt/lateen/dist/lateen.js "$@"; fi' \
+    'if [ "${1-}" = proxy ]; then exec /usr/local/bin/node --max-semi-space-size=4 /opt/lateen/dist/lateen.js "$@"; fi' \
     'exec /usr/local/bin/node /opt/lateen/dist/lateen.js "$@"' > /out/bin/lateen && chmod 0755 /out/bin/lateen
 
 FROM ${BASE_IMAGE} AS debian

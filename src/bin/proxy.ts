@@ -22,7 +22,7 @@ import { SwitchableLog } from './switchable-log.ts'
 
 /** For whoever starts the proxy (supervisor, image): what the hot path allocates dies young, so a small young generation costs nothing
  *  and keeps resident memory from growing with load. */
-export const PROXY_EXEC_ARGV: readonly string[] = ['--max-semi-space-size=2']
+export const PROXY_EXEC_ARGV: readonly string[] = ['--max-semi-space-size=4']
 
 /** @returns the exit code: 0 after a clean stop, 1 when the bootstrap cannot be used, 2 for wrong options. */
 export async function runProxy(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {

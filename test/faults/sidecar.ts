@@ -55,7 +55,7 @@ export class Sidecar {
     const shape = { ...options, accessLog: this.#accessLog }
     const addresses = { host: this.host, adminPort: this.adminPort, port: this.port }
     writeFileSync(file, JSON.stringify(sidecarBootstrap(shape, addresses)))
-    const node = [process.execPath, '--max-semi-space-size=2', ...(options.nodeArgs ?? [])]
+    const node = [process.execPath, '--max-semi-space-size=4', ...(options.nodeArgs ?? [])]
     const command = [...(options.under ?? []), ...node, PROGRAM, 'proxy', '-c', file, '--log-format', 'json', ...(options.args ?? [])]
     const [program = '', ...args] = command
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there: run npm run build first`)
