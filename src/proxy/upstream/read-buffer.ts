@@ -72,7 +72,7 @@ export class ReadBuffer {
     if (this.#next.length > SMALL) keepWhileQuiet(this)
   }
 
-  /** The connection is closed. */
+  /** The connection is closed, or somebody else's from now on. */
   close(): void {
     if (this.#next.length > SMALL) forgetQuiet(this)
   }

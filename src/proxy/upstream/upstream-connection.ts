@@ -135,6 +135,7 @@ export class UpstreamConnection implements UpstreamStream {
   detach(): Socket {
     this.#user = undefined
     this.#closed = true
+    this.#readBuffer?.close()
     const { socket } = this
     socket.removeAllListeners('data')
     socket.removeAllListeners('end')
