@@ -1,7 +1,7 @@
 // npm run bench -- --ci: ratios of S1 to S3 to Envoy, the best of five interleaved windows of each, against those recorded in
 // recorded-ratios.json; fails 25 % beyond a recorded one. The best and not the median: a machine that others use makes a run slower, never
-// faster. One retry, of the rows that failed, on proxies started anew. Called by bench.ts. `--record` writes the file anew, on a machine
-// that does nothing else.
+// faster. One retry, of the rows that failed, on proxies started anew. Called by bench.ts. `--record` writes the file anew, the higher of
+// two runs, on a machine that does nothing else.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { benchDataPlane, SCENARIOS } from './data-plane.ts'
@@ -43,8 +43,10 @@ export async function benchForCi(): Promise<readonly Verdict[]> {
 
 export async function recordRatios(): Promise<Ratios> {
   const keys = [...SCENARIOS.map((scenario) => `${scenario} saturated`), ...PROTOCOL_ROWS]
-  const measured = await measure(keys)
-  const ratios = Object.fromEntries([...measured].map(([key, { own, envoy }]) => [key, Number((own / envoy).toFixed(2))]))
+  const runs = [await measure(keys), await measure(keys)]
+  // The higher of two: a window in which we, or Envoy, were lucky is not the measure of all later ones.
+  const ratio = (key: string): number => Math.max(...runs.map((run) => (run.get(key)?.own ?? 0) / (run.get(key)?.envoy ?? 0)))
+  const ratios = Object.fromEntries([...(runs[0]?.keys() ?? [])].map((key) => [key, Number(ratio(key).toFixed(2))]))
   writeFileSync(FILE, `${JSON.stringify(ratios, undefined, 2)}\n`)
   return ratios
 }
