@@ -5,8 +5,17 @@ import { generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import {
+  asFiles,
+  cacerts,
+  EC_P256,
+  EC_P384,
+  type MadeAuthority,
+  makeAuthority,
+  RSA_2048,
+  temporaryFolder,
+} from '../../test/harness/authorities.ts'
 import { systemClock } from '../base/clock.ts'
-import { asFiles, cacerts, EC_P256, EC_P384, type MadeAuthority, makeAuthority, RSA_2048, temporaryFolder } from './authority.fixture.ts'
 import { type CaSet, readCaSet } from './ca-set.ts'
 import { createIssuer } from './issuer.ts'
 

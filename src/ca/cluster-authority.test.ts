@@ -1,6 +1,7 @@
 // The authority in Secrets: made once, followed by every replica, exchanged in phases that all of them share. Real HTTP to an API server.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { cacerts, makeAuthority } from '../../test/harness/authorities.ts'
 import { systemClock } from '../base/clock.ts'
 import { FakeClock } from '../base/fake-clock.ts'
 import { silentLogger } from '../base/log.ts'
@@ -8,7 +9,6 @@ import { seededRandom } from '../base/random.ts'
 import { Watchable } from '../base/watchable.ts'
 import { type FakeApiServer, startApiServer } from '../kube/api-server.fixture.ts'
 import { createKubeClient } from '../kube/client.ts'
-import { cacerts, makeAuthority } from './authority.fixture.ts'
 import type { Authority } from './authority.ts'
 import { type ClusterAuthorityOptions, openClusterAuthority } from './cluster-authority.ts'
 

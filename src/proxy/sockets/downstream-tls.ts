@@ -10,7 +10,7 @@ import type { ReadonlyWatchable } from '../../base/watchable.ts'
 import type { KeyPair, SecretStore } from '../certs/secret-store.ts'
 import type { DownstreamTls } from '../config/proxy-config.ts'
 import { cipherList } from '../upstream/transport.ts'
-import { NO_NAMES, namesAllowed, type PeerNames, peerNames } from './peer-names.ts'
+import { NO_NAMES, namesAllowed, namesOfPeer, type PeerNames } from './peer-names.ts'
 
 export interface SecurePeer {
   readonly socket: TLSSocket
@@ -173,9 +173,9 @@ export class DownstreamTlsServer {
   #onSecure(socket: TLSSocket): void {
     const accepted = this.#acceptedOf(socket)
     const handlers = accepted === undefined ? undefined : this.#waiting.get(accepted)
-    const certificate = socket.getPeerX509Certificate()
-    const presented = certificate !== undefined
-    const names = presented ? peerNames(certificate) : NO_NAMES
+    const certified = namesOfPeer(socket)
+    const presented = certified !== undefined
+    const names = certified ?? NO_NAMES
     const problem = this.#problemWith(socket, presented, names)
     if (accepted === undefined || handlers === undefined || problem !== undefined) {
       this.#refuse(accepted, problem ?? 'the connection is not waited for')

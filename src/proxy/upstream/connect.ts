@@ -7,7 +7,7 @@ import { errorCode, errorMessage } from '../../base/errors.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
 import type { TcpKeepalive } from '../config/proxy-config.ts'
 import type { FailureKind } from '../rescue.ts'
-import { NO_NAMES, namesAllowed, peerNames } from '../sockets/peer-names.ts'
+import { NO_NAMES, namesAllowed, namesOfPeer } from '../sockets/peer-names.ts'
 import type { ReadBuffer, ReadTarget } from './read-buffer.ts'
 import type { TlsTransport } from './transport.ts'
 
@@ -187,14 +187,14 @@ function watchHandshake(
       principal = tickets.principal
     } else {
       tickets.fullHandshakes++
-      const certificate = socket.getPeerX509Certificate()
-      const names = certificate === undefined ? NO_NAMES : peerNames(certificate)
+      const certified = namesOfPeer(socket)
+      const names = certified ?? NO_NAMES
       if (transport.verifies && !namesAllowed(transport.tls.validation, names)) {
         const presented = [...names.uris, ...names.dns].join(', ') || 'no names'
         fail('upstream-identity', `TLS_error: verify SAN list: the peer presents ${presented}`)
         return
       }
-      if (certificate !== undefined && names.notAfterMs < services.clock.nowMs()) {
+      if (certified !== undefined && names.notAfterMs < services.clock.nowMs()) {
         fail('upstream-identity', 'TLS_error: certificate has expired')
         return
       }
