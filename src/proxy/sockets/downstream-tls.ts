@@ -7,6 +7,7 @@ import { createServer, type SecureContextOptions, type Server, type TLSSocket } 
 import type { Clock } from '../../base/clock.ts'
 import { errorMessage } from '../../base/errors.ts'
 import type { ReadonlyWatchable } from '../../base/watchable.ts'
+import { presentedChain } from '../certs/presented-chain.ts'
 import type { KeyPair, SecretStore } from '../certs/secret-store.ts'
 import type { DownstreamTls } from '../config/proxy-config.ts'
 import { cipherList } from '../upstream/transport.ts'
@@ -143,7 +144,7 @@ export class DownstreamTlsServer {
     const leaf = new X509Certificate(first.chainPem)
     this.#localPrincipal = /URI:([^,]+)/.exec(leaf.subjectAltName ?? '')?.[1] ?? ''
     return {
-      cert: keyPairs.map(({ chainPem }) => chainPem),
+      cert: keyPairs.map(({ chainPem }) => presentedChain(chainPem, roots)),
       key: keyPairs.map(({ keyPem }) => keyPem),
       ca: roots ?? [],
       minVersion: this.#tls.minVersion,

@@ -4,6 +4,7 @@
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContext } from 'node:tls'
 import type { ReadonlyWatchable } from '../../base/watchable.ts'
 import { alpnFor } from '../../envoy/alpn.ts'
+import { presentedChain } from '../certs/presented-chain.ts'
 import type { KeyPair, SecretStore } from '../certs/secret-store.ts'
 import type { Cluster, Endpoint, UpstreamTls } from '../config/proxy-config.ts'
 
@@ -115,7 +116,7 @@ export class TlsTransport {
       ...(this.tls.maxVersion === undefined ? {} : { maxVersion: this.tls.maxVersion }),
       ciphers: cipherList(this.tls.cipherSuites),
       ...(this.tls.curves === undefined ? {} : { ecdhCurve: this.tls.curves.join(':') }),
-      ...(keyPair === undefined ? {} : { cert: keyPair.chainPem, key: keyPair.keyPem }),
+      ...(keyPair === undefined ? {} : { cert: presentedChain(keyPair.chainPem, roots), key: keyPair.keyPem }),
       // Without a trust setting Envoy verifies nothing; with one, only those roots count, never the system's.
       ca: roots ?? [],
     })
