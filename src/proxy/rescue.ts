@@ -177,13 +177,6 @@ export const FAILURES = {
   'downstream-closed': { status: 0, flag: 'DC', details: 'downstream_remote_disconnect', body: '', closes: true },
   'downstream-reset': { status: 0, flag: 'DR', details: 'http2.remote_reset', body: '', closes: true },
   'downstream-broken': { status: 0, flag: 'DPE', details: 'http1.codec_error', body: '', closes: true },
-  'response-broken': {
-    status: 0,
-    flag: 'UC',
-    details: 'upstream_reset_after_response_started{connection_termination}',
-    body: '',
-    closes: true,
-  },
 } as const satisfies Readonly<Record<string, Failure>>
 
 export type FailureKind = keyof typeof FAILURES

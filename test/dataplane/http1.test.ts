@@ -255,8 +255,27 @@ test('a response cut short cuts the client too: it must not take a part for the 
   client.send(GET)
   assert.match(await client.untilEnd(), /part$/)
   await proxy.recorded(1)
-  assert.equal(proxy.http[0]?.status, 200)
+  const [outcome] = proxy.http
+  assert.equal(outcome?.status, 200)
+  assert.equal(outcome?.flags, 'UPE')
+  assert.equal(outcome?.details, 'upstream_reset_after_response_started{protocol_error}')
+  assert.equal(outcome?.bytesSent, 4, 'what the client got is told, as Envoy does')
+})
+
+test('a response without a length that breaks off is not taken for a whole one', async (t) => {
+  const upstream = await startUpstream(t, (peer) => {
+    peer.socket.once('data', () => peer.socket.write('HTTP/1.1 200 OK\r\n\r\npart'))
+  })
+  const proxy = await startProxy(t, simpleConfig([upstream.port]))
+  const client = await connect(t, proxy.port)
+  client.send(GET)
+  await client.until('part')
+  upstream.connections[0]?.socket.resetAndDestroy()
+  assert.doesNotMatch(await client.untilEnd(), /\r\n0\r\n/)
+  await proxy.recorded(1)
   assert.equal(proxy.http[0]?.flags, 'UC')
+  assert.equal(proxy.http[0]?.details, 'upstream_reset_after_response_started{connection_termination}')
+  assert.equal(proxy.http[0]?.bytesSent, 4)
 })
 
 test('a large body crosses whole both ways, with bounded memory in between', async (t) => {

@@ -159,9 +159,23 @@ test('a refused stream is sent again, a reset one is not', async (t) => {
   assert.deepEqual([...seen.values()], [2, 1])
 })
 
+test('an answer whose stream the upstream resets is reset for the client, and told with what it got', async (t) => {
+  const upstream = await startHttp2Upstream(t, (stream) => {
+    stream.respond({ ':status': 200 })
+    stream.write('part', () => stream.destroy(new Error('in the middle')))
+  })
+  const proxy = await startProxy(t, simpleConfig([upstream.port], { cluster: HTTP2 }))
+  const client = await connectHttp2(t, proxy.port)
+  await assert.rejects(ask(client, {}))
+  assert.equal(proxy.http[0]?.flags, 'UR')
+  assert.equal(proxy.http[0]?.details, 'upstream_reset_after_response_started{remote_reset}')
+  assert.equal(proxy.http[0]?.bytesSent, 4)
+})
+
 test('an upstream connection that breaks answers each of its requests with 503 UC', async (t) => {
   const upstream = await startHttp2Upstream(t, (stream) => {
-    if ((stream.id ?? 0) >= 5) stream.session?.destroy()
+    // Not the session's destroy(): that says goodbye to some of its streams first.
+    if ((stream.id ?? 0) >= 5) for (const socket of upstream.sockets) socket.destroy()
   })
   const proxy = await startProxy(t, simpleConfig([upstream.port], { cluster: HTTP2 }))
   const client = await connectHttp2(t, proxy.port)

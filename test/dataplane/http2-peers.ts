@@ -1,7 +1,7 @@
 // HTTP/2 neighbours of a proxy under test: node:http2 as client and server, whose view of a message is checked field by field.
 import { once } from 'node:events'
 import http2 from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { ConnectionOptions } from 'node:tls'
 
@@ -17,6 +17,7 @@ export type Http2Handler = (stream: http2.ServerHttp2Stream, headers: http2.Inco
 
 export interface Http2Upstream {
   readonly port: number
+  readonly sockets: readonly Socket[]
   readonly sessions: http2.ServerHttp2Session[]
 }
 
@@ -28,6 +29,8 @@ export async function startHttp2Upstream(
 ): Promise<Http2Upstream> {
   const server = http2.createServer(settings)
   const sessions: http2.ServerHttp2Session[] = []
+  const sockets: Socket[] = []
+  server.on('connection', (socket) => sockets.push(socket))
   server.on('session', (session) => {
     sessions.push(session)
     session.on('error', () => undefined)
@@ -42,7 +45,7 @@ export async function startHttp2Upstream(
     server.close()
     for (const session of sessions) session.destroy()
   })
-  return { port: (server.address() as AddressInfo).port, sessions }
+  return { port: (server.address() as AddressInfo).port, sessions, sockets }
 }
 
 export async function connectHttp2(

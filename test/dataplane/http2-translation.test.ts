@@ -140,7 +140,7 @@ test('a response that breaks off is reset, never ended', async (t) => {
   const proxy = await startProxy(t, simpleConfig([upstream.port]))
   const client = await connectHttp2(t, proxy.port)
   await assert.rejects(ask(client, {}), /INTERNAL_ERROR|reset with 2/)
-  assert.equal(proxy.http[0]?.flags, 'UC')
+  assert.equal(proxy.http[0]?.flags, 'UPE')
 })
 
 test('the proxy answers HTTP/2 itself, and gRPC in gRPC', async (t) => {

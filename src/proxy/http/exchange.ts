@@ -115,8 +115,7 @@ export class Exchange implements ForwardedExchange {
     if (this.finished) return
     this.#forwarding?.letGo()
     if (this.responseStarted) {
-      markFailure(this.outcome, kind, reason)
-      this.outcome.details = KEEP_THEIR_DETAILS.has(kind) ? FAILURES[kind].details : FAILURES['response-broken'].details
+      markFailure(this.outcome, kind, reason, true)
       return this.finish(false)
     }
     const failure = FAILURES[kind]
@@ -228,6 +227,3 @@ export class Exchange implements ForwardedExchange {
     this.host.exchangeDone(whole && !this.#clientGone)
   }
 }
-
-/** Limits that end an answer which has begun say so themselves; everything else is an answer that broke. */
-const KEEP_THEIR_DETAILS: ReadonlySet<FailureKind> = new Set(['route-timeout', 'stream-duration'])

@@ -226,7 +226,6 @@ export class Forwarding implements UpstreamUser {
           : 'reset'
     if (this.#retryAfter({ kind })) return
     this.#forgetUnsentHead()
-    if (exchange.responseStarted) return exchange.fail('response-broken')
     exchange.fail(failure, failure === 'upstream-reset' ? '' : reason)
   }
 
@@ -340,11 +339,11 @@ export class Forwarding implements UpstreamUser {
     const { body } = stream
     const flowing = this.#host.write(this.#responseHead, chunk, body)
     this.#responseHead = ''
+    this.#exchange.outcome.bytesSent = body.payloadBytes
     if (!body.done) {
       if (!flowing) stream.pause()
       return
     }
-    this.#exchange.outcome.bytesSent = body.payloadBytes
     this.#exchange.outcome.responseTrailers = body.trailers
     const requestDone = this.#host.body.done
     this.#endAttempt()

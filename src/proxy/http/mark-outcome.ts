@@ -2,13 +2,15 @@
 import { FAILURES, type FailureKind } from '../rescue.ts'
 import type { Outcome } from '../telemetry/outcome.ts'
 
-export function markFailure(outcome: Outcome, kind: FailureKind, reason: string): void {
+/** @param begun the client has seen the beginning of an answer, which is cut off now. */
+export function markFailure(outcome: Outcome, kind: FailureKind, reason: string, begun = false): void {
   const failure = FAILURES[kind]
   addFlag(outcome, failure.flag)
   outcome.details = failure.details
   if (kind === 'connect-failure' && reason !== '') {
     outcome.details = `upstream_reset_before_response_started{remote_connection_failure|${reason.replaceAll(' ', '_')}}`
   }
+  if (begun) outcome.details = outcome.details.replace('_before_response_started', '_after_response_started')
 }
 
 /** The newest first: 'UF,URX' says what failed, then that the retries are spent. */

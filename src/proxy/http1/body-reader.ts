@@ -35,6 +35,11 @@ export class BodyReader implements MessageBody {
     return this.#kind === 'chunked' ? (this.#chunks?.trailers ?? '') : ''
   }
 
+  /** Its head told where it ends, and it has not come so far. */
+  get lacksItsEnd(): boolean {
+    return !this.done && this.#kind !== 'until-close'
+  }
+
   begin(kind: BodyKind, length: number, output: BodyOutput): void {
     this.#kind = kind === 'length' && length === 0 ? 'none' : kind
     this.#output = output

@@ -199,8 +199,8 @@ export class UpstreamConnection implements UpstreamStream {
     const user = this.#user
     this.#clean = false
     if (user === undefined || !this.#headDone || this.body.done) return this.#closeBroken()
+    if (this.body.lacksItsEnd) return this.#closeBroken()
     this.body.readEnd()
-    if (this.body.problem) return this.#closeBroken()
     user.onResponseBody(this, NOTHING)
   }
 
@@ -208,11 +208,13 @@ export class UpstreamConnection implements UpstreamStream {
     this.#closeBroken()
   }
 
-  /** It closed inside a head: not silence but half a message (RFC 9112 8). */
-  #judgeHalfHead(): void {
-    if (this.#user === undefined || this.#headDone || !this.#reader.started) return
+  /** It closed inside a head, or before the end that a head told of: not silence but half a message (RFC 9112 8). */
+  #judgeHalfMessage(): void {
+    if (this.#user === undefined || this.#failure !== 'upstream-reset') return
+    const half = this.#headDone ? this.body.lacksItsEnd : this.#reader.started
+    if (!half) return
     this.#failure = 'upstream-protocol'
-    this.#failureReason = 'protocol_error: the connection ended inside a head'
+    this.#failureReason = `protocol_error: the connection ended inside a ${this.#headDone ? 'body' : 'head'}`
   }
 
   #fail(failure: FailureKind, reason: string): void {
@@ -222,7 +224,7 @@ export class UpstreamConnection implements UpstreamStream {
   }
 
   #closeBroken(): void {
-    this.#judgeHalfHead()
+    this.#judgeHalfMessage()
     const user = this.#user
     this.#user = undefined
     this.close()
