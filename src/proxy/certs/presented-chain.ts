@@ -1,6 +1,6 @@
 // The chain that is shown to peers: what was given, and below it the root that issued it where nothing but a leaf was given.
 // OpenSSL completes a lone leaf from the trusted roots anyway, so a peer sees the same, but it searches and verifies the chain anew with every
-// handshake: a twelfth of one (docs/decisions/a-new-mtls-connection.md). Called where a secure context is made.
+// handshake (docs/decisions/a-new-mtls-connection.md has what that costs). Called where a secure context is made.
 import { X509Certificate } from 'node:crypto'
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
