@@ -167,11 +167,7 @@ export class Forwarding implements UpstreamUser {
     this.#sentMs = this.#host.services.clock.monotonicMs()
     const flowing = chunk !== undefined ? stream.send(head, chunk, body) : stream.sendKept(head, this.#kept.pieces, body)
     const { retry } = this.#plan.action
-    if (retry === undefined || retry.maxRetries === 0 || !this.#kept.fits) {
-      this.#kept.drop()
-      // Nobody but the write that may be pending refers to what was just read.
-      if (chunk !== undefined) body.out.retained = false
-    }
+    if (retry === undefined || retry.maxRetries === 0 || !this.#kept.fits) this.#kept.drop(chunk === undefined ? undefined : body.out)
     if (retry !== undefined) this.#deadlines.startAttempt(retry.perTryTimeoutMs, () => this.#onPerTryTimeout())
     if (flowing && !body.done) this.#host.resumeReading()
   }

@@ -33,7 +33,9 @@ export class KeptBody {
     else this.#pieces.push(chunk.subarray(out.start, out.end))
   }
 
-  drop(): void {
+  /** Nothing is sent again. @param written what was added last, if it has been sent since: only a write that is pending refers to it now. */
+  drop(written?: Outflow): void {
+    if (written !== undefined) written.retained = false
     if (this.#pieces === undefined) return
     this.#pieces = undefined
     this.complete = false

@@ -107,10 +107,16 @@ class CellTable<C> {
 
   /** By cluster first: an update of its metadata makes a new one, with other labels, and leaves its endpoints as they are. */
   #sharedOf(cluster: Cluster, target: object): SharedEntry<C>[] {
-    const byTarget = this.#shared.get(cluster) ?? new WeakMap<object, SharedEntry<C>[]>()
-    this.#shared.set(cluster, byTarget)
-    const entries = byTarget.get(target) ?? []
-    byTarget.set(target, entries)
+    let byTarget = this.#shared.get(cluster)
+    if (byTarget === undefined) {
+      byTarget = new WeakMap()
+      this.#shared.set(cluster, byTarget)
+    }
+    let entries = byTarget.get(target)
+    if (entries === undefined) {
+      entries = []
+      byTarget.set(target, entries)
+    }
     return entries
   }
 

@@ -78,9 +78,9 @@ export function openConnection<R extends ReadTarget = ReadBuffer>(
     port: target.port,
     allowHalfOpen: true,
     noDelay,
-    ...(reader === undefined ? {} : { onread: reader.options }),
-    ...(services.lookup === undefined ? {} : { lookup: services.lookup }),
-    ...(target.bindAddress === undefined ? {} : { localAddress: target.bindAddress }),
+    onread: reader?.options,
+    lookup: services.lookup,
+    localAddress: target.bindAddress,
   }
   const socket: Socket =
     transport === undefined || context === undefined
