@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import tls from 'node:tls'
 import { makeAuthority } from '../../../test/harness/authorities.ts'
 import { TestCa } from '../../../test/harness/certificates.ts'
+import { waitFor } from '../../../test/harness/wait.ts'
 import { systemClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/log.ts'
 import { LocalSecretStore } from '../certs/local-secret-store.ts'
@@ -16,7 +17,8 @@ interface Secured {
   readonly peer: SecurePeer
 }
 
-/** A listener of mutual TLS; `secured` are the handshakes that came through, each with the socket that it was started on. */
+/** A listener of mutual TLS; `secured` are the handshakes that came through, each with the socket that it was started on; `refused` why
+ *  the others did not. */
 async function listen(
   t: TestContext,
   ca: TestCa,
@@ -38,6 +40,7 @@ async function listen(
     systemClock,
   )
   const secured: Secured[] = []
+  const refused: string[] = []
   const listener = net.createServer({ allowHalfOpen: true }, (accepted) => {
     t.after(() => accepted.destroy())
     accepted.on('error', () => undefined)
@@ -46,7 +49,7 @@ async function listen(
         secured.push({ accepted, peer })
         peer.socket.end(peer.names.uris[0] ?? '')
       },
-      onRefused: () => undefined,
+      onRefused: (reason) => refused.push(reason),
     })
   })
   listener.listen(0, '127.0.0.1')
@@ -55,7 +58,7 @@ async function listen(
     server.close()
     listener.close()
   })
-  return { port: (listener.address() as AddressInfo).port, secured }
+  return { port: (listener.address() as AddressInfo).port, secured, refused }
 }
 
 /** Resolves to what it was told: its own name, if nobody was mistaken. */
@@ -137,3 +140,48 @@ test('the issuers that a client sends with its certificate stay with the connect
   await once(socket, 'end')
   assert.deepEqual(sent, ['spiffe://mesh/client', 'issuer'])
 })
+
+/** What a client does instead of a handshake that comes through. */
+const REFUSALS: readonly {
+  readonly what: string
+  readonly reason: string
+  readonly act: (port: number, ca: TestCa) => net.Socket
+}[] = [
+  {
+    what: 'a certificate that has expired',
+    reason: 'TLS_error: CERT_HAS_EXPIRED',
+    act: (port, ca) => handshake(port, ca.issue('spiffe://mesh/late', { notBeforeMs: Date.now() - 2000, notAfterMs: Date.now() - 1000 })),
+  },
+  {
+    what: 'a certificate of another root',
+    reason: 'TLS_error: UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    act: (port) => handshake(port, new TestCa('other').issue('spiffe://mesh/foreign')),
+  },
+  { what: 'no certificate', reason: 'TLS_error: peer did not return a certificate', act: (port) => handshake(port, undefined) },
+  { what: 'no TLS', reason: 'TLS_error: http request', act: (port) => net.connect(port, '127.0.0.1').end('GET / HTTP/1.1\r\n\r\n') },
+  { what: 'nothing', reason: 'the peer closed the connection during the handshake', act: (port) => net.connect(port, '127.0.0.1').end() },
+  {
+    what: 'half of a hello',
+    reason: 'the peer closed the connection during the handshake',
+    act: (port) => net.connect(port, '127.0.0.1').end(Buffer.from('16030100c8010000c40303', 'hex')),
+  },
+]
+
+function handshake(port: number, own: { readonly chainPem: string; readonly keyPem: string } | undefined): net.Socket {
+  const secrets = own === undefined ? {} : { cert: own.chainPem, key: own.keyPem }
+  return tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...secrets })
+}
+
+for (const { what, reason, act } of REFUSALS) {
+  test(`a client with ${what} is refused at once, and told as what it was: ${reason}`, async (t) => {
+    const ca = new TestCa()
+    const { port, secured, refused } = await listen(t, ca)
+    const socket = act(port, ca)
+    socket.on('error', () => undefined)
+    t.after(() => socket.destroy())
+    // Far below the time that a handshake may take.
+    await waitFor(() => refused.length > 0, { what: 'the refusal', timeoutMs: 5000 })
+    assert.deepEqual(refused, [reason])
+    assert.deepEqual(secured, [])
+  })
+}

@@ -5,13 +5,13 @@ import { randomBytes, X509Certificate } from 'node:crypto'
 import { Socket } from 'node:net'
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.ts'
-import { errorMessage } from '../../base/errors.ts'
 import type { ReadonlyWatchable } from '../../base/watchable.ts'
 import { presentedChain } from '../certs/presented-chain.ts'
 import type { KeyPair, SecretStore } from '../certs/secret-store.ts'
 import type { DownstreamTls } from '../config/proxy-config.ts'
 import { cipherList } from '../upstream/transport.ts'
 import { NO_NAMES, namesAllowed, namesOfPeer, type PeerNames } from './peer-names.ts'
+import { isHangUp, tlsProblem } from './tls-problem.ts'
 
 export interface SecurePeer {
   readonly socket: TLSSocket
@@ -78,7 +78,10 @@ export class DownstreamTlsServer {
     const servers = this.#servers
     if (servers === undefined) return this.#waitForCertificate(socket, offered, handlers)
     this.#waiting.set(socket, handlers)
-    socket.once('close', () => this.#refuse(socket, 'the peer closed the connection during the handshake'))
+    // TLS closes its side of it after this, and may know better why.
+    socket.once('close', () => setImmediate(() => this.#refuse(socket, HUNG_UP)))
+    // Who ends in the middle of a handshake is gone: half-open it would wait for the rest until the time for a handshake is over.
+    socket.allowHalfOpen = false
     // Node refuses a client whose ALPN has nothing in common with ours; Envoy goes on without (RFC 7301 3.2 allows both).
     const common = offered === undefined || offered.length === 0 || offered.some((protocol) => this.#alpn.includes(protocol))
     const server = common ? servers.withAlpn : servers.withoutAlpn
@@ -165,13 +168,14 @@ export class DownstreamTlsServer {
     })
     server.on('secureConnection', (socket) => this.#onSecure(socket))
     server.on('tlsClientError', (error, socket) => {
-      this.#refuse(this.#acceptedOf(socket), `TLS_error: ${errorMessage(error)}`)
+      this.#refuse(this.#acceptedOf(socket), refusalReason(error, socket))
       socket.destroy()
     })
     return server
   }
 
   #onSecure(socket: TLSSocket): void {
+    socket.allowHalfOpen = true
     const accepted = this.#acceptedOf(socket)
     const handlers = accepted === undefined ? undefined : this.#waiting.get(accepted)
     const certified = namesOfPeer(socket)
@@ -220,9 +224,16 @@ export class DownstreamTlsServer {
   }
 }
 
+const HUNG_UP = 'the peer closed the connection during the handshake'
 const HANDSHAKE_TIMEOUT_MS = 15_000
 /** The secrets of a listener come a moment after it. */
 const SECRET_TIMEOUT_MS = 1000
+
+/** A certificate that is not accepted looks to node:tls like a connection that was closed; the verdict stands beside it. */
+function refusalReason(error: Error, { authorizationError }: TLSSocket): string {
+  if (authorizationError) return `TLS_error: ${String(authorizationError)}`
+  return isHangUp(error) ? HUNG_UP : tlsProblem(error)
+}
 
 function haveSameEnds(one: Socket, other: Socket): boolean {
   const samePeer = one.remotePort === other.remotePort && one.remoteAddress === other.remoteAddress

@@ -8,6 +8,7 @@ import type { TimerWheel } from '../../base/timer-wheel.ts'
 import type { TcpKeepalive } from '../config/proxy-config.ts'
 import type { FailureKind } from '../rescue.ts'
 import { NO_NAMES, namesAllowed, namesOfPeer } from '../sockets/peer-names.ts'
+import { tlsProblem } from '../sockets/tls-problem.ts'
 import type { ReadBuffer, ReadTarget } from './read-buffer.ts'
 import type { TlsTransport } from './transport.ts'
 
@@ -104,7 +105,7 @@ export function openConnection<R extends ReadTarget = ReadBuffer>(
   const deadline = services.wheel.after(target.connectTimeoutMs, () => finish('connect-timeout', 'connection_timeout'))
   socket.on('error', (error) => {
     const failure = transport !== undefined && tcpConnected ? 'upstream-identity' : 'connect-failure'
-    finish(failure, failure === 'upstream-identity' ? `TLS_error: ${errorMessage(error)}` : describeConnectError(error))
+    finish(failure, failure === 'upstream-identity' ? tlsProblem(error) : describeConnectError(error))
   })
   socket.on('close', () => finish(tcpConnected ? 'upstream-identity' : 'connect-failure', 'the peer closed the connection'))
   socket.on('connect', () => {
