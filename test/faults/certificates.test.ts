@@ -115,6 +115,7 @@ for (const wire of [MUTUAL_HTTP1, MUTUAL_HTTP2]) {
     await drill.allIsWell('fault')
     const lines = await sidecar.untilLogged(50, ({ flags }) => flags === 'NR')
     assert.equal(lines.length, 50)
+    for (const { reason } of lines) assert.match(reason, /TLS_error: CERT_HAS_EXPIRED/)
     assert.equal(await sidecar.metric('istio_tcp_connections_closed_total', 'response_flags="NR"'), 50)
     // With a valid one: as before.
     assert.equal(await call(identities.client), 'answered')
