@@ -5,7 +5,7 @@ import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadPlan } from '../harness/load.ts'
 import { accountedFor, runLoadProcess } from '../harness/load-process.ts'
-import { waitFor } from '../harness/wait.ts'
+import { waitFor, waitForHttp } from '../harness/wait.ts'
 import { BENCH_HOST } from './bootstraps.ts'
 import { OTHERS_CPU, startChain } from './chains.ts'
 import { Lane, SATURATED } from './lanes.ts'
@@ -65,10 +65,12 @@ function cpuPerRequest({ rounds, seconds, warmUp }: Size, peer: (threads: number
 function spreadPercent(): Promise<number> {
   return inScope(async ({ folder, children }) => {
     const { entryPort, hops } = await startChain(lateenPeer([], 2), 'S1', folder, children, BOTH_CPUS)
+    const adminPort = hops[0]?.adminPort ?? 0
+    // The port answers as soon as one thread listens; what comes before the other does is its alone.
+    await waitForHttp(`http://127.0.0.1:${adminPort}/ready`, { what: 'both threads' })
     const sockets: net.Socket[] = []
     try {
       while (sockets.length < CONNECTIONS) sockets.push(...(await Promise.all(Array.from({ length: GROUP }, () => opened(entryPort)))))
-      const adminPort = hops[0]?.adminPort ?? 0
       const shares = await waitFor(() => connectionsByThread(adminPort), { what: 'all connections', timeoutMs: COUNTED_MS })
       return (Math.abs((shares[0] ?? 0) - (shares[1] ?? 0)) * 100) / CONNECTIONS
     } finally {
