@@ -138,7 +138,7 @@ test('the issuers that a client sends with its certificate stay with the connect
     sent.push(secured[0]?.peer.socket.getPeerCertificate(true).issuerCertificate?.subject?.CN)
   })
   await once(socket, 'end')
-  assert.deepEqual(sent, ['spiffe://mesh/client', 'issuer'])
+  assert.deepEqual(sent, ['spiffe://mesh/client', 'issuer'], `${process.version}: docs/decisions/which-node.md`)
 })
 
 /** What a client does instead of a handshake that comes through. */
