@@ -121,8 +121,8 @@ export async function fallSick(t: TestContext, drill: Drill, { name, protocol, s
     },
     answers,
     // While the one goes and the other comes nobody listens (UF), and who is under way loses the connection: before the answer (UC), in
-    // its head (UPE) or in its body.
-    underWay: { 503: ['UF', 'UC'], 502: ['UPE'], 0: [...(answers[0] ?? []), 'UC'] },
+    // its head (UPE) or in its body, where HTTP/1.1 knows that it is half a message.
+    underWay: { 503: ['UF', 'UC'], 502: ['UPE'], 0: [...(answers[0] ?? []), protocol === 'http1' ? 'UPE' : 'UC'] },
   })
 }
 
