@@ -1,4 +1,4 @@
-// The chain that is shown to peers: what was given, and below it the root that issued it where nothing but a leaf was given.
+// The chain that is shown to peers: what was given, and behind a lone leaf the root that issued it.
 // OpenSSL completes a lone leaf from the trusted roots anyway, so a peer sees the same, but it searches and verifies the chain anew with every
 // handshake (docs/decisions/a-new-mtls-connection.md has what that costs). Called where a secure context is made.
 import { X509Certificate } from 'node:crypto'
